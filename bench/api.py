@@ -1,0 +1,381 @@
+"""The contract: everything that the author of a learner reads.
+
+A learner is an `torch.nn.Module` with two methods to write, `adapt` and `predict`. With them it
+runs in every suite, in both protocols:
+
+* **k-shot**: `adapt` learns from the support set, `predict` answers the queries;
+* **online** (Santoro et al. 2016): examples arrive one at a time, the learner predicts ``y_t`` from
+  ``x_t``, after having seen ``(x_0, y_0) ... (x_{t-1}, y_{t-1})``.
+
+One law ties the two views, for every ``t >= 1``::
+
+    unroll(x, y, ways)[:, t] == predict(adapt(x[:, :t], y[:, :t], ways), x[:, t:t+1])[:, 0]
+
+Letters in shapes: ``B`` episodes (always handled together), ``S`` support items, ``Q`` query items,
+``T`` time steps, ``D`` features, ``N`` = ways.
+
+This module imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CONTRACT_VERSION = 1
+"""Version of this contract. A learner states the one it was written for as ``contract = 1``."""
+
+Protocol = Literal["kshot", "online"]
+State = Any
+"""What `Learner.adapt` returns: tensors with leading dimension ``B``, alone or nested in tuples,
+NamedTuples, lists and dicts. Plain numbers and None may stand beside them."""
+
+
+def option(default: Any, meaning: str) -> Any:
+    """A documented hyper-parameter: a field of a learner's `Config` dataclass.
+
+    Args:
+        default: the value used when the user gives none.
+        meaning: one sentence, with the unit and, where there is one, the paper's symbol.
+    """
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a task looks like. Nothing in it is data.
+
+    Raises:
+        ValueError: for values that describe no task (0 ways, an online length that is not a
+            multiple of the ways, ...).
+    """
+
+    input_shape: tuple[int, ...]
+    """Shape of one input, for images ``(channels, height, width)``."""
+    ways: int
+    """Classes in an episode (N)."""
+    shots: int | tuple[int, int] = 1
+    """Support examples per class (K). A pair is an inclusive range, drawn once per update."""
+    queries: int = 15
+    """Query examples per class. Only in the k-shot protocol."""
+    protocol: Protocol = "kshot"
+    length: int = 0
+    """Online protocol only: examples in an episode (T), each class ``length / ways`` times."""
+    episodes_per_update: int = 16
+    """Episodes in one meta-training update (the meta-batch)."""
+    classes: int = 0
+    """Classes that meta-training draws from, rotations included. 0 where it is not known. A
+    learner that is pretrained as an ordinary classifier needs it."""
+
+    def __post_init__(self) -> None:
+        low, high = self.shot_range
+        if self.ways < 1 or self.episodes_per_update < 1:
+            raise ValueError(f"ways and episodes_per_update must be at least 1, in {self}")
+        if self.protocol == "kshot" and (not 1 <= low <= high or self.queries < 1):
+            raise ValueError(f"a k-shot task needs shots >= 1 and queries >= 1, got {self}")
+        if self.protocol == "online" and (self.length < 1 or self.length % self.ways):
+            raise ValueError(
+                f"an online task needs a length that is a multiple of its {self.ways} ways, "
+                f"got {self.length}"
+            )
+
+    @property
+    def shot_range(self) -> tuple[int, int]:
+        """Smallest and largest number of shots."""
+        return self.shots if isinstance(self.shots, tuple) else (self.shots, self.shots)
+
+    @property
+    def presentations(self) -> int:
+        """How often each class is presented in an online episode."""
+        return self.length // self.ways
+
+    @property
+    def examples_per_update(self) -> int:
+        """Images (support and query) that one meta-training update sees, at most."""
+        per_class = (
+            self.presentations if self.protocol == "online" else self.shot_range[1] + self.queries
+        )
+        return self.episodes_per_update * self.ways * per_class
+
+    def but(self, **changes: Any) -> TaskSpec:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass
+class Episodes:
+    """B k-shot episodes. Support and query items come in random order; labels are shuffled."""
+
+    ways: int
+    support_x: Tensor
+    """(B, S, *input_shape) float32 in [0, 1]"""
+    support_y: Tensor
+    """(B, S) int64 in [0, ways)"""
+    query_x: Tensor
+    """(B, Q, *input_shape)"""
+    query_y: Tensor
+    """(B, Q)"""
+    classes: Tensor | None = None
+    """(B, ways) int64 in [0, TaskSpec.classes): which meta-training class stands behind each
+    label. Given in meta-training only."""
+
+    def to(self, device: torch.device | str) -> Episodes:
+        """The same episodes on another device."""
+        return Episodes(
+            self.ways,
+            self.support_x.to(device),
+            self.support_y.to(device),
+            self.query_x.to(device),
+            self.query_y.to(device),
+            None if self.classes is None else self.classes.to(device),
+        )
+
+
+@dataclass
+class Stream:
+    """B online episodes, each class presented equally often, in random order."""
+
+    ways: int
+    x: Tensor
+    """(B, T, *input_shape) float32 in [0, 1]"""
+    y: Tensor
+    """(B, T) int64 in [0, ways)"""
+    classes: Tensor | None = None
+    """(B, ways), see `Episodes.classes`."""
+
+    def to(self, device: torch.device | str) -> Stream:
+        """The same episodes on another device."""
+        return Stream(
+            self.ways,
+            self.x.to(device),
+            self.y.to(device),
+            None if self.classes is None else self.classes.to(device),
+        )
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], state: State) -> State:
+    """Applies `function` to every tensor of a nested state; keeps the nesting and plain numbers.
+
+    Raises:
+        TypeError: where the state holds something that is no tensor and no container.
+    """
+    if isinstance(state, Tensor):
+        return function(state)
+    if state is None or isinstance(state, int | float):
+        return state
+    if isinstance(state, Mapping):
+        return {key: map_tensors(function, value) for key, value in state.items()}
+    if isinstance(state, tuple) and hasattr(state, "_fields"):  # a NamedTuple
+        return type(state)(*(map_tensors(function, value) for value in state))
+    if isinstance(state, tuple | list):
+        return type(state)(map_tensors(function, value) for value in state)
+    raise TypeError(
+        f"a state holds tensors in tuples, NamedTuples, lists and dicts, not {type(state).__name__}"
+    )
+
+
+class Learner(nn.Module):
+    """A meta-learner. Subclasses write `adapt` and `predict`, and state family and contract.
+
+    The harness builds it with the task that `training_task` asks for, meta-trains it by
+    minimising `loss`, and meta-tests it in ``eval()`` mode under ``no_grad`` (a learner that needs
+    gradients to adapt re-enables them with ``torch.enable_grad()``). Query labels reach it through
+    `loss` only.
+    """
+
+    family: ClassVar[str]
+    """"model-based", "metric-based", "optimization-based", or one of your own."""
+    contract: ClassVar[int]
+    """The `CONTRACT_VERSION` this learner was written for. State it; it is not inherited."""
+    references: ClassVar[tuple[str, ...]] = ()
+    """The papers it implements."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Named configurations, for instance ``{"paper": {"lr": 1e-4}}``; ``--learner 'NAME[paper]'``."""
+    trained: ClassVar[bool] = True
+    """False for a learner without anything to meta-train."""
+
+    transductive: bool = False
+    """True when a query's answer depends on the other queries. Shown beside every result."""
+    max_grad_norm: float | None = None
+    """Meta-gradients are clipped to this norm; None: not at all."""
+
+    @dataclass(frozen=True)
+    class Config:
+        """The hyper-parameters: one documented `option` each."""
+
+    def __init__(self, config: Any, task: TaskSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.task = task
+
+    # -- to be written ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
+        """Learns the task: prototypes, fast weights, memory contents, cached keys.
+
+        Args:
+            support_x: (B, S, *input_shape), S >= 1, in random order.
+            support_y: (B, S) in [0, ways). In the online view some classes may be absent.
+            ways: classes in these episodes; may differ from the number trained with.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def predict(self, state: State, query_x: Tensor) -> Tensor:
+        """Answers every query on its own.
+
+        Args:
+            state: what `adapt` returned.
+            query_x: (B, Q, *input_shape).
+
+        Returns:
+            Logits (B, Q, ways), finite also for classes that the support set lacks.
+        """
+        raise NotImplementedError
+
+    # -- to be overridden where the default does not fit ------------------------------------------
+
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
+        """The online view: logits for every step, each from the steps before it.
+
+        The default conditions on every prefix in turn, which is correct for any learner and slow;
+        at step 0, where nothing was seen, it answers uniformly.
+
+        Args:
+            x: (B, T, *input_shape).
+            y: (B, T); ``y[:, t]`` may influence the logits after step t only.
+            ways: classes in these episodes.
+
+        Returns:
+            Logits (B, T, ways).
+        """
+        logits = [x.new_zeros(x.shape[0], ways)]
+        for t in range(1, x.shape[1]):
+            state = self.adapt(x[:, :t], y[:, :t], ways)
+            logits.append(self.predict(state, x[:, t : t + 1])[:, 0].float())
+        return torch.stack(logits, dim=1)  # (B, T, N)
+
+    def loss(self, batch: Episodes | Stream) -> Tensor:
+        """The scalar that meta-training minimises. May be a surrogate.
+
+        The default is the cross-entropy of the queries, or of every step of a stream.
+        """
+        if isinstance(batch, Stream):
+            logits, target = self.unroll(batch.x, batch.y, batch.ways), batch.y
+        else:
+            state = self.adapt(batch.support_x, batch.support_y, batch.ways)
+            logits, target = self.predict(state, batch.query_x), batch.query_y
+        return F.cross_entropy(logits.float().flatten(0, 1), target.flatten())
+
+    def optimizer(
+        self, updates: int
+    ) -> torch.optim.Optimizer | tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        """The meta-optimizer, alone or with a scheduler that is stepped once per update.
+
+        Args:
+            updates: how many updates the budget allows at most.
+        """
+        return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+    @classmethod
+    def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:
+        """How the learner wants to be meta-trained to be tested on `task`.
+
+        More ways, a range of shots, another number of queries or of episodes per update. Two test
+        tasks for which the answer is the same share one training. Default: as tested.
+        """
+        return task
+
+    @classmethod
+    def published_updates(cls, config: Any, task: TaskSpec) -> int | None:
+        """Meta-training updates in the paper's own schedule (``--budget paper``), if it has one."""
+        return None
+
+    @classmethod
+    def bank_share(cls, config: Any, task: TaskSpec, episodes: int) -> int:
+        """How many of the bank's `episodes` it answers. A learner for which a task is dear may
+        answer the first part only; the harness asks for at least 200."""
+        return episodes
+
+
+class SequenceLearner(Learner):
+    """A learner with a memory that is fed step by step. Subclasses write `initial_state` and `step`.
+
+    At step t it receives the encoding of ``x_t`` and the label of ``t - 1`` (Santoro et al. 2016,
+    Section 2.2). Both views follow: `adapt` feeds the support set and keeps the last label
+    *pending*, which the step of each query consumes; every query is answered from its own copy of
+    the state.
+    """
+
+    def encode(self, x: Tensor) -> Tensor:
+        """All that does not depend on the recurrence, for all steps at once: (B, T, D)."""
+        return x.flatten(2)
+
+    def label(self, y: Tensor) -> Tensor:
+        """Encodes labels (B, T) as (B, T, L). All zeros mean "no label". Default: one-hot."""
+        return F.one_hot(y, self.task.ways).float()
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first step; nothing of an earlier episode may be left in it."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def step(self, state: State, z: Tensor, label: Tensor) -> tuple[Tensor, State]:
+        """One time step.
+
+        Args:
+            state: the state after the step before.
+            z: (B, D), this step's encoding.
+            label: (B, L), the label of the step before.
+
+        Returns:
+            Logits (B, task.ways), and the new state.
+        """
+        raise NotImplementedError
+
+    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
+        """Feeds the support set in its order; the last label stays pending."""
+        self._check_ways(ways)
+        z, label = self.encode(support_x), self.label(support_y)  # (B, S, D), (B, S, L)
+        state = self.initial_state(support_x.shape[0])
+        previous = torch.zeros_like(label[:, 0])
+        for t in range(support_x.shape[1]):
+            _, state = self.step(state, z[:, t], previous)
+            previous = label[:, t]
+        return {"memory": state, "pending": previous, "ways": ways}
+
+    def predict(self, state: State, query_x: Tensor) -> Tensor:
+        """One step per query, each from its own copy of the state."""
+        batch, queries = query_x.shape[:2]
+        z = self.encode(query_x).flatten(0, 1)  # (BQ, D)
+        copies = map_tensors(lambda tensor: tensor.repeat_interleave(queries, dim=0), state)
+        logits, _ = self.step(copies["memory"], z, copies["pending"])
+        return logits.unflatten(0, (batch, queries))[..., : state["ways"]]
+
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
+        """One pass over the stream."""
+        self._check_ways(ways)
+        z, label = self.encode(x), self.label(y)  # (B, T, D), (B, T, L)
+        previous = torch.cat([torch.zeros_like(label[:, :1]), label[:, :-1]], dim=1)
+        state = self.initial_state(x.shape[0])
+        logits = []
+        for t in range(x.shape[1]):
+            output, state = self.step(state, z[:, t], previous[:, t])
+            logits.append(output[..., :ways])
+        return torch.stack(logits, dim=1)  # (B, T, N)
+
+    def _check_ways(self, ways: int) -> None:
+        if ways > self.task.ways:
+            raise ValueError(
+                f"this learner's output was built for {self.task.ways} ways and cannot answer "
+                f"{ways}; meta-train it with at least {ways} ways"
+            )

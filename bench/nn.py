@@ -1,0 +1,155 @@
+"""Building blocks that learners share.
+
+Letters in shapes: ``B`` episodes, ``S`` support items, ``Q`` queries, ``D`` features, ``N`` ways.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EncoderName = Literal["conv4", "pixels"]
+"""Names that `encoder` understands; every image learner offers them as its ``encoder`` option."""
+
+
+class Conv4(nn.Module):
+    """The four-block convolutional encoder of the field.
+
+    Each block: 3x3 convolution, batch normalisation, ReLU, 2x2 max-pooling. On 28x28 images with
+    64 filters it gives 64 features. In ``eval()`` the batch normalisation uses running statistics,
+    so that no query's answer depends on another query.
+
+    Source: Vinyals et al. 2016, Section 4.1; Snell et al. 2017, Section 3.1.
+
+    Args:
+        input_shape: ``(channels, height, width)``; height and width at least 16.
+        filters: channels of each block.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], filters: int = 64) -> None:
+        super().__init__()
+        channels, height, width = input_shape
+        blocks: list[nn.Module] = []
+        for _ in range(4):
+            blocks += [
+                nn.Conv2d(channels, filters, 3, padding=1),
+                nn.BatchNorm2d(filters),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+            channels = filters
+        self.blocks = nn.Sequential(*blocks)
+        # Channels last: 2 to 4 times faster on CPUs with bf16 instructions, never slower here.
+        self.blocks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.out_features = filters * (height // 16) * (width // 16)
+        if self.out_features == 0:
+            raise ValueError(f"Conv4 halves an image four times; {height}x{width} is too small")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C, H, W) to (..., D), for any number of leading dimensions."""
+        leading = x.shape[:-3]
+        flat = x.reshape(-1, *x.shape[-3:]).contiguous(memory_format=torch.channels_last)
+        return self.blocks(flat).flatten(1).unflatten(0, leading)
+
+
+class Pixels(nn.Module):
+    """The input itself, flattened: what MANN's paper uses."""
+
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dimensions = len(input_shape)
+        self.out_features = math.prod(input_shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., *input_shape) to (..., D)."""
+        return x.flatten(x.dim() - self.dimensions)
+
+
+def encoder(name: EncoderName, input_shape: tuple[int, ...], filters: int = 64) -> nn.Module:
+    """Builds the encoder of that name; it has ``out_features`` and maps (..., *input_shape) to
+    (..., D)."""
+    if name == "conv4" and len(input_shape) == 3:
+        return Conv4(input_shape, filters)
+    return Pixels(input_shape)
+
+
+def cosine_similarity(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:
+    """All pairwise cosines. A zero row has cosine 0 with everything, and finite gradients.
+
+    ``eps`` is added under the root: ``x / max(|x|, eps)`` has no gradient problem either, but is
+    not smooth at the switch.
+
+    Args:
+        a: (..., M, D).
+        b: (..., N, D).
+
+    Returns:
+        (..., M, N), each in [-1, 1].
+    """
+
+    def unit(x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + eps**2)
+
+    return unit(a) @ unit(b).transpose(-2, -1)
+
+
+def squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    """All pairwise squared Euclidean distances, in float32 and never negative.
+
+    Args:
+        a: (..., M, D).
+        b: (..., N, D).
+
+    Returns:
+        (..., M, N).
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        a, b = a.float(), b.float()
+        square = a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :]
+        return (square - 2 * a @ b.transpose(-2, -1)).clamp_min(0)  # (..., M, N)
+
+
+def class_means(features: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
+    """Mean feature of each class of an episode, and how many examples it has.
+
+    Args:
+        features: (B, S, D).
+        labels: (B, S) in [0, ways).
+        ways: classes.
+
+    Returns:
+        Means (B, N, D), zero for a class without examples; counts (B, N).
+    """
+    member = F.one_hot(labels, ways).to(features.dtype)  # (B, S, N)
+    counts = member.sum(1)  # (B, N)
+    sums = member.transpose(1, 2) @ features  # (B, N, D)
+    return sums / counts.clamp_min(1)[..., None], counts
+
+
+class NoveltyLogit(nn.Module):
+    """One learned logit for the classes that were not seen yet.
+
+    In the online view a support set may lack classes. Minus infinity there makes a learner choose a
+    seen class for every new one (4.3 % at the first presentation, 5-way, with Prototypical); one
+    scalar, learned online, says "this looks like nothing I know".
+
+    Args:
+        initial: the logit before training.
+    """
+
+    def __init__(self, initial: float = 0.0) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(initial)))
+
+    def forward(self, logits: Tensor, seen: Tensor) -> Tensor:
+        """Replaces the logits of unseen classes.
+
+        Args:
+            logits: (..., N).
+            seen: broadcastable to (..., N), True where the class has support.
+        """
+        return torch.where(seen, logits, self.value.to(logits.dtype))

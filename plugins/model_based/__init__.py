@@ -1,0 +1,1 @@
+"""Learners with a memory or a fast-weight model of the episode."""

@@ -1,0 +1,1 @@
+"""Learners that adapt their own weights by gradient steps."""
