@@ -1,3 +1,28 @@
-"""bench compares meta-learning families on one episodic protocol."""
+"""bench compares meta-learning families on one episodic protocol.
+
+import bench
+bench.run(suites=["glyphs-5way"], budget="smoke")    # what `bench run` does
+frame = bench.load_results("results")                # one row per cell
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "load_results", "run"]
+
+if TYPE_CHECKING:
+    from bench.results import load_results
+    from bench.session import run
+
+
+def __getattr__(name: str) -> Any:
+    """Imports torch and pandas only when something that needs them is asked for."""
+    if name == "run":
+        from bench.session import run
+
+        return run
+    if name == "load_results":
+        from bench.results import load_results
+
+        return load_results
+    raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -197,7 +197,7 @@ class Learner(nn.Module):
     references: ClassVar[tuple[str, ...]] = ()
     """The papers it implements."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Named configurations, for instance ``{"paper": {"lr": 1e-4}}``; ``--learner 'NAME[paper]'``."""
+    """Named configurations, as ``{"paper": {"lr": 1e-4}}``; asked for as ``'NAME[paper]'``."""
     trained: ClassVar[bool] = True
     """False for a learner without anything to meta-train."""
 
@@ -307,7 +307,7 @@ class Learner(nn.Module):
 
 
 class SequenceLearner(Learner):
-    """A learner with a memory that is fed step by step. Subclasses write `initial_state` and `step`.
+    """A learner with a memory that is fed step by step: `initial_state` and `step` are written.
 
     At step t it receives the encoding of ``x_t`` and the label of ``t - 1`` (Santoro et al. 2016,
     Section 2.2). Both views follow: `adapt` feeds the support set and keeps the last label

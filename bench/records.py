@@ -87,7 +87,8 @@ class Requested(Record):
     """Where it is meta-trained and meta-tested."""
     precision: Literal["fp32", "bf16"]
     budget: str
-    """``smoke``, ``standard``, ``paper``, ``<n>examples``, ``<n>min``; ``none``: nothing to train."""
+    """``smoke``, ``standard``, ``paper``, ``<n>examples``, ``<n>min``; ``none``: nothing to
+    train."""
 
 
 class TrainingResult(Requested):
@@ -100,8 +101,10 @@ class TrainingResult(Requested):
     examples: int
     seconds: float
     """Meta-training time, resumed parts added up; meta-validation and checkpoints excluded."""
+    overhead: float
+    """Fraction of `seconds` outside the learner's own loss, backward and optimizer step."""
     validation_seconds: float
-    stopped: Literal["budget", "early stopping", "nothing to train"]
+    stopped: Literal["budget", "early stopping", "diverged", "nothing to train"]
     best_update: int
     best_val_accuracy: float | None
     curve: list[CurvePoint]

@@ -1,1 +1,54 @@
+"""The command line: one file per verb. Nothing here imports torch before a verb needs it."""
 
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bench import __version__
+from bench.cli.data import data
+from bench.cli.doctor import doctor
+from bench.cli.list import list_
+from bench.cli.report import report
+from bench.cli.results import results
+from bench.cli.run import run
+from bench.cli.show import show
+from bench.errors import BenchError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="bench")
+def cli() -> None:
+    """Compares meta-learning families on one episodic protocol.
+
+    \b
+    bench run --suite glyphs-5way --budget smoke    needs no download
+    bench run --suite omniglot-5way                 every installed learner, real data
+    bench results                                   one row per cell
+    bench report                                    tables and plots
+    """
+
+
+for command in (run, results, report, list_, show, data, doctor):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Runs the command line: a mistake of the user's is one message and exit code 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BenchError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # `bench results | head`
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,44 @@
+"""`bench doctor`: environment, devices, and what does not work."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def doctor() -> None:
+    """Shows the environment, the devices, and the plugins that fail to load and why.
+
+    Exits with 1 where something installed cannot be used.
+    """
+    import torch
+
+    from bench import plugins
+    from bench.data.folders import data_folders
+    from bench.environment import Device, cores, environment
+
+    here = environment(Device.parse("cpu"))
+    commit = f", commit {here.commit}{' (changed)' if here.dirty else ''}" if here.commit else ""
+    click.echo(f"bench    {here.bench}{commit}")
+    click.echo(f"python   {here.python} on {here.platform}")
+    click.echo(f"torch    {here.torch}, numpy {here.numpy}")
+    click.echo(f"cpu      {here.device_name}, {cores()} cores")
+    for index in range(torch.cuda.device_count()):
+        click.echo(f"cuda:{index}   {torch.cuda.get_device_name(index)}")
+    if torch.backends.mps.is_available():
+        click.echo("mps      Apple GPU")
+    folders = data_folders(None)
+    click.echo(f"data     {folders.data or 'no folder named ($BENCH_DATA_DIR)'}")
+    click.echo(f"cache    {folders.cache}")
+    for kind in ("learners", "suites", "datasets", "executors"):
+        found: plugins.Found[object] = getattr(plugins, kind)()
+        click.echo(f"{kind:<9}{', '.join(found.things) or 'none'}")
+    problems = list(plugins.all_problems())
+    for problem in problems:
+        click.echo(f"\nPROBLEM: {problem.kind} {problem.name} of {problem.package}")
+        click.echo(f"  {problem.reason}")
+        if problem.traceback:
+            click.echo("  " + problem.traceback.strip().replace("\n", "\n  "))
+    if problems:
+        raise click.exceptions.Exit(1)
+    click.echo("\nEverything that is installed can be used.")

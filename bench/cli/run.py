@@ -1,0 +1,166 @@
+"""`bench run`: makes cells exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from bench.runner import Runner
+
+
+class Seeds(click.ParamType[list[int]]):
+    """``0-2`` or ``0,3,7``."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
+        if isinstance(value, list):
+            return value
+        seeds: list[int] = []
+        for part in value.split(","):
+            match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+            if match is None or (match[2] and int(match[2]) < int(match[1])):
+                self.fail(f"{value!r} is no list of seeds; write 0-2 or 0,3,7", param, ctx)
+            seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+        return list(dict.fromkeys(seeds))
+
+
+class Quantity(click.ParamType[float]):
+    """A number with a unit, as ``90s`` or ``4GiB``."""
+
+    def __init__(self, name: str, units: dict[str, float], example: str) -> None:
+        self.name, self.units, self.example = name, units, example
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+        if match is None or match[2].lower() not in self.units or float(match[1]) == 0:
+            self.fail(f"{value!r} is no {self.name}; write {self.example}", param, ctx)
+        return float(match[1]) * self.units[match[2].lower()]
+
+
+DURATION = Quantity("duration", {"": 1, "s": 1, "min": 60, "h": 3600}, "90s, 10min or 2h")
+SIZE = Quantity(
+    "size",
+    {"": 1, "m": 2**20, "mb": 1e6, "mib": 2**20, "g": 2**30, "gb": 1e9, "gib": 2**30},
+    "500MiB or 4GiB",
+)
+
+
+@click.command()
+@click.option(
+    "--suite", "suites", multiple=True, required=True, metavar="NAME",
+    help="A suite, a glob, or the path of a .toml file. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--learner", "learners", multiple=True, metavar="SPEC",
+    help="A learner, a glob, or 'maml[inner_steps=1,5]': lists make a product. May be repeated.  "
+    "[default: all that are installed]",
+)  # fmt: skip
+@click.option("--seeds", type=Seeds(), default="0", show_default=True, help="0-2 or 0,3,7.")
+@click.option(
+    "--device", "devices", multiple=True, default=("cpu",), show_default=True, metavar="NAME",
+    help="cpu, cpu/1 (one thread), cuda, cuda:1 or mps. May be repeated: the first one trains and "
+    "tests, all are timed.",
+)  # fmt: skip
+@click.option(
+    "--budget", default="standard", show_default=True, metavar="BUDGET",
+    help="smoke, standard, paper, <n>examples or <n>min of meta-training.",
+)  # fmt: skip
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
+    help="bf16 is autocast.",
+)  # fmt: skip
+@click.option(
+    "--data-dir", type=click.Path(), default=None, metavar="DIR",
+    help="Where the datasets lie.  [default: $BENCH_DATA_DIR, the cache, or a download]",
+)  # fmt: skip
+@click.option("--results", type=click.Path(), default="results", show_default=True, metavar="DIR")
+@click.option("--executor", default="local", show_default=True, metavar="NAME")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Trainings and cells at once.",
+)  # fmt: skip
+@click.option(
+    "--timeout", type=DURATION, default=None, help="Ends a process after so long.  [default: never]"
+)
+@click.option(
+    "--memory", type=SIZE, default=None, help="Ends a process above so much.  [default: no limit]"
+)
+@click.option("--dry-run", is_flag=True, help="Shows the cells and an estimate of their time.")
+@click.option("--rerun", is_flag=True, help="Computes again what is done.")
+@click.option("--retry-failed", is_flag=True, help="Tries again what has failed.")
+@click.pass_context
+def run(ctx: click.Context, dry_run: bool, **asked: Any) -> None:
+    """Makes the asked cells exist: suites by settings by learners by seeds.
+
+    Only what is missing is computed: give the same command again after an interruption. Exits with
+    1 where a cell has failed.
+    """
+    from bench.cli.progress import Display
+    from bench.session import prepare
+
+    with Display() as display:
+        memory = asked.pop("memory")
+        runner = prepare(
+            learner_specs=asked.pop("learners"),
+            memory=None if memory is None else int(memory),
+            listener=display.listen,
+            notify=display.note,
+            **asked,
+        )
+        for note in runner.plan.notes:
+            display.note(note)
+        if not dry_run:
+            display.expect(runner)
+            try:
+                runner.run()
+            except KeyboardInterrupt:
+                display.close()
+                again = shlex.join(["bench", *sys.argv[1:]])
+                click.echo(f"Stopped. Nothing finished is lost; go on with:\n  {again}", err=True)
+                ctx.exit(130)
+    if dry_run:
+        _show_plan(runner)
+    elif not _show_results(runner):
+        ctx.exit(1)
+
+
+def _show_plan(runner: Runner) -> None:
+    from bench.estimate import estimate_cells
+    from bench.tables import render
+
+    rows = estimate_cells(runner.plan, runner.results)
+    click.echo(render(rows, list(rows[0]) if rows else [], "table"))
+    total = sum(row["seconds"] or 0 for row in rows)
+    click.echo(
+        f"{len(rows)} cells, about {total / 60:.1f} min with one job "
+        "(measured on two updates of each training; early stopping may end it sooner)"
+    )
+
+
+def _show_results(runner: Runner) -> bool:
+    """Prints the table, writes the report; whether every cell is done."""
+    from bench.report import write_report
+    from bench.results import load_results
+    from bench.runner import statuses
+    from bench.tables import leaderboard
+
+    frame = load_results(runner.results)
+    frame = frame[frame["id"].isin([cell.id for cell in runner.plan.cells])]
+    leaderboard(frame)
+    report = write_report(runner.results)
+    counts = statuses(runner.plan, runner.results)
+    click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
+    if counts["failed"]:
+        click.echo(
+            f"{counts['failed']} failed; `bench report` shows why, --retry-failed tries again",
+            err=True,
+        )
+    return counts["done"] == len(runner.plan.cells)

@@ -1,0 +1,38 @@
+"""Everything in this process: for debuggers, and for reading a run from top to bottom."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+
+from bench.executors.base import Cancelled, Executor, failure
+from bench.records import Failure
+from bench.training import Progress
+from bench.work import Assignment, perform
+
+
+class InlineExecutor(Executor):
+    """Runs in the calling process, without limits of time and memory: a learner that exits the
+    interpreter ends the run."""
+
+    description = "in this process, for debugging; no limits, a crash ends the run"
+
+    def run(
+        self, assignment: Assignment, progress: Progress, cancelled: threading.Event
+    ) -> Failure | None:
+        """See `Executor.run`. Notices a cancellation when the learner next tells its progress."""
+
+        def tell(event: dict[str, object]) -> None:
+            if cancelled.is_set():
+                raise Cancelled
+            progress(event)
+
+        try:
+            perform(assignment, tell)
+        except Cancelled:
+            raise
+        except Exception as error:
+            return failure(
+                assignment, "error", f"{type(error).__name__}: {error}", traceback.format_exc()
+            )
+        return None

@@ -1,0 +1,165 @@
+"""One process per assignment, forked from a server that has torch imported already.
+
+A crash, a hang or an out-of-memory kill costs that assignment and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.executors.base import Cancelled, Executor, Limits, failure
+from bench.records import Failure
+from bench.training import Progress
+from bench.work import Assignment, perform
+
+POLL_SECONDS = 0.05
+LOG = "log.txt"
+
+
+class LocalExecutor(Executor):
+    """Runs each assignment in a process of its own on this machine."""
+
+    description = "one process per training and cell on this machine"
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits)
+        # Windows has no fork server; there a process starts from nothing, in seconds
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
+        self._context: Any = multiprocessing.get_context(method)
+        if method:
+            self._context.set_forkserver_preload(["bench.executors.local"])
+        self._start_lock = threading.Lock()
+
+    def run(
+        self, assignment: Assignment, progress: Progress, cancelled: threading.Event
+    ) -> Failure | None:
+        """See `Executor.run`."""
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_child, args=(assignment, sender), daemon=False)
+        with self._start_lock:  # starting is not thread-safe
+            process.start()
+        sender.close()
+        try:
+            ended = self._watch(process, receiver, assignment, progress, cancelled)
+        finally:
+            _kill(process)
+            receiver.close()
+        if ended is not None or assignment.output.exists():
+            return ended
+        return failure(assignment, "exit", _last_words(process, assignment.folder))
+
+    def _watch(
+        self,
+        process: BaseProcess,
+        receiver: multiprocessing.connection.Connection,
+        assignment: Assignment,
+        progress: Progress,
+        cancelled: threading.Event,
+    ) -> Failure | None:
+        """Until the process ends or breaks a limit; its own failure, or that of the limit."""
+        started = time.monotonic()
+        limits = self.limits
+        while True:
+            if cancelled.is_set():
+                raise Cancelled
+            if limits.seconds is not None and time.monotonic() - started > limits.seconds:
+                reason = f"still running after {limits.seconds:g} s (--timeout)"
+                return failure(assignment, "timeout", reason)
+            if limits.memory is not None and _resident(process) > limits.memory:
+                reason = f"used more than {limits.memory / 2**30:.3g} GiB of memory (--memory)"
+                return failure(assignment, "memory", reason)
+            with contextlib.suppress(EOFError, OSError):
+                while receiver.poll(POLL_SECONDS):
+                    kind, content = receiver.recv()
+                    if kind == "failure":
+                        return failure(assignment, "error", *content)
+                    progress(content)
+            if not process.is_alive():
+                return None
+
+
+# -- in the child ---------------------------------------------------------------------------------
+
+
+def _child(assignment: Assignment, sender: multiprocessing.connection.Connection) -> None:
+    """Performs the assignment; prints of the learner go to the folder's log."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    assignment.folder.mkdir(parents=True, exist_ok=True)
+    with (assignment.folder / LOG).open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    faulthandler.enable()  # a segmentation fault leaves its stack in the log
+
+    def send(kind: str, content: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            sender.send((kind, content))
+
+    try:
+        perform(assignment, lambda event: send("progress", event))
+    except Exception as error:
+        reason = str(error).strip()
+        name = type(error).__name__
+        send("failure", (f"{name}: {reason}" if reason else name, traceback.format_exc()))
+    sys.stdout.flush()
+
+
+def _end_with_parent() -> None:
+    """A run that was killed must not leave processes behind that go on training."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+# -- in the parent --------------------------------------------------------------------------------
+
+
+def _kill(process: BaseProcess) -> None:
+    """Ends the process and whatever it has started."""
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+    if process.is_alive():
+        process.kill()
+    process.join()
+
+
+def _resident(process: BaseProcess) -> int:
+    """Resident bytes of the process and its children."""
+    try:
+        main = psutil.Process(process.pid)
+        return sum(one.memory_info().rss for one in [main, *main.children(recursive=True)])
+    except psutil.Error:
+        return 0
+
+
+def _last_words(process: BaseProcess, folder: Path) -> str:
+    """Why a process ended without a result, as far as its exit code and its log tell."""
+    code = process.exitcode
+    if code is not None and code < 0:
+        how = f"was ended by {signal.Signals(-code).name}"
+        if -code == signal.SIGKILL:
+            how += ", perhaps by the system for want of memory"
+    else:
+        how = f"ended the interpreter with exit code {code}"
+    with contextlib.suppress(OSError):
+        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if lines:
+            how += f"; last line of its log: {lines[-1][:200]}"
+    return f"the process {how}"

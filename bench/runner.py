@@ -1,0 +1,205 @@
+"""`bench run`: makes the asked cells exist. What is there already is not computed again."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.cells import Cell, Training, describe
+from bench.data.base import DataFolders
+from bench.environment import Device, cores
+from bench.executors.base import Cancelled, Executor, failure
+from bench.planning import Plan
+from bench.records import Failure
+from bench.store import write_json
+from bench.work import Assignment
+
+EventKind = Literal["start", "progress", "done", "failed", "kept"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an assignment.
+
+    Attributes:
+        kind: ``kept`` means that it was done (or had failed) before.
+        assignment: what it happened to.
+        details: of ``progress``: fraction, updates, loss, ...; of ``failed``: reason.
+    """
+
+    kind: EventKind
+    assignment: Assignment
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], object]
+
+
+@dataclass
+class Runner:
+    """Carries out a plan: trainings and their cells side by side, then the timings one by one.
+
+    Args:
+        plan: the cells that must exist.
+        executor: where they run.
+        results: the results folder.
+        folders: where data lies.
+        timing_devices: the devices to time every cell on.
+        jobs: trainings and cells at once.
+        rerun: computes again what is done.
+        retry_failed: tries again what has failed.
+        listener: told what happens, from any thread.
+    """
+
+    plan: Plan
+    executor: Executor
+    results: Path
+    folders: DataFolders
+    timing_devices: Sequence[str]
+    jobs: int = 1
+    rerun: bool = False
+    retry_failed: bool = False
+    listener: Listener = lambda event: None
+
+    def __post_init__(self) -> None:
+        self._cancelled = threading.Event()
+
+    def run(self) -> None:
+        """Returns when every cell is done or has failed.
+
+        Raises:
+            KeyboardInterrupt: after everything has stopped; the same run goes on from there.
+        """
+        jobs: list[Training | Cell] = [*self.plan.trainings, *self.plan.cells]
+        for job in jobs:
+            self._prepare(job)
+        with ThreadPoolExecutor(max_workers=max(1, self.jobs)) as pool:
+            self._await([pool.submit(self._train_and_test, t) for t in self.plan.trainings])
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            self._await([pool.submit(self._time_all)])
+
+    def _await(self, futures: Sequence[Future[None]]) -> None:
+        """Waits for all; Ctrl-C stops them, and so does an error of the harness itself."""
+        waiting = set(futures)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        except BaseException:
+            self._cancelled.set()
+            for future in waiting:
+                future.cancel()
+            raise
+
+    def _prepare(self, job: Training | Cell) -> None:
+        """Removes what is to be computed again, and writes down what is asked for."""
+        folder = job.folder(self.results)
+        if self.rerun:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif self.retry_failed:
+            (folder / "failure.json").unlink(missing_ok=True)
+            for failed in folder.glob("timings/*.failure.json"):
+                failed.unlink()
+        describe(job, self.results)
+
+    def _train_and_test(self, training: Training) -> None:
+        cells = [cell for cell in self.plan.cells if cell.training.id == training.id]
+        wanted = [cell for cell in cells if self._wanted(cell)]
+        if wanted or not cells:
+            self._carry_out(self._assignment("train", training))
+        reason = self._failed(training)
+        for cell in cells:
+            assignment = self._assignment("test", training, cell)
+            if reason is None or cell not in wanted:
+                self._carry_out(assignment)
+            else:
+                told = failure(assignment, "error", f"its training failed: {reason}")
+                self._fail(assignment, told.model_copy(update={"kind": "training"}))
+
+    def _wanted(self, cell: Cell) -> bool:
+        """Whether a cell is to be computed: a failure is kept, unless its training was the reason
+        and has no failure any more."""
+        status = cell.status(self.results)
+        if status != "failed":
+            return status == "unfinished"
+        path = cell.folder(self.results) / "failure.json"
+        told = Failure.model_validate_json(path.read_bytes())
+        if told.kind == "training" and self._failed(cell.training) is None:
+            path.unlink()
+            return True
+        return False
+
+    def _failed(self, training: Training) -> str | None:
+        """Why a training has failed; None where it has not."""
+        if training.status(self.results) != "failed":
+            return None
+        path = training.folder(self.results) / "failure.json"
+        return Failure.model_validate_json(path.read_bytes()).reason
+
+    def _time_all(self) -> None:
+        for cell in self.plan.cells:
+            if cell.status(self.results) == "done":
+                for device in self.timing_devices:
+                    assignment = self._assignment("time", cell.training, cell, device)
+                    weights = cell.training.folder(self.results) / "best.pt"
+                    if cell.training.budget is None or weights.exists():
+                        self._carry_out(assignment)
+
+    def _assignment(
+        self,
+        phase: Literal["train", "test", "time"],
+        training: Training,
+        cell: Cell | None = None,
+        device: str | None = None,
+    ) -> Assignment:
+        alone = phase == "time" or self.jobs <= 1
+        threads = None if alone else max(1, cores() // self.jobs)
+        return Assignment(
+            phase, training, cell, self.results, self.folders, device or training.device, threads
+        )
+
+    def _carry_out(self, assignment: Assignment) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+        if assignment.output.exists() or assignment.failure.exists():
+            self.listener(Event("kept", assignment))
+            return
+        self.listener(Event("start", assignment))
+        ended = self.executor.run(
+            assignment,
+            lambda details: self.listener(Event("progress", assignment, details)),
+            self._cancelled,
+        )
+        if ended is None:
+            self.listener(Event("done", assignment))
+        else:
+            self._fail(assignment, ended)
+
+    def _fail(self, assignment: Assignment, told: Failure) -> None:
+        write_json(assignment.failure, told)
+        self.listener(Event("failed", assignment, {"reason": told.reason}))
+
+
+def usable_devices(names: Sequence[str]) -> list[str]:
+    """The device names, checked against this machine.
+
+    Raises:
+        BenchError: for a name that means nothing, or a device that is not here.
+    """
+    for name in names:
+        Device.parse(name).check()
+    return list(dict.fromkeys(names))
+
+
+def statuses(plan: Plan, results: Path) -> dict[str, int]:
+    """How many cells of a plan are done, failed and unfinished."""
+    counts = {"done": 0, "failed": 0, "unfinished": 0}
+    for job in plan.cells:
+        counts[job.status(results)] += 1
+    return counts

@@ -1,0 +1,173 @@
+"""Arrays in, numbers out: intervals and tests. Knows nothing of learners or files.
+
+A *score* is one number per episode (an accuracy, a negative log-likelihood). Intervals are
+two-sided, 95 %, Student-t. One training per learner compares *these trained weights*: what is said
+about learners needs the variance between seeds too, see `across_seeds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr, stdtrit
+
+CONFIDENCE = 0.95
+
+
+class MeanInterval(NamedTuple):
+    """A mean and the half-width of its interval."""
+
+    mean: float
+    ci95: float | None
+    """None for a single value, 0 where all values are equal."""
+
+
+class PairedDifference(NamedTuple):
+    """Mean of the differences between paired scores, with the half-width of its interval."""
+
+    mean: float
+    ci95: float | None
+    """None for a single pair, 0 where all differences are equal."""
+    n: int
+    """Pairs."""
+
+
+class SeedSummary(NamedTuple):
+    """One learner trained from several seeds, each tested on the same episodes."""
+
+    mean: float
+    """Mean over the seed means."""
+    ci95: float | None
+    """Half-width of the Student-t interval over the seed means; None for a single seed."""
+    seed_variance: float | None
+    """Sample variance of the seed means: what another training changes. None for a single seed."""
+    episode_variance: float | None
+    """Sample variance between the episodes of one seed, averaged over the seeds: what another
+    episode changes. None where no seed has two episodes."""
+    seeds: int
+
+
+def _scores(values: ArrayLike) -> NDArray[np.float64]:
+    scores = np.asarray(values, dtype=np.float64).ravel()
+    if scores.size == 0:
+        raise ValueError("statistics need at least one value")
+    return scores
+
+
+def _standard_error(scores: NDArray[np.float64]) -> float:
+    # Exactly 0 for equal values: the rounded mean of [0.1] * 3 differs from 0.1.
+    return float(scores.std(ddof=1) / np.sqrt(scores.size)) if np.ptp(scores) != 0 else 0.0
+
+
+def mean_interval(values: ArrayLike) -> MeanInterval:
+    """Mean and half-width of its 95 % Student-t interval.
+
+    Args:
+        values: (n,) scores, n >= 1. NaN among them makes both results NaN.
+
+    Raises:
+        ValueError: for no values.
+    """
+    scores = _scores(values)
+    mean = float(scores.mean())
+    if scores.size == 1:
+        return MeanInterval(mean, None)
+    quantile = float(stdtrit(scores.size - 1, 0.5 + CONFIDENCE / 2))
+    return MeanInterval(mean, quantile * _standard_error(scores))
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
+    """How much higher `a` scores than `b` on the episodes that both answered.
+
+    Banks are nested: where one is longer, the pairs are those of the common first part.
+
+    Args:
+        a: (n,) scores in bank order.
+        b: (m,) scores in bank order, of the same bank.
+
+    Raises:
+        ValueError: where one of them is empty.
+    """
+    first, second = _scores(a), _scores(b)
+    n = min(first.size, second.size)
+    return PairedDifference(*mean_interval(first[:n] - second[:n]), n)
+
+
+def across_seeds(scores: Sequence[ArrayLike]) -> SeedSummary:
+    """Puts the trainings of one learner together, with the two variances apart.
+
+    Args:
+        scores: one array of per-episode scores per seed.
+
+    Raises:
+        ValueError: for no seeds, or a seed without scores.
+    """
+    seeds = [_scores(values) for values in scores]
+    means = _scores([values.mean() for values in seeds])
+    within = [float(values.var(ddof=1)) for values in seeds if values.size > 1]
+    return SeedSummary(
+        *mean_interval(means),
+        seed_variance=float(means.var(ddof=1)) if means.size > 1 else None,
+        episode_variance=float(np.mean(within)) if within else None,
+        seeds=len(seeds),
+    )
+
+
+def exceeds(values: ArrayLike, ceiling: float) -> float:
+    """One-sided t test of "the mean is at most `ceiling`" against "it is higher".
+
+    Args:
+        values: (n,) scores.
+        ceiling: for instance `first_presentation_ceiling`.
+
+    Returns:
+        The p-value. A single value can show nothing and gives 1; equal values give 0 where they lie
+        above the ceiling and 1 elsewhere.
+
+    Raises:
+        ValueError: for no values.
+    """
+    scores = _scores(values)
+    if scores.size == 1:
+        return 1.0
+    error = _standard_error(scores)
+    if error == 0:
+        return 0.0 if scores[0] > ceiling else 1.0
+    return float(stdtr(scores.size - 1, (ceiling - scores.mean()) / error))
+
+
+def first_presentation_ceiling(ways: int) -> float:
+    """The highest honest accuracy when a class is presented for the first time.
+
+    A learner that recognises every class it has seen guesses among the labels not yet seen. The
+    j-th new class of an episode meets ``ways - j + 1`` such labels, so the mean over an episode is
+    ``mean(1/k for k = 1 .. ways)``: 45.7 % for 5 ways, 22.1 % for 15. More is a leak.
+    """
+    return float(np.mean(1 / np.arange(1, ways + 1)))
+
+
+def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
+    """Expected calibration error, in [0, 1].
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3: the answers
+    fall into equal-width bins ``((m-1)/M, m/M]`` of confidence, and the gaps between accuracy and
+    mean confidence of each bin are averaged, weighted by the answers in it.
+
+    Args:
+        confidence: (n,) probability given to the answer; NaN among them makes the result NaN.
+        correct: (n,) whether the answer was right.
+        bins: M.
+
+    Raises:
+        ValueError: for no answers, or different numbers of the two.
+    """
+    confidence, correct = _scores(confidence), _scores(correct)
+    if confidence.size != correct.size:
+        raise ValueError(f"{confidence.size} confidences for {correct.size} answers")
+    edges = np.linspace(0, 1, bins + 1)[1:-1]
+    bin_of = np.digitize(confidence, edges, right=True)
+    # A bin's share times its gap is |sum of correct - sum of confidence| / n.
+    return float(np.abs(np.bincount(bin_of, correct - confidence)).sum() / confidence.size)

@@ -1,0 +1,48 @@
+"""Atomic files: a reader sees the whole file or none, whatever happens to the writer."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import BaseModel
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Lets `write` fill a temporary file beside `path`, then puts it in place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp makes it private
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, record: BaseModel) -> None:
+    """Stores a record as JSON that a person can read and git can diff."""
+    text = record.model_dump_json(indent=1) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def save_torch(path: Path, content: dict[str, Any]) -> None:
+    """Stores tensors and plain values; `load_torch` reads them without unpickling code."""
+    import torch
+
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def load_torch(path: Path) -> dict[str, Any]:
+    """Reads what `save_torch` stored, onto the CPU."""
+    import torch
+
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content

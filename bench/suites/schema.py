@@ -1,0 +1,155 @@
+"""What a suite file says, and the reader that explains what is wrong with one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.errors import BenchError, unknown_name
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Setting(Table):
+    """One test setting. k-shot settings have shots, online ones presentations."""
+
+    ways: int = Field(ge=2)
+    shots: int | None = Field(default=None, ge=1)
+    queries: int = Field(default=15, ge=1)
+    """Query images per class (k-shot)."""
+    presentations: int | None = Field(default=None, ge=1)
+    """How often each class is presented (online)."""
+
+
+class Budget(Table):
+    """How much meta-training. Exactly one of examples, minutes and updates limits it."""
+
+    examples: int | None = Field(default=None, ge=1)
+    """Images seen in meta-training, support and query, at most."""
+    minutes: float | None = Field(default=None, gt=0)
+    """Meta-training time; meta-validation and checkpoints do not count."""
+    updates: int | None = Field(default=None, ge=1)
+    validations: int = Field(default=20, ge=1)
+    """Meta-validations, evenly spaced over the budget."""
+    patience: int | None = Field(default=None, ge=1)
+    """Early stopping: after so many meta-validations without a better one. None: never."""
+    validation_images: int = Field(default=10_000, ge=1)
+    """Images in one meta-validation; it has as many whole episodes as that gives."""
+    test_episodes: int | None = Field(default=None, ge=2)
+    """Answers the first part of the meta-test bank only."""
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        limits = [self.examples, self.minutes, self.updates]
+        if sum(limit is not None for limit in limits) != 1:
+            raise ValueError("a budget has exactly one of examples, minutes and updates")
+        return self
+
+
+class Budgets(Table):
+    """The presets of a suite."""
+
+    smoke: Budget
+    standard: Budget
+
+
+class Rotations(Table):
+    """Whether turned classes count as classes of their own."""
+
+    train: bool = False
+    test: bool = False
+    """In meta-validation and meta-test."""
+
+
+class MetaTest(Table):
+    """The frozen bank."""
+
+    episodes: int = Field(default=1000, ge=2)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+
+class Suite(Table):
+    """A suite: what is learned from what, how it is asked, and at which cost."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: int = Field(ge=1)
+    title: str
+    description: str
+    dataset: str
+    image_size: int = Field(ge=8, le=256)
+    split: str
+    protocol: Literal["kshot", "online"]
+    rotations: Rotations = Rotations()
+    episodes_per_update: int = Field(default=16, ge=1)
+    """The meta-batch of learners that do not ask for another."""
+    timing_batch: int = Field(default=16, ge=1)
+    """B of the throughput measurement."""
+    test: MetaTest = MetaTest()
+    settings: dict[str, Setting] = Field(min_length=1)
+    budgets: Budgets
+
+    @model_validator(mode="after")
+    def _settings_fit_protocol(self) -> Self:
+        for name, setting in self.settings.items():
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+                raise ValueError(f"settings.{name}: use letters, digits, '.', '_' and '-' only")
+            if self.protocol == "kshot" and (setting.shots is None or setting.presentations):
+                raise ValueError(f"settings.{name}: the kshot protocol wants shots")
+            if self.protocol == "online" and (setting.presentations is None or setting.shots):
+                raise ValueError(f"settings.{name}: the online protocol wants presentations")
+        return self
+
+
+def read_suite(path: Path) -> Suite:
+    """Reads a suite file.
+
+    Raises:
+        BenchError: with the line of a syntax error, or each key that is wrong and why.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"cannot read the suite file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchError(f"{path} is not valid TOML: {error}") from error
+    try:
+        return Suite.model_validate(content)
+    except ValidationError as error:
+        mistakes = "\n".join(f"  {_mistake(detail, content)}" for detail in error.errors())
+        raise BenchError(f"{path} is not a valid suite:\n{mistakes}") from error
+
+
+def _mistake(detail: Any, content: dict[str, Any]) -> str:
+    """One line for one pydantic error: the key, what is wrong, the nearest valid key."""
+    location = [str(part) for part in detail["loc"]]
+    key, message = ".".join(location), detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        known = _keys_beside(location)
+        return f"{key}: unknown key" + _nearest(location[-1], known)
+    if detail["type"] == "missing":
+        return f"{key}: missing" + (" (the file is empty)" if not content else "")
+    return f"{key}: {message}, got {detail['input']!r}" if key else message
+
+
+def _keys_beside(location: list[str]) -> list[str]:
+    """The valid keys of the table that an unknown key stands in."""
+    tables: dict[str, type[Table]] = {
+        "rotations": Rotations,
+        "test": MetaTest,
+        "settings": Setting,
+        "budgets": Budgets if len(location) == 2 else Budget,
+    }
+    table = Suite if len(location) == 1 else tables.get(location[0], Suite)
+    return list(table.model_fields)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    return "; " + str(unknown_name("key", word, known)).partition("; ")[2]

@@ -1,0 +1,329 @@
+"""What a worker process does: one training, one meta-test, or one timing.
+
+Everything is read from the `Assignment` and written into the job's folder, so that an assignment
+can be carried out in this process, in another, or on another machine that shares the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.api import Learner
+from bench.cells import Cell, Training
+from bench.data.base import DataFolders
+from bench.environment import Device, environment
+from bench.episodes import Bank, ClassPool, Purpose, class_pool, training_batch
+from bench.errors import BenchError
+from bench.evaluation import Scores, evaluate
+from bench.learner_specs import configure
+from bench.plugins import datasets, learners, source_hash
+from bench.records import (
+    CellResult,
+    CurvePoint,
+    EpisodeScores,
+    Interval,
+    TimingResult,
+    TrainingResult,
+)
+from bench.stats import calibration_error, exceeds, first_presentation_ceiling, mean_interval
+from bench.store import write_json
+from bench.timing import Stopwatch, peak_memory
+from bench.training import (
+    MetaTraining,
+    Progress,
+    best_weights,
+    build_learner,
+    examples,
+    validation_bank,
+    warnings,
+)
+
+TEST_BATCH = 16
+LEAK_P = 1e-4
+"""First-presentation accuracy above the ceiling at this one-sided p-value is called a leak."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One thing to do.
+
+    Attributes:
+        phase: ``train`` a training, ``test`` a cell, or ``time`` a cell.
+        training: the training; a cell's own.
+        cell: the cell; None when a training is asked for.
+        results: the results folder.
+        folders: where data lies.
+        device: where to do it.
+        threads: CPU threads for a device that names none; None: all cores.
+    """
+
+    phase: Literal["train", "test", "time"]
+    training: Training
+    cell: Cell | None
+    results: Path
+    folders: DataFolders
+    device: str
+    threads: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The job's folder."""
+        job = self.cell or self.training
+        return job.folder(self.results)
+
+    @property
+    def output(self) -> Path:
+        """The file whose presence means that it is done."""
+        if self.phase == "time":
+            return self.folder / "timings" / f"{Device.parse(self.device).file_name}.json"
+        return self.folder / "result.json"
+
+    @property
+    def failure(self) -> Path:
+        """The file that says why it failed."""
+        if self.phase == "time":
+            return self.output.with_suffix(".failure.json")
+        return self.folder / "failure.json"
+
+
+def perform(assignment: Assignment, progress: Progress) -> None:
+    """Does it, unless it is done. Whatever a learner raises comes through."""
+    device = Device.parse(assignment.device)
+    device.use(assignment.threads)
+    with _locked(assignment.folder):
+        if assignment.output.exists():
+            return
+        work = {"train": _train, "test": _test, "time": _time}[assignment.phase]
+        work(assignment, device, progress)
+
+
+# -- the three phases -----------------------------------------------------------------------------
+
+
+def _train(assignment: Assignment, device: Device, progress: Progress) -> None:
+    training, folder = assignment.training, assignment.folder
+    learner, source = _learner(training, device)
+    fields: dict[str, Any] = {"curve": [], "warnings": []}
+    if training.budget is None:
+        fields |= {"updates": 0, "examples": 0, "seconds": 0.0, "validation_seconds": 0.0}
+        fields |= {"stopped": "nothing to train", "best_update": 0, "best_val_accuracy": None}
+        fields |= {"overhead": 0.0}
+    else:
+        train, val = (
+            _pool(training, phase, assignment.folders).to(device.torch)
+            for phase in ("train", "val")
+        )
+        bank = validation_bank(training, val)
+        history = MetaTraining(training, learner, train, bank, folder, progress).run()
+        assert history.best is not None  # a training ends with a meta-validation
+        fields |= {
+            "updates": history.updates,
+            "examples": history.examples,
+            "seconds": history.seconds,
+            "overhead": history.overhead,
+            "validation_seconds": history.validation_seconds,
+            "stopped": history.stopped,
+            "best_update": history.best["updates"],
+            "best_val_accuracy": history.best["val_accuracy"],
+            "curve": [CurvePoint(**point) for point in history.curve],
+            "warnings": warnings(history, bank),
+        }
+    asked = training.model_dump(mode="json")
+    result = TrainingResult(
+        **{key: asked[key] for key in ("learner", "learner_name", "family", "config", "task")},
+        **{key: asked[key] for key in ("seed", "device", "precision")},
+        **fields,
+        id=training.id,
+        budget=training.budget_name,
+        parameters=sum(p.numel() for p in learner.parameters()),
+        transductive=bool(learner.transductive),
+        environment=environment(device),
+        source=source,
+        finished=_now(),
+    )
+    write_json(assignment.output, result)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _test(assignment: Assignment, device: Device, progress: Progress) -> None:
+    cell, folder = _cell(assignment), assignment.folder
+    learner, source = _learner(cell.training, device)
+    trained = _trained(learner, cell.training, assignment.results)
+    bank = _bank(cell, assignment.folders).to(device.torch)
+    started = datetime.datetime.now(datetime.UTC)
+    scores = evaluate(
+        learner,
+        bank,
+        TEST_BATCH,
+        cell.training.precision,
+        lambda done: progress({"fraction": done / cell.episodes}),
+    )
+    seconds = (datetime.datetime.now(datetime.UTC) - started).total_seconds()
+    by_presentation, ceiling, told = _presentations(cell, scores)
+    write_json(
+        folder / "episodes.json",
+        EpisodeScores(
+            bank=cell.bank,
+            accuracy=_rounded(scores.accuracy),
+            nll=_rounded(scores.nll),
+            by_presentation=None
+            if scores.by_presentation is None
+            else [_rounded(row) for row in scores.by_presentation],
+        ),
+    )
+    error = calibration_error(scores.confidence.ravel(), scores.correct.ravel())
+    result = CellResult(
+        **cell.described(),
+        metrics={
+            "accuracy": _interval(scores.accuracy),
+            "nll": _interval(scores.nll),
+            "ece": Interval(mean=error, ci95=None, n=scores.correct.size),
+        },
+        by_presentation=by_presentation,
+        ceiling=ceiling,
+        updates=trained.updates,
+        examples=trained.examples,
+        training_seconds=trained.seconds,
+        best_val_accuracy=trained.best_val_accuracy,
+        parameters=trained.parameters,
+        transductive=trained.transductive,
+        warnings=[*trained.warnings, *told],
+        test_seconds=seconds,
+        environment=environment(device),
+        source=source,
+        finished=_now(),
+    )
+    write_json(assignment.output, result)
+
+
+def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
+    cell, training = _cell(assignment), assignment.training
+    learner, source = _learner(training, device)
+    _trained(learner, training, assignment.results)
+    bank = _bank(cell, assignment.folders).to(device.torch)
+    watch = Stopwatch(learner, device, training.precision)
+    progress({"fraction": 0.1})
+    phases = watch.answers(bank)
+    progress({"fraction": 0.4})
+    throughput = watch.throughput(bank, cell.timing_batch)
+    progress({"fraction": 0.7})
+    if training.budget is not None:
+        pool = _pool(training, "train", assignment.folders).to(device.torch)
+        batch = training_batch(pool, training.task, training.seed, 0)
+        phases |= watch.meta_train(batch, examples(training.task, training.seed, 0))
+    result = TimingResult(
+        device=device.name,
+        phases=phases,
+        throughput_batch=cell.timing_batch,
+        throughput=throughput,
+        peak_memory=peak_memory(device),
+        environment=environment(device),
+        source=source,
+        finished=_now(),
+    )
+    write_json(assignment.output, result)
+
+
+# -- what they share ------------------------------------------------------------------------------
+
+
+def _learner(training: Training, device: Device) -> tuple[Learner, str]:
+    """The learner with its initial weights on the device, and the hash of its source."""
+    learner = learners().get("learner", training.learner_name)
+    config = configure(training.learner_name, learner, training.config).config
+    return build_learner(training, learner, config).to(device.torch), source_hash(learner)
+
+
+def _trained(learner: Learner, training: Training, results: Path) -> TrainingResult:
+    """Gives the learner its best weights; returns the training's result."""
+    folder = training.folder(results)
+    result = TrainingResult.model_validate_json((folder / "result.json").read_bytes())
+    if training.budget is not None:
+        if not (folder / "best.pt").exists():
+            raise BenchError(
+                f"the weights {folder / 'best.pt'} are gone (reference results come without "
+                "weights); `bench run --rerun` trains again"
+            )
+        learner.load_state_dict(best_weights(folder))
+    return result
+
+
+def _pool(training: Training, phase: Literal["train", "val"], folders: DataFolders) -> ClassPool:
+    source = datasets().get("dataset", training.dataset)
+    data = source.load(training.image_size, folders, lambda message: None)
+    split = source.split(training.split, data)
+    rotations = training.train_rotations if phase == "train" else training.val_rotations
+    return class_pool(data, getattr(split, phase), rotations)
+
+
+def _bank(cell: Cell, folders: DataFolders) -> Bank:
+    """The episodes that the cell answers.
+
+    Raises:
+        BenchError: where they are not the ones that were planned: the data has changed.
+    """
+    training = cell.training
+    source = datasets().get("dataset", training.dataset)
+    data = source.load(training.image_size, folders, lambda message: None)
+    pool = class_pool(data, source.split(training.split, data).test, cell.test_rotations)
+    bank = Bank.drawn(pool, cell.task, cell.episodes, cell.bank_seed, Purpose.TEST)
+    if bank.draw.digest() != cell.bank or data.content != training.content:
+        raise BenchError(f"the data of {training.dataset} has changed since the run was planned")
+    return bank
+
+
+def _presentations(
+    cell: Cell, scores: Scores
+) -> tuple[list[Interval] | None, float | None, list[str]]:
+    """Accuracy by presentation, the ceiling at the first, and a warning where it is exceeded."""
+    if scores.by_presentation is None:
+        return None, None, []
+    ceiling = first_presentation_ceiling(cell.task.ways)
+    first = scores.by_presentation[:, 0]
+    p = exceeds(first, ceiling)
+    told = []
+    if p < LEAK_P:
+        told.append(
+            f"LEAK: {first.mean():.1%} at the first presentation, and an honest learner cannot be "
+            f"above {ceiling:.1%} (p = {p:.1e}): it sees labels that it should not"
+        )
+    return [_interval(column) for column in scores.by_presentation.T], ceiling, told
+
+
+def _cell(assignment: Assignment) -> Cell:
+    assert assignment.cell is not None, "a cell is tested and timed"
+    return assignment.cell
+
+
+def _interval(values: Any) -> Interval:
+    mean, ci95 = mean_interval(values)
+    return Interval(mean=mean, ci95=ci95, n=len(values))
+
+
+def _rounded(values: Any) -> list[float]:
+    """Six decimals: more than the answers hold, and half the file."""
+    return [round(float(value), 6) for value in values]
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two processes never work in one folder: the second waits, and then finds it done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        fcntl: Any = importlib.import_module("fcntl")
+    except ModuleNotFoundError:  # Windows: without a lock
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
