@@ -348,9 +348,9 @@ class SequenceLearner(Learner):
         z, label = self.encode(support_x), self.label(support_y)  # (B, S, D), (B, S, L)
         state = self.initial_state(support_x.shape[0])
         previous = torch.zeros_like(label[:, 0])
-        for t in range(support_x.shape[1]):
-            _, state = self.step(state, z[:, t], previous)
-            previous = label[:, t]
+        for z_t, label_t in zip(z.unbind(1), label.unbind(1), strict=True):
+            _, state = self.step(state, z_t, previous)
+            previous = label_t
         return {"memory": state, "pending": previous, "ways": ways}
 
     def predict(self, state: State, query_x: Tensor) -> Tensor:
@@ -368,8 +368,9 @@ class SequenceLearner(Learner):
         previous = torch.cat([torch.zeros_like(label[:, :1]), label[:, :-1]], dim=1)
         state = self.initial_state(x.shape[0])
         logits = []
-        for t in range(x.shape[1]):
-            output, state = self.step(state, z[:, t], previous[:, t])
+        # `unbind`, because the gradient of ``z[:, t]`` would fill a whole z with zeros at every t.
+        for z_t, previous_t in zip(z.unbind(1), previous.unbind(1), strict=True):
+            output, state = self.step(state, z_t, previous_t)
             logits.append(output[..., :ways])
         return torch.stack(logits, dim=1)  # (B, T, N)
 
