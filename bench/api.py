@@ -97,12 +97,16 @@ class TaskSpec:
         return self.length // self.ways
 
     @property
+    def examples_per_episode(self) -> int:
+        """Images (support and query) in one episode, at most."""
+        if self.protocol == "online":
+            return self.length
+        return self.ways * (self.shot_range[1] + self.queries)
+
+    @property
     def examples_per_update(self) -> int:
-        """Images (support and query) that one meta-training update sees, at most."""
-        per_class = (
-            self.presentations if self.protocol == "online" else self.shot_range[1] + self.queries
-        )
-        return self.episodes_per_update * self.ways * per_class
+        """Images that one meta-training update sees, at most."""
+        return self.episodes_per_update * self.examples_per_episode
 
     def but(self, **changes: Any) -> TaskSpec:
         """A copy with some fields changed."""

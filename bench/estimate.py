@@ -16,7 +16,8 @@ from bench.learner_specs import configure
 from bench.planning import Plan
 from bench.plugins import learners
 from bench.training import build_learner, make_optimizer, planned_updates, update
-from bench.work import TEST_BATCH
+
+TEST_BATCH = 16
 
 
 def estimate_cells(plan: Plan, results: Path) -> list[dict[str, Any]]:
@@ -28,15 +29,15 @@ def estimate_cells(plan: Plan, results: Path) -> list[dict[str, Any]]:
     trained: set[str] = set()
     for cell in plan.cells:
         training, status = cell.training, cell.status(results)
-        try:
-            per_update, per_episode = time_once(training, cell)
-            seconds: float | None = 0.0
-            if status == "unfinished":
+        seconds: float | None = 0.0
+        if status == "unfinished":
+            try:
+                per_update, per_episode = time_once(training, cell)
                 seconds = per_episode * cell.episodes
                 if training.id not in trained and training.status(results) == "unfinished":
                     seconds += training_seconds(training, per_update)
-        except Exception:  # a learner may raise anything; running it will say what
-            seconds = None
+            except Exception:  # a learner may raise anything; running it will say what
+                seconds = None
         trained.add(training.id)
         rows.append(
             {

@@ -19,9 +19,16 @@ from bench.episodes import Bank, presentation
 
 FloatArray = NDArray[np.float64]
 
+BATCH_IMAGES = {"cpu": 1280, "gpu": 20480}
+"""Images that are handled together, about: enough to be fast, few enough for the memory."""
+
 
 class ContractError(Exception):
     """A learner returned something that the contract does not allow."""
+
+
+class NotFiniteError(ContractError):
+    """A learner returned logits that are infinite or NaN."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,18 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def batch_size(bank: Bank) -> int:
+    """Episodes of this bank that are handled together."""
+    images = BATCH_IMAGES["cpu" if bank.pool.images.device.type == "cpu" else "gpu"]
+    return max(1, images // bank.task.examples_per_episode)
+
+
 def answer(learner: Learner, batch: Episodes | Stream) -> tuple[Tensor, Tensor]:
     """Logits (B, Q, N) in float32 and right answers (B, Q) for a batch.
 
     Raises:
-        ContractError: logits of another shape, or not finite.
+        ContractError: logits of another shape.
+        NotFiniteError: logits that are not finite.
     """
     if isinstance(batch, Stream):
         logits, y, view = learner.unroll(batch.x, batch.y, batch.ways), batch.y, "unroll"
@@ -67,7 +81,7 @@ def answer(learner: Learner, batch: Episodes | Stream) -> tuple[Tensor, Tensor]:
         )
     logits = logits.float()
     if not logits.isfinite().all():
-        raise ContractError(f"{view} returned logits that are not finite")
+        raise NotFiniteError(f"{view} returned logits that are not finite")
     return logits, y
 
 
@@ -75,7 +89,6 @@ def answer(learner: Learner, batch: Episodes | Stream) -> tuple[Tensor, Tensor]:
 def evaluate(
     learner: Learner,
     bank: Bank,
-    batch_size: int,
     precision: str = "fp32",
     progress: Callable[[int], object] = lambda episodes: None,
 ) -> Scores:
@@ -87,7 +100,6 @@ def evaluate(
     Args:
         learner: on the device of the bank's pool.
         bank: the episodes.
-        batch_size: episodes handled together.
         precision: ``fp32`` or ``bf16``.
         progress: told how many episodes are done.
 
@@ -99,7 +111,7 @@ def evaluate(
     parts: list[tuple[Tensor, ...]] = []
     try:
         done = 0
-        for number, batch in enumerate(bank.batches(batch_size)):
+        for number, batch in enumerate(bank.batches(batch_size(bank))):
             torch.manual_seed(number)
             with autocast(bank.pool.images.device, precision):
                 logits, y = answer(learner, batch)

@@ -10,11 +10,16 @@ from typing import IO, Any
 
 from pydantic import BaseModel
 
+PARTIAL = ".partial"
+"""Suffix of a file being written; one that outlives its writer is waste."""
+
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Lets `write` fill a temporary file beside `path`, then puts it in place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)

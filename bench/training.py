@@ -18,7 +18,7 @@ import torch
 from bench.api import Learner, TaskSpec
 from bench.cells import Training
 from bench.episodes import Bank, ClassPool, Purpose, draw_shots, torch_seed, training_batch
-from bench.evaluation import autocast, evaluate
+from bench.evaluation import NotFiniteError, autocast, evaluate
 from bench.store import load_torch, save_torch
 
 CHECKPOINT_SECONDS = 30.0
@@ -26,7 +26,6 @@ PROGRESS_SECONDS = 0.5
 NAN_LIMIT = 50
 """So many updates in a row without finite loss and gradient end a training."""
 
-VALIDATION_BATCH = 16
 INITIALISATION = 2**40
 """Stands for the update number where torch is seeded before the learner is built."""
 
@@ -183,7 +182,14 @@ class MetaTraining:
     def _validate(self) -> None:
         history = self.history
         started = time.perf_counter()
-        scores = evaluate(self.learner, self.validation, VALIDATION_BATCH, self.training.precision)
+        try:
+            scores = evaluate(self.learner, self.validation, self.training.precision)
+        except NotFiniteError:
+            if history.best is None:
+                raise
+            history.stopped = "diverged"  # what was good before is kept
+            history.validation_seconds += time.perf_counter() - started
+            return
         losses, history.losses = history.losses, []
         point = {
             "updates": history.updates,
@@ -287,15 +293,19 @@ def validation_bank(training: Training, pool: ClassPool) -> Bank:
     """
     task = training.task
     task = task.but(ways=min(task.ways, len(pool)), shots=task.shot_range[1])
-    images = task.examples_per_update // task.episodes_per_update
     wanted = training.budget.validation_images if training.budget else 0
-    episodes = max(2, wanted // images)
+    episodes = max(2, wanted // task.examples_per_episode)
     return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
 
 
 def warnings(history: History, bank: Bank) -> list[str]:
     """What a reader of the result should know about the training."""
     told = []
+    if history.stopped == "diverged" and history.best is not None:
+        told.append(
+            f"it diverged after {history.updates} updates; the weights are those of update "
+            f"{history.best['updates']}"
+        )
     if history.skipped:
         told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:

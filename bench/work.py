@@ -32,7 +32,7 @@ from bench.records import (
     TrainingResult,
 )
 from bench.stats import calibration_error, exceeds, first_presentation_ceiling, mean_interval
-from bench.store import write_json
+from bench.store import PARTIAL, write_json
 from bench.timing import Stopwatch, peak_memory
 from bench.training import (
     MetaTraining,
@@ -44,7 +44,6 @@ from bench.training import (
     warnings,
 )
 
-TEST_BATCH = 16
 LEAK_P = 1e-4
 """First-presentation accuracy above the ceiling at this one-sided p-value is called a leak."""
 
@@ -160,7 +159,6 @@ def _test(assignment: Assignment, device: Device, progress: Progress) -> None:
     scores = evaluate(
         learner,
         bank,
-        TEST_BATCH,
         cell.training.precision,
         lambda done: progress({"fraction": done / cell.episodes}),
     )
@@ -211,7 +209,8 @@ def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
     progress({"fraction": 0.1})
     phases = watch.answers(bank)
     progress({"fraction": 0.4})
-    throughput = watch.throughput(bank, cell.timing_batch)
+    together = min(cell.timing_batch, len(bank))
+    throughput = watch.throughput(bank, together)
     progress({"fraction": 0.7})
     if training.budget is not None:
         pool = _pool(training, "train", assignment.folders).to(device.torch)
@@ -220,7 +219,7 @@ def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
     result = TimingResult(
         device=device.name,
         phases=phases,
-        throughput_batch=cell.timing_batch,
+        throughput_batch=together,
         throughput=throughput,
         peak_memory=peak_memory(device),
         environment=environment(device),
@@ -326,4 +325,6 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        for waste in folder.glob(f"*{PARTIAL}"):  # of a process that was killed while writing
+            waste.unlink()
         yield
