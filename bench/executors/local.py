@@ -41,7 +41,7 @@ class LocalExecutor(Executor):
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
         self._context: Any = multiprocessing.get_context(method)
         if method:
-            self._context.set_forkserver_preload(["bench.executors.local"])
+            self._context.set_forkserver_preload(["bench.executors.preload"])
         self._start_lock = threading.Lock()
 
     def run(

@@ -1,0 +1,5 @@
+"""Imported once by the fork server: what every worker would otherwise import anew, for seconds."""
+
+import torch._dynamo  # noqa: F401 - the first optimizer of a process imports it
+
+import bench.executors.local  # noqa: F401
