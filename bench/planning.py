@@ -89,7 +89,10 @@ def load_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
 
 
 def check_split(split: Split, name: str) -> None:
-    """Raises a `BenchError` unless the classes of the three phases are disjoint."""
+    """Raises a `BenchError` unless each phase has classes, and no two phases share one."""
+    for phase, classes in split._asdict().items():
+        if len(classes) == 0:
+            raise BenchError(f"the split {name!r} has no classes for {phase}")
     for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
         shared = set(getattr(split, first).tolist()) & set(getattr(split, second).tolist())
         if shared:
@@ -149,14 +152,14 @@ def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec)
     if text == "paper":
         updates = contestant.learner.published_updates(contestant.config, task)
         return None if updates is None else Budget(updates=updates, validations=50)
-    match = re.fullmatch(r"([\d_]+(?:\.\d+)?)\s*(examples|min)", text)
-    if match is None or float(match[1].replace("_", "")) <= 0:
+    match = re.fullmatch(r"(\d[\d_]*)\s*examples|(\d+(?:\.\d+)?)\s*min", text)
+    number = float((match[1] or match[2]).replace("_", "")) if match else 0
+    if match is None or number <= 0:
         raise BenchError(
             f"no budget is called {text!r}; use smoke, standard, paper, <n>examples "
             "(2000000examples) or <n>min (10min)"
         )
-    number = float(match[1].replace("_", ""))
-    return Budget(examples=int(number)) if match[2] == "examples" else Budget(minutes=number)
+    return Budget(examples=int(number)) if match[1] else Budget(minutes=number)
 
 
 def make_plan(
@@ -233,7 +236,7 @@ def make_training(
     """
     trained = contestant.learner.trained
     task = training_task(contestant, test, pools.train) if trained else test
-    limit = read_budget(budget, suite, contestant, task) if trained else None
+    limit = read_budget(budget, suite, contestant, task)  # a mistake is told whoever learns
     if trained and limit is None:
         return None
     return Training(
@@ -249,7 +252,7 @@ def make_training(
         train_rotations=suite.rotations.train,
         val_rotations=suite.rotations.test,
         budget_name=budget if trained else "none",
-        budget=limit,
+        budget=limit if trained else None,
         bank_seed=suite.test.seed,
         seed=seed if trained else 0,
         precision=precision,

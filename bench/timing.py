@@ -104,7 +104,8 @@ class Stopwatch:
 
     @torch.no_grad()
     def throughput(self, bank: Bank, batch_size: int) -> float:
-        """Episodes answered in full (adapt and all queries, or unroll) per second at that B."""
+        """Episodes answered in full (adapt and all queries, or unroll) per second at that B; the
+        bank has at least so many."""
         self.learner.eval()
         batch = next(bank.batches(batch_size))
         with autocast(self.device.torch, self.precision):

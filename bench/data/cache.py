@@ -9,7 +9,6 @@ and is built again.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -72,7 +71,7 @@ def _write(data: ImageClasses, scratch: Path, folder: Path, key: str) -> None:
     about = {
         "key": key,
         "shape": images.shape,
-        "crc32": zlib.crc32(images),
+        "crc32": zlib.crc32(images.data),
         "name": data.name,
         "content": data.content,
         "starts": data.starts.tolist(),
@@ -82,8 +81,8 @@ def _write(data: ImageClasses, scratch: Path, folder: Path, key: str) -> None:
     }
     np.save(scratch / "images.npy", images, allow_pickle=False)
     (scratch / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    os.replace(scratch / "images.npy", folder / f"{key}.npy")
-    os.replace(scratch / "about.json", folder / f"{key}.json")
+    (scratch / "images.npy").replace(folder / f"{key}.npy")
+    (scratch / "about.json").replace(folder / f"{key}.json")
 
 
 def _read(folder: Path, key: str) -> ImageClasses | None:
@@ -96,7 +95,7 @@ def _read(folder: Path, key: str) -> ImageClasses | None:
             about["key"] != key
             or images.dtype != np.uint8
             or list(images.shape) != about["shape"]
-            or zlib.crc32(images) != about["crc32"]
+            or zlib.crc32(images.data) != about["crc32"]
         ):
             return None
         return ImageClasses(

@@ -21,8 +21,6 @@ from bench.errors import BenchError
 
 EM = 128
 """Font size in pixels."""
-ROOM = 4 * EM
-"""Side of the square in which a letter is drawn before it is cropped."""
 FACES = 4
 """A letter must stand in that many faces."""
 PATTERNS = ("DejaVuSans*.ttf", "DejaVuSerif*.ttf", "STIXGeneral*.ttf")
@@ -96,9 +94,10 @@ def letters() -> list[Letter]:
     """
     masks: dict[int, dict[str, Mask]] = defaultdict(dict)
     for path in font_files():
-        for code, mask in _draw(path).items():
+        for code, mask in _draw_font(path).items():
             masks[code][path.name] = mask
-    chosen, seen = [], set()
+    chosen: list[Letter] = []
+    seen: set[tuple[str, tuple[int, ...], bytes]] = set()
     for code in sorted(masks):
         looks = {(f, m.shape, m.tobytes()) for f, m in masks[code].items()}
         if len(looks) >= FACES and not looks & seen:
@@ -120,7 +119,7 @@ def _is_plain(character: str) -> bool:
     )
 
 
-def _draw(path: Path) -> dict[int, Mask]:
+def _draw_font(path: Path) -> dict[int, Mask]:
     """The plain letters of one font file, by code point."""
     from matplotlib.ft2font import FT2Font
 
@@ -137,7 +136,8 @@ def _draw(path: Path) -> dict[int, Mask]:
 
 
 def _mask(font: ImageFont.FreeTypeFont, character: str) -> Mask:
-    image = Image.new("L", (ROOM, ROOM))
-    ImageDraw.Draw(image).text((ROOM // 4, ROOM // 4), character, fill=255, font=font)
+    left, top, right, bottom = (int(edge) for edge in font.getbbox(character))
+    image = Image.new("L", (right - left + 4, bottom - top + 4))  # a margin for rounding
+    ImageDraw.Draw(image).text((2 - left, 2 - top), character, fill=255, font=font)
     ink = image.point(lambda grey: 255 * (grey >= 128))
     return np.asarray(ink.crop(ink.getbbox() or (0, 0, 0, 0))) > 0

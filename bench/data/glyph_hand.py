@@ -23,11 +23,11 @@ LONGEST = 144
 """A letter higher or wider than that is made smaller, pixels of the source."""
 STEP = 1.5
 """Pixels of the source per pixel of the result, before deformation."""
-AFFINE = 0.15
+AFFINE = 0.13
 """Largest change of each entry of the 2x2 matrix, relative to `STEP`."""
-SHIFT = 7
+SHIFT = 6
 """Largest shift in each direction, pixels of the source."""
-BEND = 20
+BEND = 17
 """Largest displacement of a spline's control point, pixels of the source."""
 STROKES = (-1, 0, 1, 2)
 """By how many pixels of the source the stroke's edges move outwards."""

@@ -9,13 +9,14 @@ visible.
 from __future__ import annotations
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.data.base import DataFolders, DatasetSource, ImageClasses, IntArray, Notify, Split
+from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.data.cache import cached
 from bench.data.glyph_fonts import Letter, fingerprint, letters
 from bench.data.glyph_hand import SIDE, hand_drawn
@@ -26,19 +27,24 @@ DRAWINGS = 20
 """Instances of each class, as in Omniglot."""
 RENDERING = 1
 """Version of how letters are chosen and deformed; part of the cache's file name."""
-VALIDATION = ("COPTIC", "GREEK", "LAO", "LISU", "OLD ITALIC")
-TEST = ("ARABIC", "ARMENIAN", "GEORGIAN", "HEBREW")
+VALIDATION = ("ARABIC", "COPTIC", "GREEK", "LISU", "OLD ITALIC")
+TEST = ("ARMENIAN", "GEORGIAN", "HEBREW", "LAO")
 
 
 class Glyphs(DatasetSource):
     """The dataset. Its one split, ``scripts``, keeps writing systems apart.
 
-    Meta-training: Latin, Cyrillic, Canadian syllabics; meta-validation: Greek, Coptic, Lao, Lisu,
-    Old Italic; meta-test: Arabic, Armenian, Georgian, Hebrew.
+    Meta-training: Latin, Cyrillic, Canadian syllabics; meta-validation: Arabic, Coptic, Greek,
+    Lisu, Old Italic; meta-test: Armenian, Georgian, Hebrew, Lao. Pixels alone reach 59 % 5-way
+    1-shot there (cosine nearest neighbour), Conv4 prototypes 96 % after 300 updates (60-way).
     """
 
     name = "glyphs"
-    description = ""
+    description = (
+        "1,419 letters of 12 writing systems from the fonts that matplotlib ships, 20 drawings "
+        "each, deformed as a hand would; no download. Ink 255, paper 0; from 105x105 by area "
+        "averaging. Fonts: DejaVu and STIX licences."
+    )
     splits = ("scripts",)
 
     def load(self, image_size: int, folders: DataFolders, notify: Notify) -> ImageClasses:
@@ -60,13 +66,8 @@ class Glyphs(DatasetSource):
         """See the class."""
         if name != "scripts":
             raise unknown_name("split of glyphs", name, self.splits)
-        groups = np.array(data.groups)
-
-        def classes(chosen: NDArray[np.bool_]) -> IntArray:
-            return np.flatnonzero(chosen).astype(np.int64)
-
-        val, test = np.isin(groups, VALIDATION), np.isin(groups, TEST)
-        return Split(classes(~val & ~test), classes(val), classes(test))
+        val, test = np.isin(data.groups, VALIDATION), np.isin(data.groups, TEST)
+        return Split(np.flatnonzero(~val & ~test), np.flatnonzero(val), np.flatnonzero(test))
 
     def verify(self, folders: DataFolders, notify: Notify) -> str:
         """Draws everything again and compares it with what is cached."""
@@ -82,7 +83,7 @@ class Glyphs(DatasetSource):
     def _build(self, size: int, notify: Notify) -> ImageClasses:
         notify("drawing the letters of matplotlib's fonts (once)")
         alphabet = letters()
-        with ThreadPoolExecutor(2) as pool:  # numpy lets other threads run
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets other threads run
             drawn = list(pool.map(lambda letter: _draw(letter, size), alphabet))
         digest = hashlib.sha256(b"".join(bits.tobytes() for bits, _ in drawn))
         images = np.concatenate([images for _, images in drawn])

@@ -13,10 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.data.base import DataFolders, DatasetSource, ImageClasses, IntArray, Notify, Split
+from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.data.cache import cached
-from bench.data.omniglot_archives import SIDE, Bits, Reference, find_archives, official
-from bench.data.omniglot_archives import read_verified as read_verified_archives
+from bench.data.omniglot_archives import (
+    SIDE,
+    Bits,
+    Reference,
+    find_archives,
+    official,
+    read_verified,
+)
 from bench.data.omniglot_download import download
 from bench.data.resize import area_average
 from bench.data.seeded import seeded_order
@@ -73,7 +79,8 @@ class Omniglot(DatasetSource):
         key = f"{self.name}-{image_size}-v{DECODING}-{self.reference.content[:12]}"
 
         def build() -> ImageClasses:
-            return self._image_classes(self._bits(folders, notify), image_size)
+            bits = self._read(self._archives(folders, notify), notify)
+            return self._image_classes(bits, image_size)
 
         return cached(folders.cache, key, build)
 
@@ -89,39 +96,48 @@ class Omniglot(DatasetSource):
 
     def fetch(self, folders: DataFolders, notify: Notify) -> None:
         """Downloads the archives that are found nowhere, then verifies all of them."""
+        self._archives(folders, notify)
         notify(self.verify(folders, notify))
 
     def verify(self, folders: DataFolders, notify: Notify) -> str:
-        """Reads the archives again; does not look at the cached tensors, which have checksums."""
-        paths = self._archives(folders, notify)
+        """Reads the archives again; does not look at the cached tensors, which have checksums.
+        Downloads nothing."""
+        places = self._places(folders)
+        paths, missing = self._find(places)
+        if missing:
+            raise BenchError(_not_found(missing, places))
         bits = self._read(paths, notify)
         return (
             f"omniglot is as published: {len(bits):,} drawings in "
             f"{', '.join(str(path) for path in paths.values())}; content {self.reference.content}"
         )
 
-    def _bits(self, folders: DataFolders, notify: Notify) -> Bits:
-        return self._read(self._archives(folders, notify), notify)
-
     def _read(self, paths: dict[str, Path], notify: Notify) -> Bits:
         notify(f"reading Omniglot from {', '.join(str(path) for path in paths.values())}")
-        return read_verified_archives(self.reference, paths)
+        return read_verified(self.reference, paths)
 
     def _archives(self, folders: DataFolders, notify: Notify) -> dict[str, Path]:
         """Where each archive is; downloads what is missing."""
-        downloads = folders.cache / "omniglot-py"
-        places = [downloads]
-        if folders.data is not None:
-            places[:0] = [folders.data / part for part in (".", "omniglot", "omniglot-py")]
-        found = find_archives(self.reference, places)
-        missing = [archive for archive in self.reference.archives if archive not in found]
+        places = self._places(folders)
+        found, missing = self._find(places)
         if missing:
             try:
-                download(missing, downloads, notify)
+                download(missing, _downloads(folders), notify)
             except BenchError as error:
                 raise BenchError(_not_found(missing, places, error)) from error
-            found = find_archives(self.reference, places)
+            found, _ = self._find(places)
         return found
+
+    def _find(self, places: list[Path]) -> tuple[dict[str, Path], list[str]]:
+        """Where each archive is, and the names of those that are nowhere."""
+        found = find_archives(self.reference, places)
+        return found, [archive for archive in self.reference.archives if archive not in found]
+
+    @staticmethod
+    def _places(folders: DataFolders) -> list[Path]:
+        data = folders.data
+        named = [data, data / "omniglot", data / "omniglot-py"] if data else []
+        return [*named, _downloads(folders)]
 
     def _image_classes(self, bits: Bits, size: int) -> ImageClasses:
         alphabets, drawers = self.reference.alphabets, self.reference.drawers
@@ -155,9 +171,9 @@ class Omniglot(DatasetSource):
 
 def _vinyals() -> Split:
     table = resources.files("bench.data").joinpath("omniglot_vinyals.csv")
-    with table.open(encoding="utf-8", newline="") as rows:
-        part = {int(row["character"]): row["split"] for row in csv.DictReader(rows)}
-    return _by_part(np.array([part[character] for character in range(1, len(part) + 1)]))
+    _, *rows = csv.reader(table.read_text(encoding="utf-8").splitlines())
+    part = {int(character): name for character, name in rows}
+    return _by_part(np.array([part[character] for character in sorted(part)]))
 
 
 def _santoro() -> Split:
@@ -166,20 +182,21 @@ def _santoro() -> Split:
 
 
 def _by_part(part: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Split:
-    def classes(name: str) -> IntArray:
-        return np.flatnonzero(part == name).astype(np.int64)
-
-    return Split(classes("train"), classes("val"), classes("test"))
+    return Split(*(np.flatnonzero(part == name) for name in Split._fields))
 
 
-def _not_found(missing: list[str], places: list[Path], reason: BenchError) -> str:
+def _downloads(folders: DataFolders) -> Path:
+    return folders.cache / "omniglot-py"
+
+
+def _not_found(missing: list[str], places: list[Path], reason: BenchError | None = None) -> str:
     files = " and ".join(f"{archive}.zip" for archive in missing)
     looked = "\n".join(f"  {place}" for place in places)
     return (
-        f"Omniglot's {files} was not found, neither zipped nor extracted, in\n{looked}\n"
-        f"and {reason}\n"
-        "Put the official archives (https://github.com/brendenlake/omniglot, folder python/) in a "
-        "folder and name it with --data-dir or $BENCH_DATA_DIR, or run `bench data fetch omniglot` "
-        "where there is a network. Without Omniglot, use the embedded characters: "
+        f"missing of Omniglot: {files}; neither zipped nor extracted in\n{looked}\n"
+        + (f"and {reason}\n" if reason else "")
+        + "Put the official archives (https://github.com/brendenlake/omniglot, folder python/) in "
+        "a folder and name it with --data-dir or $BENCH_DATA_DIR, or run `bench data fetch "
+        "omniglot` where there is a network. Without Omniglot, use the embedded characters: "
         "--suite glyphs-5way"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import socket
 import tempfile
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def download(archives: Iterable[str], folder: Path, notify: Notify) -> None:
         for archive in archives:
             notify(f"downloading {archive}.zip to {folder}")
             _fetch(archive, Path(temporary))
-            os.replace(Path(temporary) / f"{archive}.zip", folder / f"{archive}.zip")
+            (Path(temporary) / f"{archive}.zip").replace(folder / f"{archive}.zip")
 
 
 def _fetch(archive: str, folder: Path) -> None:
@@ -51,7 +51,11 @@ def _fetch(archive: str, folder: Path) -> None:
         source = datasets.Omniglot
         url = f"{source.download_url_prefix}/{archive}.zip"
         datasets.utils.download_url(url, folder, f"{archive}.zip", source.zips_md5[archive])
-    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: a wrong checksum
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise unwritable(folder.parent, error) from error
+        raise BenchError(f"the download of {archive}.zip failed: {error}") from error
+    except (ImportError, RuntimeError) as error:  # RuntimeError: a wrong checksum
         raise BenchError(f"the download of {archive}.zip failed: {error}") from error
     finally:
         socket.setdefaulttimeout(before)

@@ -136,7 +136,9 @@ def _mistake(detail: Any, content: dict[str, Any]) -> str:
         return f"{key}: unknown key" + _nearest(location[-1], known)
     if detail["type"] == "missing":
         return f"{key}: missing" + (" (the file is empty)" if not content else "")
-    return f"{key}: {message}, got {detail['input']!r}" if key else message
+    # what was given helps, unless it is a whole table
+    got = "" if isinstance(detail["input"], dict) else f", got {detail['input']!r}"
+    return f"{key}: {message}{got}" if key else message
 
 
 def _keys_beside(location: list[str]) -> list[str]:

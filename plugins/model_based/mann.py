@@ -1,0 +1,212 @@
+"""MANN: an LSTM controller with an external memory, addressed by content and by use (LRUA).
+
+References:
+    Santoro, Bartunov, Botvinick, Wierstra, Lillicrap 2016, "Meta-Learning with Memory-Augmented
+    Neural Networks", ICML, arXiv:1605.06065. Equation numbers below are this paper's.
+    Graves, Wayne, Danihelka 2014, "Neural Turing Machines", arXiv:1410.5401: key strengths β.
+
+Three things decide how soon it leaves the plateau where it only counts labels (losses of single
+runs, after 650 updates of 16 episodes on Omniglot; the plateau is 1.55):
+
+* heads read before they write (1.31). Equations (2) to (8), taken literally, read M_t, in which
+  what best matches the key is what was written with it a moment ago (1.50);
+* write vectors apart from the read keys (1.03), so that a key may ask for an image while the step
+  stores the label of the image before;
+* strengths β near 5 from the start and Adam at 3e-3: with β = 1 the softmax over 128 cosines is
+  nearly flat, and 1e-3 is still on the plateau after 740 updates.
+
+Letters in shapes: B episodes, T time steps, L label, H controller units, R heads, M memory rows,
+W width of a row, N ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.api import SequenceLearner, TaskSpec, option
+from bench.nn import EncoderName, cosine_similarity, encoder
+
+INITIAL_MEMORY = 1e-6
+
+
+class Memory(NamedTuple):
+    """All that a step leaves to the next one."""
+
+    hidden: Tensor
+    """(B, H)"""
+    cell: Tensor
+    """(B, H)"""
+    matrix: Tensor
+    """(B, M, W), M_t."""
+    read: Tensor
+    """(B, R W), r_t of all heads: goes back to the controller."""
+    read_weights: Tensor
+    """(B, R, M), w^r_t."""
+    usage: Tensor
+    """(B, M), w^u_t."""
+
+
+class MANN(SequenceLearner):
+    """Each head writes to rows that were least used or just read, and reads by similarity."""
+
+    family = "model-based"
+    contract = 1
+    references = (
+        'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
+        "arXiv:1605.06065",
+    )
+    presets = {"paper": {"write_vectors": False, "optimizer": "rmsprop", "lr": 1e-4}}
+
+    @dataclass(frozen=True)
+    class Config:
+        """The sizes are the paper's (Section 4.1)."""
+
+        encoder: EncoderName = option("pixels", "What the controller sees: pixels, or conv4.")
+        hidden: int = option(200, "Units of the LSTM controller.")
+        rows: int = option(128, "Rows of the memory.")
+        width: int = option(40, "Width of a row.")
+        heads: int = option(4, "Read heads; each also writes.")
+        usage_decay: float = option(0.99, "Share of a row's usage that is left after a step (γ).")
+        write_vectors: bool = option(True, "Write vectors of their own; False: the keys (eq. 8).")
+        strength: float = option(5.0, "Key strength before training (β).")
+        batch: int = option(16, "Episodes per update.")
+        optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
+        lr: float = option(3e-3, "Learning rate.")
+        max_grad_norm: float = option(10.0, "Norm the gradient is clipped to; 0: never.")
+
+    def __init__(self, config: Config, task: TaskSpec) -> None:
+        super().__init__(config, task)
+        self.max_grad_norm = config.max_grad_norm or None
+        self.encoder = encoder(config.encoder, task.input_shape)
+        features = cast(int, self.encoder.out_features)
+        units, reads = config.hidden, config.heads * config.width
+        self.input = nn.Linear(features, 4 * units)
+        self.recurrent = nn.Linear(task.ways + reads + units, 4 * units, bias=False)
+        # Of all heads: strengths β, gates α, keys k and, where they are separate, write vectors.
+        self.sizes = [config.heads, config.heads, reads] + [reads] * config.write_vectors
+        self.interface = nn.Linear(units, sum(self.sizes))
+        self.output = nn.Linear(units + reads, task.ways)
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        units = self.config.hidden
+        for linear in (self.input, self.recurrent, self.interface, self.output):
+            nn.init.xavier_uniform_(linear.weight)
+            if linear.bias is not None:
+                linear.bias.zero_()
+        for gate in range(4):  # each a matrix of its own
+            rows = slice(gate * units, (gate + 1) * units)
+            nn.init.xavier_uniform_(self.input.weight[rows], gain=2)  # ink is sparse
+            nn.init.xavier_uniform_(self.recurrent.weight[rows, :-units])
+            nn.init.orthogonal_(self.recurrent.weight[rows, -units:])
+        self.interface.bias[: self.config.heads] = self.config.strength
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The input's share of the four gates, for all steps at once: (B, T, 4H)."""
+        return self.input(self.encoder(x))
+
+    def initial_state(self, batch_size: int) -> Memory:
+        """The same for every episode: a small constant in all rows, nothing used."""
+        config, zeros = self.config, self.output.weight.new_zeros
+        return Memory(
+            hidden=zeros(batch_size, config.hidden),
+            cell=zeros(batch_size, config.hidden),
+            matrix=zeros(batch_size, config.rows, config.width) + INITIAL_MEMORY,
+            read=zeros(batch_size, config.heads * config.width),
+            read_weights=zeros(batch_size, config.heads, config.rows),
+            usage=zeros(batch_size, config.rows),
+        )
+
+    def step(self, state: Memory, z: Tensor, label: Tensor) -> tuple[Tensor, Memory]:
+        """Controller, read, write. ``label`` (B, L) is the one of the step before."""
+        config, shape = self.config, (self.config.heads, self.config.width)
+        hidden, cell = self._controller(state, z, label)  # (B, H)
+        heads = self.interface(hidden).float().split(self.sizes, dim=1)
+        strengths, gate = F.softplus(heads[0]), heads[1].sigmoid()  # (B, R)
+        keys = heads[2].unflatten(1, shape).tanh()  # (B, R, W)
+        vectors = heads[3].unflatten(1, shape).tanh() if config.write_vectors else keys
+
+        with torch.autocast(z.device.type, enabled=False):  # a memory of 8 bits forgets
+            read_weights = address(keys, strengths, state.matrix)  # (B, R, M)
+            read = (read_weights @ state.matrix).flatten(1)  # (B, R W), equation (4)
+            least = least_used(state.usage, config.heads)  # (B, M)
+            gate = gate[..., None]  # (B, R, 1)
+            # Equation (7): the rows just read, or those least used.
+            write_weights = gate * state.read_weights + (1 - gate) * least[:, None]  # (B, R, M)
+            matrix = write(state.matrix, state.usage, write_weights, vectors)  # (B, M, W)
+            # Equation (5). Only its order matters, which has no gradient.
+            used = (read_weights + write_weights).detach().sum(1)  # (B, M)
+            usage = config.usage_decay * state.usage + used
+
+        logits = self.output(torch.cat([hidden, read], dim=1))  # (B, N)
+        return logits, Memory(hidden, cell, matrix, read, read_weights, usage)
+
+    def _controller(self, state: Memory, z: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """An LSTM of the input, the label before, and what was read before."""
+        past = torch.cat([label, state.read, state.hidden], dim=1)  # (B, L + R W + H)
+        gates, candidate = (z + self.recurrent(past)).split(
+            [3 * self.config.hidden, self.config.hidden], dim=1
+        )
+        forget, write, out = gates.sigmoid().chunk(3, dim=1)  # (B, H)
+        cell = forget * state.cell + write * candidate.tanh()
+        return out * cell.tanh(), cell
+
+    def optimizer(self, updates: int) -> torch.optim.Optimizer:
+        """Adam, or RMSprop with momentum as in the paper."""
+        config = self.config
+        if config.optimizer == "rmsprop":
+            return torch.optim.RMSprop(self.parameters(), config.lr, alpha=0.95, momentum=0.9)
+        return torch.optim.Adam(self.parameters(), config.lr)
+
+    @classmethod
+    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
+        """As tested, `batch` episodes per update."""
+        return task.but(episodes_per_update=config.batch)
+
+    @classmethod
+    def published_updates(cls, config: Config, task: TaskSpec) -> int:
+        """100,000 episodes (Table 1)."""
+        return 100_000 // config.batch
+
+
+def address(keys: Tensor, strengths: Tensor, matrix: Tensor) -> Tensor:
+    """Equations (2) and (3): softmax over the rows, once, of their cosines with the key.
+
+    Args:
+        keys: (B, R, W).
+        strengths: (B, R).
+        matrix: (B, M, W).
+
+    Returns:
+        Read weights (B, R, M), each row sums to 1.
+    """
+    # A row hardly written to looks like nothing, not like its direction: cosines fade below 1e-3.
+    cosine = cosine_similarity(keys, matrix, eps=1e-3)  # (B, R, M)
+    return (strengths[..., None] * cosine).softmax(-1)
+
+
+def least_used(usage: Tensor, n: int) -> Tensor:
+    """Equation (6): 1 for the n least used rows of (B, M), 0 for the others; n also under ties."""
+    return torch.zeros_like(usage).scatter(1, usage.topk(n, dim=1, largest=False).indices, 1.0)
+
+
+def write(matrix: Tensor, usage: Tensor, weights: Tensor, vectors: Tensor) -> Tensor:
+    """Equation (8), after the least used row was set to zero.
+
+    Args:
+        matrix: (B, M, W).
+        usage: (B, M), of the step before.
+        weights: (B, R, M).
+        vectors: (B, R, W).
+
+    Returns:
+        (B, M, W).
+    """
+    keep = 1 - least_used(usage, 1)  # (B, M)
+    return torch.baddbmm(matrix * keep[..., None], weights.transpose(1, 2), vectors)
