@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,53 +23,32 @@ from bench.records import CellResult, EpisodeScores, Failure, Record, TimingResu
 
 Json = dict[str, Any]
 
-TEXT = [
-    "suite",
-    "setting",
-    "learner",
-    "learner_name",
-    "family",
-    "device",
-    "precision",
-    "budget",
-    "status",
-]
-COUNTS = [
-    "suite_version",
-    "seed",
-    "ways",
-    "episodes",
-    "bank_episodes",
-    "updates",
-    "examples",
-    "parameters",
-    "training_ways",
-]
-NUMBERS = [
-    "accuracy",
-    "accuracy_ci95",
-    "nll",
-    "nll_ci95",
-    "ece",
-    "ceiling",
-    "training_seconds",
-    "test_seconds",
-    "best_val_accuracy",
-]
-COLUMNS = [
-    *("suite", "suite_version", "setting", "protocol", "ways"),
-    *("learner", "learner_name", "family", "encoder", "seed", "device", "precision", "budget"),
-    *("status", "reason", "accuracy", "accuracy_ci95", "episodes", "nll", "nll_ci95", "ece"),
-    *("accuracy_by_presentation", "accuracy_by_presentation_ci95", "ceiling"),
-    *("training_ways", "updates", "examples", "training_seconds", "test_seconds"),
-    *("best_val_accuracy", "parameters", "transductive", "code", "bank", "bank_episodes"),
-    *("timings", "throughput", "peak_memory", "warnings", "failure", "environments"),
-    *("finished", "source", "training", "id", "path"),
-]
+COLUMNS = {
+    **dict.fromkeys(["suite", "setting", "protocol"], "object"),
+    **dict.fromkeys(["learner", "learner_name", "family", "encoder"], "object"),
+    **dict.fromkeys(["seed"], "Int64"),
+    **dict.fromkeys(["device", "precision", "budget", "status", "reason"], "object"),
+    **dict.fromkeys(["accuracy", "accuracy_ci95"], "float64"),
+    **dict.fromkeys(["episodes"], "Int64"),
+    **dict.fromkeys(["nll", "nll_ci95", "ece"], "float64"),
+    **dict.fromkeys(["accuracy_by_presentation", "accuracy_by_presentation_ci95"], "object"),
+    **dict.fromkeys(["ceiling"], "float64"),
+    **dict.fromkeys(["ways", "training_ways", "updates", "examples", "parameters"], "Int64"),
+    **dict.fromkeys(["training_seconds", "test_seconds", "best_val_accuracy"], "float64"),
+    **dict.fromkeys(["timings", "throughput", "peak_memory", "code"], "object"),
+    **dict.fromkeys(["transductive"], "boolean"),
+    **dict.fromkeys(["warnings", "failure", "timing_failures", "environments"], "object"),
+    **dict.fromkeys(["suite_version", "bank_episodes"], "Int64"),
+    **dict.fromkeys(["dataset", "split"], "object"),
+    **dict.fromkeys(["test_rotations"], "boolean"),
+    **dict.fromkeys(["task", "config"], "object"),
+    **dict.fromkeys(["bank", "finished", "source", "training", "id", "path"], "object"),
+}
 """One row per cell. ``status`` is done, failed or unfinished; accuracies are fractions, times are
 seconds. ``timings`` is ``{device: {phase: median}}``, ``throughput`` ``{device: episodes/s}`` and
 ``peak_memory`` ``{device: bytes}``. ``code`` compares the stored source hash with the installed
-learner's: current, other or unknown. ``environments`` lists those of the test and the timings."""
+learner's: current, other or unknown. ``environments`` lists those of the test and the timings.
+``failure`` and ``timing_failures`` (by device) are `bench.records.Failure` as stored."""
 
 REQUIRED = ("suite", "setting", "learner", "family", "seed", "device", "precision", "budget")
 
@@ -127,12 +105,17 @@ def read_results(
             f"the results folder {str(root)!r} {what}\n"
             "name another with --results, or make some: bench run --suite glyphs-5way"
         )
-    rows = [row for cell in cells if (row := _read_cell(cell, sources or {}, problems))]
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    dtypes = dict.fromkeys(COUNTS, "Int64") | dict.fromkeys(NUMBERS, "float64")
-    frame = frame.astype(dtypes | {"transductive": "boolean"})
+    found = [row for cell in cells if (row := _read_cell(cell, sources or {}, problems))]
+    frame = pd.DataFrame(found, columns=list(COLUMNS), dtype=object).astype(COLUMNS)
     frame.attrs["problems"] = problems
     return ResultSet(root, frame, problems)
+
+
+def rows(frame: pd.DataFrame) -> list[Json]:
+    """The table as plain dictionaries, with None for all that is missing."""
+    plain = frame.astype(object)
+    records = plain.where(plain.notna(), None).to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in records]
 
 
 def select(frame: pd.DataFrame, suites: Sequence[str], learners: Sequence[str]) -> pd.DataFrame:
@@ -146,7 +129,7 @@ def select(frame: pd.DataFrame, suites: Sequence[str], learners: Sequence[str]) 
     Raises:
         BenchError: for a pattern that nothing stored matches.
     """
-    rows = pd.Series(True, index=frame.index)
+    chosen = pd.Series(True, index=frame.index)
     for kind, patterns, columns in (
         ("suite", suites, ["suite"]),
         ("learner", learners, ["learner", "learner_name"]),
@@ -157,8 +140,8 @@ def select(frame: pd.DataFrame, suites: Sequence[str], learners: Sequence[str]) 
             if not matches.any():
                 raise unknown_name(kind, pattern, set(frame[kind]), "(among the stored results)")
             wanted |= matches
-        rows &= wanted
-    return frame[rows]
+        chosen &= wanted
+    return frame[chosen]
 
 
 def episode_scores(cell: str | Path) -> EpisodeScores:
@@ -287,34 +270,45 @@ def _read_cell(folder: Path, sources: Mapping[str, str], problems: list[Problem]
     if lacking := [key for key in REQUIRED if record.get(key) is None]:
         problems.append(Problem(str(folder), f"does not say its {', '.join(lacking)}"))
         return None
-    timings = [
-        timing
-        for entry in timing_files
-        if entry.name.endswith(".json") and (timing := read(entry.path, TimingResult))
-    ]
+    if _whole(record["seed"]) is None:
+        problems.append(Problem(str(folder), f"seed: {record['seed']} is out of range"))
+        return None
+    timings, timing_failures = [], {}
+    for entry in timing_files:
+        device, _, kind = entry.name.partition(".")
+        if kind == "json" and (timing := read(entry.path, TimingResult)):
+            timings.append(timing)
+        elif kind == "failure.json" and (why := read(entry.path, Failure)):
+            timing_failures[device] = why
     status = "done" if result else "failed" if failure else "unfinished"
-    return _row(record, status, failure, timings, sources) | {"path": str(folder)}
+    row = _row(record, status, failure, timings, timing_failures, sources)
+    return row | {"path": str(folder)}
 
 
 def _row(
-    record: Json, status: str, failure: Json | None, timings: list[Json], sources: Mapping[str, str]
+    record: Json,
+    status: str,
+    failure: Json | None,
+    timings: list[Json],
+    timing_failures: dict[str, Json],
+    sources: Mapping[str, str],
 ) -> Json:
     row = {key: record.get(key) for key in COLUMNS}  # most columns carry the record's own names
-    for key in COUNTS:
-        row[key] = _whole(record.get(key))
-    metrics = record.get("metrics") or {}
     for name in ("accuracy", "nll", "ece"):
-        interval = metrics.get(name) or {}
-        row[name], row[f"{name}_ci95"] = _number(interval.get("mean")), interval.get("ci95")
+        interval = (record.get("metrics") or {}).get(name) or {}
+        row[name], row[f"{name}_ci95"] = interval.get("mean"), interval.get("ci95")
     curve = [point or {} for point in record.get("by_presentation") or []] or None
     measured = {str(timing.get("device")): timing for timing in timings}
     learner_name = row["learner_name"] = record.get("learner_name") or record["learner"]
-    return row | {
-        "ways": _whole((record.get("task") or {}).get("ways")),
-        "training_ways": _whole((record.get("training_task") or {}).get("ways")),
+    row |= {
+        "task": record.get("task") or {},
+        "config": record.get("config") or {},
+        "ways": (record.get("task") or {}).get("ways"),
+        "training_ways": (record.get("training_task") or {}).get("ways"),
         "encoder": _text((record.get("config") or {}).get("encoder")),
         "status": status,
         "failure": failure,
+        "timing_failures": timing_failures,
         "reason": _text((failure or {}).get("reason")),
         "accuracy_by_presentation": curve and [_number(point.get("mean")) for point in curve],
         "accuracy_by_presentation_ci95": curve and [_number(point.get("ci95")) for point in curve],
@@ -330,6 +324,11 @@ def _row(
         "throughput": {device: _number(t.get("throughput")) for device, t in measured.items()},
         "peak_memory": {device: _whole(t.get("peak_memory")) for device, t in measured.items()},
         "environments": [e for r in (record, *timings) if (e := r.get("environment"))],
+    }
+    conversions = {"Int64": _whole, "float64": _number}
+    return {
+        key: conversions[dtype](row[key]) if dtype in conversions else row[key]
+        for key, dtype in COLUMNS.items()
     }
 
 
@@ -348,5 +347,6 @@ def _whole(value: Any) -> int | None:
     return value if type(value) is int and abs(value) < 2**63 else None
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e308 else math.nan
+def _number(value: Any) -> float | None:
+    """A finite float."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e308 else None

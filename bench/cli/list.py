@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from bench.tables import Format
 
 
 @click.command("list")
@@ -13,7 +16,7 @@ import click
     "--format", "fmt", type=click.Choice(["table", "csv", "json"]), default="table",
     show_default=True,
 )  # fmt: skip
-def list_(kind: str, fmt: str) -> None:
+def list_(kind: str, fmt: Format) -> None:
     """Lists the installed learners, suites, datasets or executors.
 
     What is installed and cannot be used is listed too, with the reason.
@@ -33,7 +36,7 @@ def list_(kind: str, fmt: str) -> None:
     ]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     if not found.problems and fmt == "table":
-        columns.remove("problem")
+        columns = [column for column in columns if column != "problem"]
     click.echo(render(rows, columns, fmt))
 
 

@@ -1,0 +1,59 @@
+"""`bench results`: what is stored, one row per cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bench.tables import Format
+
+SHORT = (
+    "suite setting learner family seed device budget status accuracy accuracy_ci95 episodes reason"
+)
+"""Columns of the table for people; CSV and JSON hold more."""
+
+LEFT_OUT = {"failure", "timing_failures", "environments"}
+"""Columns that are too long for a list: the files have them."""
+
+
+@click.command()
+@click.option("--results", type=click.Path(), default="results", show_default=True, metavar="DIR")
+@click.option(
+    "--suite", "suites", multiple=True, metavar="NAME",
+    help="Only this suite; a glob. May be repeated.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--learner", "learners", multiple=True, metavar="NAME",
+    help="Only this learner, whatever its options; a glob. May be repeated.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--format", "fmt", type=click.Choice(["table", "csv", "json"]), default="table",
+    show_default=True,
+)  # fmt: skip
+def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fmt: Format) -> None:
+    """Lists the stored results, one row per cell.
+
+    Accuracies are fractions with the half-width of their 95 % interval; times are seconds.
+    """
+    from bench.results import COLUMNS, read_results, rows, select
+    from bench.tables import render
+
+    found = read_results(results, installed_sources() if fmt != "table" else None)
+    frame = select(found.frame, suites, learners)
+    columns = [column for column in COLUMNS if column not in LEFT_OUT]
+    if fmt == "table":
+        columns = SHORT.split()
+        if frame["reason"].isna().all():
+            columns.remove("reason")
+    click.echo(render(rows(frame), columns, fmt))
+    for problem in found.problems:
+        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+
+
+def installed_sources() -> dict[str, str]:
+    """The source hash of each installed learner, by name. Imports them, and torch."""
+    from bench.plugins import learners, source_hash
+
+    return {name: source_hash(learner) for name, learner in learners().things.items()}

@@ -1,0 +1,205 @@
+"""What the results say, in sentences, and the commands that make them again."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from typing import Any
+
+from bench.errors import BenchError
+from bench.leaderboard import UNTRAINED, Board, Entry, natural
+from bench.results import Json, Problem, episode_scores
+from bench.stats import paired_difference
+from bench.tables import percent
+
+ENOUGH_SEEDS = 3
+"""Below this nothing is claimed about learners, only about the weights that were tested."""
+
+
+def sentences(cells: list[Json], boards: list[Board], problems: list[Problem]) -> list[str]:
+    """The summary on top of the report."""
+    told = [_counts(cells)]
+    told += [_board(board) for board in boards]
+    if any(cell["status"] == "done" for cell in cells):
+        told.append(_seeds(max(board.seeds for board in boards)))
+    if any(cell["code"] == "other" for cell in cells):
+        told.append(
+            "Rows marked † were measured with other code of the learner than is installed now; "
+            "bench run --rerun computes them again."
+        )
+    if problems:
+        told.append(f"{_number(len(problems), 'file')} could not be used; see the end of the page.")
+    return told
+
+
+def board_name(board: Board) -> str:
+    """Suite, setting, and what distinguishes the board from its neighbours."""
+    budget = "nothing to train" if board.budget == UNTRAINED else f"budget {board.budget}"
+    return f"{board.suite}, {board.setting}, {budget}"
+
+
+def protocol(board: Board) -> str:
+    """What the board's task is."""
+    cell = board.cells[0]
+    task = cell["task"]
+    shots = task.get("shots", "?")
+    parts = [
+        f"Online, {board.ways}-way, {task.get('length', '?')} examples an episode"
+        if board.online
+        else f"{board.ways}-way {shots}-shot, {task.get('queries', '?')} queries per class",
+    ]
+    if cell["dataset"]:
+        parts.append(f"on {cell['dataset']}, split {cell['split']}")
+    if cell["test_rotations"] is not None:
+        parts.append(
+            "test classes include rotations by 90 degrees"
+            if cell["test_rotations"]
+            else "test classes upright only"
+        )
+    if board.ways:
+        parts.append(f"chance is {100 / board.ways:.3g} %")
+    if board.ceiling is not None:
+        parts.append(
+            f"an honest learner's first presentation is at most {percent(board.ceiling)} %"
+        )
+    return "; ".join(parts) + "."
+
+
+def commands(cells: list[Json], results: str) -> list[str]:
+    """The ``bench run`` lines that make these cells exist.
+
+    Cells of one budget, precision and device share a line where the same learners ran with the
+    same seeds; what has nothing to train joins the first line of its suite.
+    """
+    plans: dict[Any, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    timed: dict[Any, set[str]] = defaultdict(set)
+    trained = [cell for cell in cells if cell["budget"] != UNTRAINED]
+    for cell in trained:
+        plan = cell["suite"], cell["device"], cell["precision"], cell["budget"]
+        plans[plan][cell["learner"]].add(cell["seed"])
+        timed[plan[1:]].update(cell["timings"])
+    for cell in cells:
+        if cell["budget"] == UNTRAINED:
+            where = cell["suite"], cell["device"], cell["precision"]
+            joined = [plan for plan in plans if plan[:3] == where] or [(*where, UNTRAINED)]
+            for plan in joined:
+                plans[plan].setdefault(cell["learner"], set())
+                timed[plan[1:]].update(cell["timings"])
+    lines: dict[Any, list[str]] = defaultdict(list)  # what a line asks for, its suites
+    for (suite, *how), learners in sorted(plans.items(), key=lambda item: natural(item[0][0])):
+        by_seeds: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        for learner, seeds in learners.items():
+            by_seeds[tuple(sorted(seeds))].append(learner)
+        without = by_seeds.pop((), [])
+        for number, (own, names) in enumerate(by_seeds.items() if by_seeds else [((0,), [])]):
+            asked = sorted(names + (without if number == 0 else []))
+            lines[tuple(how), own, tuple(asked)].append(suite)
+    return [
+        _command(suites, how, seeds, learners, timed[how] - {how[0]}, results)
+        for (how, seeds, learners), suites in lines.items()
+    ]
+
+
+def _command(
+    suites: list[str],
+    how: tuple[str, str, str],
+    seeds: tuple[int, ...],
+    learners: tuple[str, ...],
+    timed: set[str],
+    results: str,
+) -> str:
+    device, precision, budget = how
+    words = ["bench", "run"]
+    for option, values in (
+        ("--suite", suites),
+        ("--learner", learners),
+        ("--device", [device, *sorted(timed, key=natural)]),
+    ):
+        for value in values:
+            words += [option, value]
+    words += ["--seeds", ranges(seeds)]
+    words += [] if budget == UNTRAINED else ["--budget", budget]
+    return shlex.join([*words, "--precision", precision, "--results", results])
+
+
+def ranges(seeds: tuple[int, ...]) -> str:
+    """``0-2,7`` for 0, 1, 2, 7."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
+
+
+def _number(n: int, noun: str) -> str:
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{n:,} {noun if n == 1 else plural}"
+
+
+def _counts(cells: list[Json]) -> str:
+    def distinct(*columns: str) -> int:
+        return len({tuple(cell[column] for column in columns) for cell in cells})
+
+    status = [cell["status"] for cell in cells]
+    told = f"{status.count('done'):,} of {_number(len(cells), 'cell')} are done"
+    for kind in ("failed", "unfinished"):
+        if kind in status:
+            told += f", {status.count(kind):,} {kind}"
+    return (
+        f"{told}: {_number(distinct('learner'), 'learner')} of "
+        f"{_number(distinct('family'), 'family')} on "
+        f"{_number(distinct('suite', 'setting'), 'setting')} of "
+        f"{_number(distinct('suite'), 'suite')}."
+    )
+
+
+def _board(board: Board) -> str:
+    name = board_name(board)
+    if not board.complete:
+        done = sum(cell["status"] == "done" for cell in board.cells)
+        return (
+            f"{name}: {done} of {_number(len(board.cells), 'cell')} are done, so that the "
+            "learners are not ranked."
+        )
+    best = board.best
+    if best is None:
+        scored = [entry for entry in board.entries if entry.mean("accuracy") is not None]
+        return f"{name}: " + ", ".join(map(_score, scored)) + "." if scored else f"{name}."
+    others = [e for e in board.entries if e is not best and e.mean("accuracy") is not None]
+    second = max(others, key=lambda entry: entry.mean("accuracy") or 0.0)
+    return f"{name}: {_score(best)} is the highest, then {_score(second)}{_pair(best, second)}."
+
+
+def _score(entry: Entry) -> str:
+    return f"{entry.label} {percent(entry.mean('accuracy'), entry.mean('accuracy_ci95'))} %"
+
+
+def _pair(best: Entry, second: Entry) -> str:
+    """The paired difference, where both are one training tested on the same episodes."""
+    cells = [*best.done, *second.done]
+    if len(cells) != 2 or cells[0]["bank"] != cells[1]["bank"]:
+        return ""
+    try:
+        a, b = (episode_scores(cell["path"]).accuracy for cell in cells)
+        mean, ci95, n = paired_difference(a, b)
+    except (BenchError, ValueError):
+        return ""
+    return f"; paired over the same {n:,} episodes they differ by {percent(mean, ci95)} points"
+
+
+def _seeds(most: int) -> str:
+    if most == 1:
+        return (
+            "Every learner was trained from one seed. The intervals cover the choice of episodes: "
+            "they speak of these trained weights, not of what another training of the same "
+            f"learner would score. Claims about learners take {ENOUGH_SEEDS} seeds or more "
+            "(bench run --seeds 0-2)."
+        )
+    return (
+        f"Some learners were trained from {most} seeds: accuracies are means over the seeds, the "
+        "intervals cover the choice of episodes, and the deviation between seeds stands beside "
+        f"them. Where a learner has fewer than {ENOUGH_SEEDS} seeds, its figures speak of these "
+        "trained weights only."
+    )
