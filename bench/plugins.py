@@ -152,6 +152,11 @@ def source_hash(learner: type[Learner]) -> str:
     return digest.hexdigest()[:12]
 
 
+def installed_sources() -> dict[str, str]:
+    """The source hash of each installed learner, by name."""
+    return {name: source_hash(learner) for name, learner in learners().things.items()}
+
+
 # -- suites ---------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from bench.cli.results import installed_sources
-
 
 @click.command()
 @click.option("--results", type=click.Path(), default="results", show_default=True, metavar="DIR")
@@ -25,8 +23,8 @@ def report(
     results: str, out: str | None, suites: tuple[str, ...], learners: tuple[str, ...]
 ) -> None:
     """Writes report.html: tables and plots of what is stored, on one self-contained page."""
+    from bench.plugins import installed_sources
     from bench.report import write_report
 
-    sources = installed_sources()
-    page = write_report(results, out, suites=suites, learners=learners, sources=sources)
+    page = write_report(results, out, suites=suites, learners=learners, sources=installed_sources())
     click.echo(f"report: {page}")

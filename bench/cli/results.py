@@ -37,9 +37,11 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
 
     Accuracies are fractions with the half-width of their 95 % interval; times are seconds.
     """
+    from bench.plugins import installed_sources
     from bench.results import COLUMNS, read_results, rows, select
     from bench.tables import render
 
+    # The sources import every learner, and torch: seconds that the short table does not need.
     found = read_results(results, installed_sources() if fmt != "table" else None)
     frame = select(found.frame, suites, learners)
     columns = [column for column in COLUMNS if column not in LEFT_OUT]
@@ -50,10 +52,3 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     click.echo(render(rows(frame), columns, fmt))
     for problem in found.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
-
-
-def installed_sources() -> dict[str, str]:
-    """The source hash of each installed learner, by name. Imports them, and torch."""
-    from bench.plugins import learners, source_hash
-
-    return {name: source_hash(learner) for name, learner in learners().things.items()}

@@ -97,7 +97,7 @@ SIZE = Quantity(
 @click.option("--rerun", is_flag=True, help="Computes again what is done.")
 @click.option("--retry-failed", is_flag=True, help="Tries again what has failed.")
 @click.pass_context
-def run(ctx: click.Context, dry_run: bool, **asked: Any) -> None:
+def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     """Makes the asked cells exist: suites by settings by learners by seeds.
 
     Only what is missing is computed: give the same command again after an interruption. Exits with
@@ -147,15 +147,17 @@ def _show_plan(runner: Runner) -> None:
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
+    from bench.plugins import installed_sources
     from bench.report import write_report
     from bench.results import load_results
     from bench.runner import statuses
     from bench.tables import leaderboard
 
-    frame = load_results(runner.results)
+    sources = installed_sources()
+    frame = load_results(runner.results, sources)
     frame = frame[frame["id"].isin([cell.id for cell in runner.plan.cells])]
     leaderboard(frame)
-    report = write_report(runner.results)
+    report = write_report(runner.results, sources=sources)
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
     if counts["failed"]:

@@ -5,15 +5,19 @@ References:
     Neural Networks", ICML, arXiv:1605.06065. Equation numbers below are this paper's.
     Graves, Wayne, Danihelka 2014, "Neural Turing Machines", arXiv:1410.5401: key strengths β.
 
-Three things decide how soon it leaves the plateau where it only counts labels (losses of single
-runs, after 650 updates of 16 episodes on Omniglot; the plateau is 1.55):
+What decides how soon it leaves the plateau where it only counts labels (a loss of 1.55), by the
+validation loss of single runs after about 650 updates of 16 episodes on Omniglot:
 
-* heads read before they write (1.31). Equations (2) to (8), taken literally, read M_t, in which
-  what best matches the key is what was written with it a moment ago (1.50);
-* write vectors apart from the read keys (1.03), so that a key may ask for an image while the step
-  stores the label of the image before;
-* strengths β near 5 from the start and Adam at 3e-3: with β = 1 the softmax over 128 cosines is
-  nearly flat, and 1e-3 is still on the plateau after 740 updates.
+* PyTorch's own initialisation, a forget bias of 1, Adam at 1e-3, strengths near 1: 1.55; at 3e-3
+  still 1.53 after 990 updates. With β = 1 the softmax over 128 cosines is nearly flat.
+* Adam at 3e-3, the initialisation below, strengths near 5: 1.47. With 10 it is slower again.
+* The same without a forget bias, so that h_t is mostly about x_t at first: 1.31.
+* The same with write vectors apart from the read keys: 1.03. A key can then ask for this image
+  while the step stores the label of the one before.
+
+Equations (2) to (8), read literally, write and then read M_t. Here the heads read M_t-1 and then
+write: a validation loss of 0.75 after 1,516 updates, against 0.81 after 1,568 in the literal order
+(one seed each: hardly a difference).
 
 Letters in shapes: B episodes, T time steps, L label, H controller units, R heads, M memory rows,
 W width of a row, N ways.

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench import plugins
+from bench.cli.data import data
+from bench.data.base import DataFolders, DatasetSource, Notify
+from bench.errors import BenchError
+
+
+class Good(DatasetSource):
+    name = "good"
+    description = "A dataset that is there."
+    splits = ("a", "b")
+    load = split = None  # type: ignore[assignment]
+
+    def fetch(self, folders: DataFolders, notify: Notify) -> None:
+        notify(f"fetched into {folders.cache}")
+
+    def verify(self, folders: DataFolders, notify: Notify) -> str:
+        return f"good is good in {folders.data}"
+
+
+class Bad(Good):
+    name = "bad"
+
+    def verify(self, folders: DataFolders, notify: Notify) -> str:
+        raise BenchError("bad is damaged")
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    found = plugins.Found({"bad": Bad(), "good": Good()}, {"bad": "b 1", "good": "g 1"}, [])
+    monkeypatch.setattr(plugins, "datasets", lambda: found)
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("BENCH_DATA_DIR", raising=False)
+    return tmp_path
+
+
+def test_list(cache: Path) -> None:
+    (cache / "good-28-v1.npy").write_bytes(bytes(2**20))
+    (cache / "goodness-28-v1.npy").write_bytes(bytes(2**20))
+    told = CliRunner().invoke(data, ["list", "--format", "json"], catch_exceptions=False)
+    bad, good = json.loads(told.output)
+    assert (bad["name"], bad["cached_mib"]) == ("bad", 0)
+    assert (good["name"], good["cached_mib"], good["splits"]) == ("good", 1, "a, b")
+
+
+def test_fetch(cache: Path) -> None:
+    told = CliRunner().invoke(data, ["fetch", "good"], catch_exceptions=False)
+    assert told.output == f"fetched into {cache}\n"
+
+
+def test_verify_looks_at_all_and_fails_for_one(cache: Path) -> None:
+    told = CliRunner().invoke(data, ["verify", "--data-dir", str(cache)])
+    assert told.output == f"good is good in {cache}\n"
+    assert isinstance(told.exception, BenchError)
+    assert str(told.exception) == "bad is damaged"
+
+
+def test_verify_named(cache: Path) -> None:
+    told = CliRunner().invoke(data, ["verify", "good"], catch_exceptions=False)
+    assert told.exit_code == 0
+
+
+def test_unknown_names(cache: Path) -> None:
+    for verb in ("fetch", "verify"):
+        told = CliRunner().invoke(data, [verb, "goood"])
+        assert isinstance(told.exception, BenchError)
+        assert "did you mean 'good'" in str(told.exception)

@@ -1,0 +1,105 @@
+"""`bench list`, `bench show` and `bench doctor`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench import plugins
+from bench.cli import cli
+from bench.errors import BenchError
+
+pytestmark = pytest.mark.usefixtures("tiny_plugins")
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+@pytest.mark.parametrize("kind", ["learners", "suites", "datasets", "executors"])
+@pytest.mark.parametrize("fmt", ["table", "csv", "json"])
+def test_everything_installed_is_listed_in_every_format(kind, fmt):
+    ran = bench("list", kind, "--format", fmt)
+    assert ran.exit_code == 0, ran.output
+    names = set(getattr(plugins, kind)().things)
+    assert names
+    if fmt == "json":
+        assert names <= {row["name"] for row in json.loads(ran.stdout)}
+    elif fmt == "csv":
+        assert names <= {row["name"] for row in csv.DictReader(io.StringIO(ran.stdout))}
+    else:
+        assert all(name in ran.stdout for name in names)
+
+
+def test_rows_say_what_it_is_and_where_it_comes_from():
+    rows = json.loads(bench("list", "learners", "--format", "json").stdout)
+    [row] = [row for row in rows if row["name"] == "nearest-code"]
+    assert row["family"] == "metric-based"
+    assert row["summary"].startswith("Class means of a linear embedding")
+    assert row["presets"] == "wide"
+    assert row["package"] == "tiny-plugins 1.0"
+    assert row["problem"] is None
+
+
+@pytest.fixture
+def broken(put_on_path, tmp_path):
+    """An installed learner that cannot be imported."""
+    info = tmp_path / "broken" / "broken-0.3.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0.3\n")
+    (info / "entry_points.txt").write_text("[bench.learners]\nbroken-one = absent_module:A\n")
+    put_on_path(tmp_path / "broken")
+
+
+@pytest.mark.usefixtures("broken")
+def test_what_cannot_be_used_is_listed_with_the_reason():
+    told = bench("list", "learners", "--format", "csv").stdout
+    [row] = [row for row in csv.DictReader(io.StringIO(told)) if row["name"] == "broken-one"]
+    assert row["package"] == "broken 0.3"
+    assert "No module named 'absent_module'" in row["problem"]
+    assert "problem" in bench("list", "learners").stdout
+
+
+@pytest.mark.usefixtures("broken")
+def test_doctor_tells_problems_and_exits_with_1():
+    ran = bench("doctor")
+    assert ran.exit_code == 1
+    assert "PROBLEM: learner broken-one of broken 0.3" in ran.output
+    assert "No module named 'absent_module'" in ran.output
+    assert "Traceback" in ran.output
+
+
+def test_doctor_describes_the_environment(monkeypatch):
+    monkeypatch.setattr(plugins, "all_problems", lambda: iter(()))
+    ran = bench("doctor")
+    assert ran.exit_code == 0, ran.output
+    for word in ("python", "torch", "cpu", "cache", "nearest-code", "omniglot-5way", "local"):
+        assert word in ran.output
+    assert "Everything that is installed can be used." in ran.output
+
+
+def test_show_a_learner():
+    told = bench("show", "nearest-code").output
+    assert "nearest-code: a metric-based learner" in told
+    assert "width = 16  features of the embedding" in told
+    assert "lr = 0.01   learning rate of Adam" in told
+    assert "preset wide: width=64" in told
+
+
+def test_show_a_suite_and_a_dataset():
+    told = bench("show", "omniglot-5way").output
+    assert "5way5shot  5-way, 5-shot, 15 queries per class" in told
+    assert "rotations   train and test" in told
+    assert "area averaging" in told
+    assert "each class presented 10 times" in bench("show", "omniglot-online").output
+    assert "splits: halves, overlapping" in bench("show", "codes").output
+
+
+def test_show_what_is_not_there():
+    ran = bench("show", "nearest-cod")
+    assert isinstance(ran.exception, BenchError)
+    assert "did you mean 'nearest-code'" in str(ran.exception)

@@ -1,0 +1,135 @@
+"""`bench run` as a user types it: results, mistakes, help."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("tiny_plugins")
+
+
+def bench(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a process of its own."""
+    command = [sys.executable, "-c", "from bench.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_a_run_ends_with_a_table_and_a_report(tiny_suite, tmp_path):
+    results = str(tmp_path / "results")
+    ran = bench(
+        "run", "--suite", str(tiny_suite), "--learner", "nearest-code", "--budget", "smoke",
+        "--results", results,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "nearest-code" in ran.stdout
+    assert "\x1b" not in ran.stdout + ran.stderr, "piped output must be plain"
+    assert (tmp_path / "results" / "report.html").exists()
+
+    listed = bench("results", "--results", results, "--format", "json")
+    rows = json.loads(listed.stdout)
+    needed = {
+        "suite", "setting", "learner", "family", "seed", "device", "budget", "status", "accuracy",
+        "accuracy_ci95", "episodes",
+    }  # fmt: skip
+    assert all(needed <= row.keys() for row in rows)
+    assert all(0 <= row["accuracy"] <= 1 for row in rows)
+
+
+def test_online_results_have_accuracy_by_presentation(tiny_online, tmp_path):
+    results = str(tmp_path / "results")
+    ran = bench(
+        "run", "--suite", str(tiny_online), "--learner", "nearest-code", "--budget", "smoke",
+        "--results", results,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    rows = json.loads(bench("results", "--results", results, "--format", "json").stdout)
+    curve = rows[0]["accuracy_by_presentation"]
+    assert len(curve) > 1
+    assert all(0 <= value <= 1 for value in curve)
+
+
+def test_a_leak_at_the_first_presentation_is_named(tiny_online, tmp_path):
+    ran = bench(
+        "run", "--suite", str(tiny_online), "--learner", "leaks", "--budget", "smoke",
+        "--results", str(tmp_path),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    files = list(tmp_path.glob("cells/*/*/leaks-*/result.json"))
+    warnings = json.loads(files[0].read_text())["warnings"]
+    assert any("LEAK" in warning for warning in warnings)
+
+
+def test_a_failed_cell_gives_exit_code_1(tiny_suite, tmp_path):
+    ran = bench(
+        "run", "--suite", str(tiny_suite), "--learner", "raises", "--budget", "smoke",
+        "--results", str(tmp_path),
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert "failed" in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_dry_run_shows_the_cells_and_computes_nothing(tiny_suite, tmp_path):
+    ran = bench(
+        "run", "--suite", str(tiny_suite), "--learner", "nearest-code[width=8,16]", "--dry-run",
+        "--results", str(tmp_path / "results"),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "nearest-code[width=8]" in ran.stdout
+    assert not (tmp_path / "results").exists()
+
+
+MISTAKES = {
+    "suite": (["--suite", "omniglot-5wya"], "omniglot-5way"),
+    "suite file": (["--suite", "nowhere.toml"], "nowhere.toml"),
+    "learner": (["--learner", "prototypica"], "prototypical"),
+    "option": (["--learner", "nearest-code[widht=3]"], "width"),
+    "value": (["--learner", "nearest-code[width=wide]"], "width=wide"),
+    "preset": (["--learner", "nearest-code[papre]"], "paper"),
+    "grammar": (["--learner", "nearest-code[width"], "NAME"),
+    "device": (["--device", "gpu"], "cuda"),
+    "absent device": (["--device", "cuda:31"], "cuda:31"),
+    "budget": (["--budget", "huge"], "standard"),
+    "seeds": (["--seeds", "2-0"], "0-2"),
+    "precision": (["--precision", "fp8"], "bf16"),
+    "executor": (["--executor", "locale"], "local"),
+    "data folder": (["--data-dir", "/no/such/folder"], "/no/such/folder"),
+    "timeout": (["--timeout", "soon"], "10min"),
+    "memory": (["--memory", "lots"], "4GiB"),
+    "jobs": (["--jobs", "0"], "jobs"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_message_and_exit_code_2(mistake, tiny_suite, tmp_path):
+    arguments, advice = MISTAKES[mistake]
+    given = ["run", "--results", str(tmp_path / "results"), *arguments]
+    if "--suite" not in arguments:
+        given += ["--suite", str(tiny_suite)]
+    ran = bench(*given)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert advice in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_malformed_toml_names_the_line(tmp_path):
+    suite = tmp_path / "broken.toml"
+    suite.write_text('name = "broken"\nversion = = 1\n')
+    ran = bench("run", "--suite", str(suite))
+    assert ran.returncode == 2
+    assert "line 2" in ran.stderr
+
+
+def test_help_shows_every_default():
+    told = " ".join(bench("run", "--help").stdout.split())
+    for default in (
+        "[default: 0]", "[default: cpu]", "[default: standard]", "[default: fp32]",
+        "[default: results]", "[default: local]", "[default: 1]", "[default: never]",
+        "[default: no limit]", "[default: all that are installed]",
+        "[default: $BENCH_DATA_DIR, the cache, or a download]",
+    ):  # fmt: skip
+        assert default in told

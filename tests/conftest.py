@@ -1,0 +1,112 @@
+"""What all tests share: the tiny plugin package, its suites, and real Omniglot where it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench import plugins
+from bench.api import TaskSpec
+from bench.cells import Training
+from bench.data.base import DataFolders
+from bench.suites.schema import Budget
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Tests compute small things, and several run side by side."""
+    torch.set_num_threads(1)
+
+
+def forget_plugins() -> None:
+    """Lets `bench.plugins` look again at what is installed."""
+    for found in (plugins.learners, plugins.datasets, plugins.executors):
+        found.cache_clear()
+
+
+@pytest.fixture
+def put_on_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Puts folders on the import path of this process and of those it starts, for one test."""
+    with monkeypatch.context() as installed:
+
+        def put(folder: Path) -> None:
+            installed.syspath_prepend(folder)
+            inherited = os.environ.get("PYTHONPATH")
+            path = os.pathsep.join(filter(None, [str(folder), inherited]))
+            installed.setenv("PYTHONPATH", path)
+            forget_plugins()
+
+        yield put
+    forget_plugins()
+
+
+@pytest.fixture
+def tiny_plugins(
+    put_on_path: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> DataFolders:
+    """Installs the package of tests/fixtures/tiny_plugins for one test; caches go to `tmp_path`.
+
+    Gives the data folders that the package needs: none, and that cache.
+    """
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(cache))
+    put_on_path(FIXTURES / "tiny_plugins")
+    return DataFolders(None, cache)
+
+
+@pytest.fixture
+def tiny_suite(tiny_plugins: DataFolders) -> Path:
+    """A k-shot suite of two settings on the dataset `codes`."""
+    return FIXTURES / "tiny_suite.toml"
+
+
+@pytest.fixture
+def tiny_online(tiny_plugins: DataFolders) -> Path:
+    """An online suite on the dataset `codes`."""
+    return FIXTURES / "tiny_online.toml"
+
+
+@pytest.fixture
+def make_training() -> Callable[..., Training]:
+    """Builds a Training by hand; arguments replace its fields."""
+
+    def make(**changes: Any) -> Training:
+        task = TaskSpec((1, 4, 4), ways=3, shots=1, queries=2, episodes_per_update=4, classes=12)
+        fields: dict[str, Any] = {
+            "learner": "toy[width=8]",
+            "learner_name": "toy",
+            "family": "metric-based",
+            "config": {"width": 8, "lr": 0.01},
+            "task": task,
+            "dataset": "codes",
+            "content": "0123",
+            "image_size": 4,
+            "split": "halves",
+            "train_rotations": False,
+            "val_rotations": False,
+            "budget_name": "smoke",
+            "budget": Budget(updates=20, validations=4, validation_images=180),
+            "bank_seed": 7,
+            "seed": 0,
+            "precision": "fp32",
+            "device": "cpu",
+        }
+        return Training(**{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture
+def omniglot_folder() -> Path:
+    """The folder with the official Omniglot archives."""
+    named = os.environ.get("BENCH_DATA_DIR")
+    if not named or not any(Path(named).rglob("images_background*")):
+        pytest.skip("needs the official Omniglot archives in $BENCH_DATA_DIR")
+    return Path(named)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.data.resize import area_average
+
+
+def test_by_hand() -> None:
+    image = np.array([[[0, 90, 180], [90, 180, 9], [0, 0, 0]]], dtype=np.uint8)
+    # Target pixel (0, 0) covers 1.5 x 1.5: (0 + 90/2 + 90/2 + 180/4) / 2.25 = 60.
+    # (0, 1): (90/2 + 180 + 180/4 + 9/2) / 2.25 = 122; (1, 0): (90/2 + 180/4) / 2.25 = 40.
+    assert area_average(image, 2).tolist() == [[[60, 122], [40, (9 * 2 + 180) * 10 // 90]]]
+    assert area_average(image, 1).tolist() == [[[61]]]
+
+
+@pytest.mark.parametrize("size", [20, 28, 31])
+def test_same_as_averaging_many_sub_pixels(size: int) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (2, 105, 105), dtype=np.uint8)
+    fine = images.astype(np.float64).repeat(size, axis=1).repeat(size, axis=2)
+    naive = fine.reshape(2, size, 105, size, 105).mean((2, 4))
+    assert np.array_equal(area_average(images, size), np.floor(naive + 0.5 + 1e-9))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 256), st.integers(1, 256), st.integers(0, 255))
+def test_a_uniform_image_stays_uniform(side: int, size: int, grey: int) -> None:
+    images = np.full((1, side, side), grey, dtype=np.uint8)
+    assert (area_average(images, size) == grey).all()
+
+
+def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(2).integers(0, 256, (7, 30, 30), dtype=np.uint8)
+    whole = area_average(images, 11)
+    monkeypatch.setattr("bench.data.resize.CHUNK", 3)
+    assert np.array_equal(area_average(images, 11), whole)

@@ -1,0 +1,210 @@
+"""What holds for every learner here, on slightly trained weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from bench.api import CONTRACT_VERSION, TaskSpec
+from bench_plugins.metric_based.pixel_nearest_neighbour import PixelNearestNeighbour
+from bench_plugins.metric_based.prototypical import Prototypical
+from bench_plugins.model_based.mann import MANN
+from bench_plugins.optimization_based.maml import MAML
+
+SMALL = {
+    PixelNearestNeighbour: {},
+    Prototypical: {"filters": 8, "training_ways": 10},
+    MAML: {"filters": 8, "meta_batch": 8},
+    MANN: {"hidden": 32, "rows": 16, "width": 8, "heads": 2},
+}
+LEARNERS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
+TRAINED = pytest.mark.parametrize("cls", [c for c in SMALL if c.trained], ids=lambda c: c.__name__)
+PROTOCOLS = pytest.mark.parametrize("protocol", ["kshot", "online"])
+
+
+@pytest.fixture(scope="module")
+def slightly_trained(tiny):
+    """A learner after 15 updates, in ``eval()``."""
+    made = {}
+
+    def make(cls, protocol="online"):
+        if (cls, protocol) not in made:
+            torch.manual_seed(0)
+            config = cls.Config(**SMALL[cls])
+            learner = cls(config, cls.training_task(config, tiny.task(protocol)))
+            if cls.trained:
+                tiny.train(learner, 15)
+            made[cls, protocol] = learner.eval()
+        return made[cls, protocol]
+
+    return make
+
+
+def kshot_logits(learner, episodes):
+    state = learner.adapt(episodes.support_x, episodes.support_y, episodes.ways)
+    return learner.predict(state, episodes.query_x)
+
+
+@LEARNERS
+@torch.no_grad()
+def test_the_two_views_agree(cls, slightly_trained, tiny):
+    learner, stream = slightly_trained(cls), tiny.stream()
+    logits = learner.unroll(stream.x, stream.y, stream.ways)
+    assert logits.shape == (*stream.y.shape, stream.ways)
+    for t in range(1, stream.y.shape[1]):
+        state = learner.adapt(stream.x[:, :t], stream.y[:, :t], stream.ways)
+        alone = learner.predict(state, stream.x[:, t : t + 1])[:, 0]
+        torch.testing.assert_close(logits[:, t], alone, atol=1e-4, rtol=1e-4)
+
+
+@LEARNERS
+@torch.no_grad()
+def test_no_answer_depends_on_what_comes_later(cls, slightly_trained, tiny):
+    learner, stream, now = slightly_trained(cls), tiny.stream(), 7
+    other = tiny.stream(seed=2)
+    x, y = stream.x.clone(), stream.y.clone()
+    x[:, now + 1 :] = other.x[:, now + 1 :]
+    y[:, now:] = other.y[:, now:]  # the label of step `now` itself, too, comes after its answer
+    before = learner.unroll(stream.x, stream.y, stream.ways)
+    after = learner.unroll(x, y, stream.ways)
+    torch.testing.assert_close(before[:, : now + 1], after[:, : now + 1], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(before[:, now + 1 :], after[:, now + 1 :]), "and the rest does change"
+
+
+@LEARNERS
+@PROTOCOLS
+@torch.no_grad()
+def test_an_episode_is_answered_alike_in_any_batch(cls, protocol, slightly_trained, tiny):
+    learner, episodes = slightly_trained(cls, protocol), tiny.episodes(shots=2)
+    together = kshot_logits(learner, episodes)
+    for b in range(len(together)):
+        one = dataclasses.replace(
+            episodes,
+            support_x=episodes.support_x[b : b + 1],
+            support_y=episodes.support_y[b : b + 1],
+            query_x=episodes.query_x[b : b + 1],
+        )
+        alone = kshot_logits(learner, one)[0]
+        torch.testing.assert_close(together[b], alone, atol=1e-4, rtol=1e-4)
+
+
+@LEARNERS
+@torch.no_grad()
+def test_a_query_is_answered_alike_in_any_company(cls, slightly_trained, tiny):
+    learner, episodes = slightly_trained(cls, "kshot"), tiny.episodes()
+    state = learner.adapt(episodes.support_x, episodes.support_y, episodes.ways)
+    together = learner.predict(state, episodes.query_x)
+    for q in range(together.shape[1]):
+        alone = learner.predict(state, episodes.query_x[:, q : q + 1])[:, 0]
+        torch.testing.assert_close(together[:, q], alone, atol=1e-4, rtol=1e-4)
+
+
+@LEARNERS
+@PROTOCOLS
+@torch.no_grad()
+def test_classes_not_seen_have_finite_logits(cls, protocol, slightly_trained, tiny):
+    learner, episodes = slightly_trained(cls, protocol), tiny.episodes()
+    one_class = torch.full_like(episodes.support_y, 3)
+    state = learner.adapt(episodes.support_x, one_class, episodes.ways)
+    logits = learner.predict(state, episodes.query_x)
+    assert logits.shape == (*episodes.query_y.shape, 5)
+    assert logits.isfinite().all()
+
+
+@LEARNERS
+@torch.no_grad()
+def test_fewer_ways_than_trained(cls, slightly_trained, tiny):
+    learner = slightly_trained(cls, "kshot")
+    episodes, stream = tiny.episodes(ways=3), tiny.stream(ways=3)
+    assert kshot_logits(learner, episodes).shape == (*episodes.query_y.shape, 3)
+    assert learner.unroll(stream.x, stream.y, 3).shape == (*stream.y.shape, 3)
+
+
+@pytest.mark.parametrize("cls", [MAML, MANN])
+def test_more_ways_than_trained_are_refused_in_words(cls, slightly_trained, tiny):
+    episodes = tiny.episodes(ways=6)
+    with pytest.raises(ValueError, match=r"cannot answer 6.*at least 6 ways"):
+        slightly_trained(cls, "kshot").adapt(episodes.support_x, episodes.support_y, 6)
+
+
+@TRAINED
+@PROTOCOLS
+def test_every_parameter_gets_a_finite_gradient(cls, protocol, tiny):
+    config = cls.Config(**SMALL[cls])
+    learner = cls(config, cls.training_task(config, tiny.task(protocol)))
+    batch = tiny.stream() if protocol == "online" else tiny.episodes()
+    learner.loss(batch).backward()
+    for name, parameter in learner.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+@TRAINED
+@PROTOCOLS
+def test_autocast_changes_little(cls, protocol, slightly_trained, tiny):
+    learner = slightly_trained(cls, protocol)
+    batch = tiny.stream() if protocol == "online" else tiny.episodes()
+    torch.manual_seed(0)
+    exact = learner.loss(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.manual_seed(0)
+        rough = learner.loss(batch)
+        with torch.no_grad():
+            episodes = tiny.episodes()
+            assert kshot_logits(learner, episodes).isfinite().all()
+    rough.backward()
+    assert rough.item() == pytest.approx(exact.item(), rel=0.1, abs=0.05)
+    assert all(p.grad is None or p.grad.isfinite().all() for p in learner.parameters())
+    learner.zero_grad()
+
+
+@LEARNERS
+def test_it_says_who_it_is(cls):
+    assert cls.contract == CONTRACT_VERSION
+    assert cls.references
+    config = cls.Config()
+    for field in dataclasses.fields(config):
+        assert field.metadata["meaning"].endswith("."), field.name
+    for preset in cls.presets.values():
+        dataclasses.replace(config, **preset)
+    assert "paper" in cls.presets
+
+
+@TRAINED
+def test_a_training_task_can_be_drawn(cls):
+    for task in (
+        TaskSpec((1, 28, 28), 5),
+        TaskSpec((1, 28, 28), 20, 5),
+        TaskSpec((1, 20, 20), 5, protocol="online", length=50),
+    ):
+        asked = cls.training_task(cls.Config(), task)
+        assert asked.shots == task.shots
+        assert asked.ways >= task.ways
+        assert (asked.protocol, asked.length) == (task.protocol, task.length)
+        assert cls.published_updates(cls.Config(), task) > 0
+
+
+@TRAINED
+@PROTOCOLS
+def test_it_trains(cls, protocol, tiny):
+    """Within seconds the loss on fixed patterns is halved.
+
+    MAML's online loss falls to 0.7 only: its prefixes lack classes of which nothing can be known.
+    """
+    mann = {"hidden": 100, "rows": 8, "width": 20, "heads": 2, "batch": 64}
+    options, ways, updates = {
+        (Prototypical, "kshot"): ({"filters": 16, "training_ways": 10}, 5, 30),
+        (Prototypical, "online"): ({"filters": 16, "training_batch": 8, "lr": 3e-3}, 5, 40),
+        (MAML, "kshot"): ({"filters": 16, "meta_batch": 8, "lr": 3e-3}, 5, 60),
+        (MAML, "online"): ({"filters": 32, "meta_batch": 16, "lr": 3e-3}, 5, 70),
+        (MANN, "kshot"): (mann, 2, 200),
+        (MANN, "online"): (mann, 2, 230),
+    }[cls, protocol]
+    torch.manual_seed(0)
+    config = cls.Config(**options)
+    learner = cls(config, cls.training_task(config, tiny.task(protocol, ways)))
+    first, last = tiny.train(learner, updates)
+    share = 0.7 if (cls, protocol) == (MAML, "online") else 0.5
+    assert last < share * first, (first, last)

@@ -1,0 +1,223 @@
+"""MAML (Finn et al. 2017) against plain computations, one task at a time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+
+import bench_plugins.optimization_based.maml as module
+from bench.api import Episodes, TaskSpec
+from bench_plugins.optimization_based.maml import MAML
+
+
+def build(tiny, protocol="kshot", **options):
+    torch.manual_seed(0)
+    learner = MAML(MAML.Config(filters=6, **options), tiny.task(protocol))
+    with torch.no_grad():  # gains and shifts off their start, so that mixing them up shows
+        for name, p in learner.theta.items():
+            if not name.startswith(("conv", "head")):
+                p.add_(0.2 * torch.randn_like(p))
+    return learner
+
+
+def exact_loss(learner, batch):
+    """`Learner.loss`, which is float32, in the precision of the learner."""
+    state = learner.adapt(batch.support_x, batch.support_y, batch.ways)
+    logits = learner.predict(state, batch.query_x)
+    return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
+
+
+def double(batch):
+    batch.support_x, batch.query_x = batch.support_x.double(), batch.query_x.double()
+    return batch
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 7), (5, 8), (2, 1)])
+def test_patches_times_weight_is_a_strided_convolution(height, width):
+    x, weight = torch.randn(2, 3, height, width, 4), torch.randn(5, 4, 3, 3)
+    expected = F.conv2d(x.movedim(-1, 2).flatten(0, 1), weight, stride=2, padding=1)
+    # Patches list the window's pixels first and the channels within a pixel.
+    y = module._patches(x) @ weight.movedim(1, 3).flatten(1).T
+    torch.testing.assert_close(y.movedim(-1, 2).flatten(0, 1), expected, atol=1e-4, rtol=1e-4)
+
+
+# -- an independent MAML: an ordinary network, F.conv2d, one task after the other -----------------
+
+
+class Plain(nn.Module):
+    """The network for one task. Batch statistics of `reference`, or of x itself."""
+
+    def __init__(self, learner):
+        super().__init__()
+        self.blocks = module.BLOCKS
+        for name, p in learner.theta.items():
+            self.register_parameter(name, nn.Parameter(p.detach().clone()))
+
+    def forward(self, x, reference):
+        for b in range(self.blocks):
+            weight = getattr(self, f"conv{b}")  # (9C, F)
+            kernel = weight.T.unflatten(1, (3, 3, -1)).movedim(3, 1)  # (F, C, 3, 3)
+            x, reference = (F.conv2d(i, kernel, stride=2, padding=1) for i in (x, reference))
+            mean = reference.mean((0, 2, 3), keepdim=True)
+            var = reference.var((0, 2, 3), correction=0, keepdim=True)
+            gain, shift = (getattr(self, f"{n}{b}")[:, None, None] for n in ("scale", "shift"))
+            x, reference = (
+                F.relu((i - mean) / (var + module.EPSILON).sqrt() * gain + shift)
+                for i in (x, reference)
+            )
+        return x.mean((2, 3)) @ self.head + self.bias
+
+
+def plain_loss(plain, config, batch, transductive=False):
+    losses = []
+    for sx, sy, qx, qy in zip(
+        batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True
+    ):
+        weights = dict(plain.named_parameters())
+        for _ in range(config.inner_steps):
+            inner = F.cross_entropy(functional_call(plain, weights, (sx, sx)), sy)
+            gradients = torch.autograd.grad(
+                inner, list(weights.values()), create_graph=not config.first_order
+            )
+            weights = {
+                name: w - config.inner_lr * g
+                for (name, w), g in zip(weights.items(), gradients, strict=True)
+            }
+        logits = functional_call(plain, weights, (qx, qx if transductive else sx))
+        losses.append(F.cross_entropy(logits, qy))
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"inner_steps": 3, "inner_lr": 0.1},
+        {"first_order": True, "inner_steps": 2},
+        {"transductive": True},
+    ],
+    ids=str,
+)
+def test_loss_and_meta_gradient_against_a_plain_loop(options, tiny):
+    learner = build(tiny, **options).double().train()
+    batch = double(tiny.episodes(shots=2, batch=3))
+    plain = Plain(learner)
+    loss = exact_loss(learner, batch)
+    expected = plain_loss(plain, learner.config, batch, learner.transductive)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(learner.loss(batch), expected.float())
+    loss.backward()
+    expected.backward()
+    for name, p in plain.named_parameters():
+        torch.testing.assert_close(learner.theta[name].grad, p.grad, msg=name)
+
+
+def test_second_order_is_not_first_order(tiny):
+    gradients = []
+    for first_order in (False, True):
+        learner = build(tiny, first_order=first_order).train()
+        learner.loss(tiny.episodes()).backward()
+        gradients.append(learner.theta["conv0"].grad)
+    assert not torch.allclose(*gradients, rtol=0.05)
+
+
+def test_the_meta_gradient_is_the_slope_of_the_loss(tiny):
+    """Central differences in float64 along random directions."""
+    learner = build(tiny, inner_steps=2).double().train()
+    batch = double(tiny.episodes(batch=2))
+    exact_loss(learner, batch).backward()
+    for name, p in learner.theta.items():
+        direction = F.normalize(torch.randn_like(p), dim=None)
+        losses = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                p.add_(direction, alpha=sign * 1e-6)
+            losses.append(exact_loss(learner, batch).item())
+            with torch.no_grad():
+                p.add_(direction, alpha=-sign * 1e-6)
+        slope = (losses[0] - losses[1]) / 2e-6
+        assert (p.grad * direction).sum().item() == pytest.approx(slope, rel=1e-4, abs=1e-7), name
+
+
+# -- meta-test ------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_meta_test_builds_no_second_order_graph(tiny, monkeypatch):
+    learner, batch, asked = build(tiny).eval(), tiny.episodes(), []
+    gradient = torch.autograd.grad
+
+    def spy(*args, create_graph, **kwargs):
+        asked.append(create_graph)
+        return gradient(*args, create_graph=create_graph, **kwargs)
+
+    monkeypatch.setattr(torch.autograd, "grad", spy)
+    state = learner.adapt(batch.support_x, batch.support_y, 5)
+    assert asked == [False] * learner.config.inner_steps_test == [False] * 3
+    tensors = [*state["weights"].values(), *(t for pair in state["statistics"] for t in pair)]
+    assert not any(t.requires_grad for t in tensors)
+    assert all(t.shape[0] == 4 for t in tensors), "leading dimension B"
+    assert all(p.grad is None for p in learner.parameters())
+
+
+def test_adaptation_lowers_the_support_loss(tiny):
+    learner, batch = build(tiny).eval(), tiny.episodes()
+    losses = []
+    for steps in (0, 1, 3, 10):
+        learner.config = MAML.Config(filters=6, inner_steps_test=steps, inner_lr=0.1)
+        with torch.no_grad():
+            state = learner.adapt(batch.support_x, batch.support_y, 5)
+            logits = learner.predict(state, batch.support_x)
+        losses.append(F.cross_entropy(logits.flatten(0, 1), batch.support_y.flatten()).item())
+    assert losses == sorted(losses, reverse=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("transductive", [False, True])
+def test_a_query_depends_on_the_others_only_where_it_says_so(transductive, tiny):
+    learner, batch = build(tiny, transductive=transductive).eval(), tiny.episodes()
+    assert learner.transductive is transductive
+    state = learner.adapt(batch.support_x, batch.support_y, 5)
+    together = learner.predict(state, batch.query_x)[:, :1]
+    alone = learner.predict(state, batch.query_x[:, :1])
+    assert torch.allclose(together, alone, atol=1e-4) is not transductive
+
+
+@torch.no_grad()
+def test_fewer_ways_are_the_first_outputs_of_the_head(tiny):
+    learner, batch = build(tiny).eval(), tiny.episodes(ways=3)
+    state = learner.adapt(batch.support_x, batch.support_y, 3)
+    smaller = MAML(learner.config, tiny.task(ways=3)).eval()
+    theta = learner.state_dict()
+    theta |= {k: theta[k][..., :3] for k in ("theta.head", "theta.bias")}
+    smaller.load_state_dict(theta)
+    expected = smaller.predict(smaller.adapt(batch.support_x, batch.support_y, 3), batch.query_x)
+    torch.testing.assert_close(learner.predict(state, batch.query_x), expected)
+
+
+# -- meta-training --------------------------------------------------------------------------------
+
+
+def test_a_stream_is_cut_at_one_place_drawn_by_torch(tiny):
+    learner, stream = build(tiny, "online").train(), tiny.stream()
+    torch.manual_seed(3)
+    cut = int(torch.randint(1, 15, ()))
+    torch.manual_seed(3)
+    loss = learner.loss(stream)
+    x, y = stream.x, stream.y
+    expected = learner.loss(Episodes(5, x[:, :cut], y[:, :cut], x[:, cut:], y[:, cut:]))
+    torch.testing.assert_close(loss, expected)
+
+
+def test_its_tasks_and_its_share_of_the_bank():
+    config = MAML.Config(meta_batch=7, training_queries=0)
+    kshot = TaskSpec((1, 28, 28), 5, shots=5, queries=15)
+    online = TaskSpec((1, 28, 28), 5, protocol="online", length=50)
+    trained = MAML.training_task(config, kshot)
+    assert (trained.queries, trained.episodes_per_update) == (5, 7), "K queries per class"
+    assert MAML.bank_share(config, kshot, 1000) == 1000
+    assert MAML.bank_share(config, online, 1000) == 200
+    assert MAML.bank_share(config, online, 150) == 150

@@ -1,0 +1,231 @@
+"""MANN (Santoro et al. 2016), equation by equation, against constants computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import bench_plugins.model_based.mann as module
+from bench.api import TaskSpec
+from bench_plugins.model_based.mann import MANN, address, least_used, write
+
+SMALL = MANN.Config(hidden=6, rows=5, width=3, heads=2, usage_decay=0.5)
+
+
+@pytest.fixture
+def learner():
+    torch.manual_seed(0)
+    return MANN(SMALL, TaskSpec((1, 2, 2), 3, protocol="online", length=9))
+
+
+@pytest.fixture
+def state(learner):
+    """A state in the middle of an episode; rows of distinct use."""
+    torch.manual_seed(1)
+    return learner.initial_state(2)._replace(
+        hidden=torch.randn(2, 6).tanh(),
+        cell=torch.randn(2, 6),
+        matrix=torch.randn(2, 5, 3),
+        read=torch.randn(2, 6),
+        read_weights=torch.randn(2, 2, 5).softmax(-1),
+        usage=torch.tensor([[0.5, 0.1, 0.9, 0.2, 0.7], [0.3, 0.8, 0.2, 0.6, 0.1]]),
+    )
+
+
+def one_hot(*labels):
+    return F.one_hot(torch.tensor(labels), 3).float()
+
+
+# -- equations (2) and (3) ------------------------------------------------------------------------
+
+
+def test_address_by_hand():
+    matrix = torch.tensor([[[2.0, 0.0], [0.0, 3.0], [-1.0, 0.0]]])
+    keys, strengths = torch.tensor([[[5.0, 0.0]]]), torch.tensor([[math.log(2)]])
+    # Cosines 1, 0, -1; the softmax of ln 2 times them is (2, 1, 1/2) / 3.5.
+    expected = torch.tensor([[[2.0, 1.0, 0.5]]]) / 3.5
+    torch.testing.assert_close(address(keys, strengths, matrix), expected)
+
+
+def test_address_divides_by_each_norm_once_and_takes_the_softmax_once():
+    matrix, keys = torch.randn(2, 5, 3), torch.randn(2, 4, 3)
+    weights = address(keys, torch.full((2, 4), 5.0), matrix)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4))
+    cosine = F.cosine_similarity(keys[:, :, None], matrix[:, None], dim=-1)
+    torch.testing.assert_close(weights, (5 * cosine).softmax(-1))
+    torch.testing.assert_close(weights, address(10 * keys, torch.full((2, 4), 5.0), 3 * matrix))
+
+
+@pytest.mark.parametrize("content", [0.0, module.INITIAL_MEMORY])
+def test_an_empty_memory_is_read_evenly_with_finite_gradients(content):
+    matrix = torch.full((1, 4, 3), content, requires_grad=True)
+    keys = torch.randn(1, 2, 3, requires_grad=True)
+    weights = address(keys, torch.ones(1, 2), matrix)
+    torch.testing.assert_close(weights, torch.full((1, 2, 4), 0.25))
+    weights[..., 0].sum().backward()
+    assert matrix.grad.isfinite().all()
+    assert keys.grad.isfinite().all()
+
+
+# -- equations (5) to (8) -------------------------------------------------------------------------
+
+
+def test_least_used_are_the_n_smallest():
+    usage = torch.tensor([[0.5, 0.1, 0.9, 0.2], [0.0, 3.0, 2.0, 1.0]])
+    assert least_used(usage, 1).tolist() == [[0, 1, 0, 0], [1, 0, 0, 0]]
+    assert least_used(usage, 2).tolist() == [[0, 1, 0, 1], [1, 0, 0, 1]]
+
+
+def test_ties_leave_exactly_n():
+    assert least_used(torch.zeros(3, 7), 4).sum(1).tolist() == [4, 4, 4]
+
+
+def test_write_by_hand():
+    matrix = torch.tensor([[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]])
+    usage = torch.tensor([[0.5, 0.1, 0.9]])
+    weights = torch.tensor([[[1.0, 0.5, 0.0], [0.0, 1.0, 0.0]]])
+    vectors = torch.tensor([[[10.0, 0.0], [0.0, 4.0]]])
+    # Row 1, the least used, is emptied first. Row 0: + 1 (10, 0). Row 1: 0.5 (10, 0) + 1 (0, 4).
+    expected = [[[11.0, 1.0], [5.0, 4.0], [3.0, 3.0]]]
+    assert write(matrix, usage, weights, vectors).tolist() == expected
+
+
+def with_gate(learner, bias):
+    """The gate α of all heads set to `bias`, whatever the controller says."""
+    heads = learner.config.heads
+    with torch.no_grad():
+        learner.interface.weight[heads : 2 * heads] = 0
+        learner.interface.bias[heads : 2 * heads] = bias
+    return learner
+
+
+@torch.no_grad()
+def test_a_closed_gate_writes_to_the_least_used_rows(learner, state):
+    z, label = torch.randn(2, 24), one_hot(0, 2)
+    _, after = with_gate(learner, -100.0).step(state, z, label)
+    changed = (after.matrix != state.matrix).any(-1)
+    assert changed.tolist() == [
+        [False, True, False, True, False],  # usage 0.1 and 0.2
+        [False, False, True, False, True],  # usage 0.2 and 0.1
+    ]
+    # n = 2 heads write to n rows each; usage halves (γ = 0.5): equation (5).
+    written = 2.0 * changed
+    torch.testing.assert_close(after.usage, 0.5 * state.usage + after.read_weights.sum(1) + written)
+
+
+@torch.no_grad()
+def test_an_open_gate_writes_to_the_rows_just_read(learner, state):
+    _, after = with_gate(learner, 100.0).step(state, torch.randn(2, 24), one_hot(0, 2))
+    torch.testing.assert_close(
+        after.usage,
+        0.5 * state.usage + after.read_weights.sum(1) + state.read_weights.sum(1),
+    )
+
+
+# -- the whole step -------------------------------------------------------------------------------
+
+
+def naive_step(learner, state, z, label, episode):
+    """One episode, one head after the other, straight from the paper."""
+    config, b = learner.config, episode
+    R, W, H = config.heads, config.width, config.hidden
+    past = torch.cat([label[b], state.read[b], state.hidden[b]])
+    f, i, o, g = (z[b] + learner.recurrent.weight @ past).view(4, H)
+    cell = f.sigmoid() * state.cell[b] + i.sigmoid() * g.tanh()
+    hidden = o.sigmoid() * cell.tanh()
+    heads = learner.interface.weight @ hidden + learner.interface.bias
+    beta, alpha = F.softplus(heads[:R]), heads[R : 2 * R].sigmoid()
+    keys, vectors = heads[2 * R :].view(2, R, W).tanh()
+    order = state.usage[b].argsort().tolist()
+    lu = torch.tensor([1.0 if row in order[:R] else 0.0 for row in range(config.rows)])
+    before, after = state.matrix[b], state.matrix[b].clone()
+    after[order[0]] = 0
+    usage, reads, weights = config.usage_decay * state.usage[b], [], []
+    for r in range(R):
+        cosine = torch.stack([F.cosine_similarity(keys[r], row, dim=0) for row in before])
+        w_r = (beta[r] * cosine).exp() / (beta[r] * cosine).exp().sum()
+        w_w = alpha[r] * state.read_weights[b, r] + (1 - alpha[r]) * lu
+        after += w_w[:, None] * vectors[r]
+        usage = usage + w_r + w_w
+        reads.append(w_r @ before)
+        weights.append(w_r)
+    read = torch.cat(reads)
+    logits = learner.output.weight @ torch.cat([hidden, read]) + learner.output.bias
+    return logits, module.Memory(hidden, cell, after, read, torch.stack(weights), usage)
+
+
+@torch.no_grad()
+def test_a_step_against_the_paper_read_aloud(learner, state):
+    z, label = torch.randn(2, 24), one_hot(0, 2)
+    logits, after = learner.step(state, z, label)
+    for episode in range(2):
+        expected_logits, expected = naive_step(learner, state, z, label, episode)
+        torch.testing.assert_close(logits[episode], expected_logits, atol=1e-5, rtol=1e-4)
+        for name, value in expected._asdict().items():
+            torch.testing.assert_close(
+                getattr(after, name)[episode], value, atol=1e-5, rtol=1e-4, msg=name
+            )
+
+
+@torch.no_grad()
+def test_the_candidate_of_the_cell_has_both_signs(learner):
+    """tanh, not a sigmoid: with gates at 1/2 and a candidate of -∞ the cell holds -1/2."""
+    learner.recurrent.weight.zero_()
+    z = torch.zeros(1, 24)
+    z[:, 18:] = -100
+    _, after = learner.step(learner.initial_state(1), z, one_hot(0))
+    torch.testing.assert_close(after.cell, torch.full((1, 6), -0.5))
+
+
+@torch.no_grad()
+def test_what_was_read_goes_back_to_the_controller(learner, state):
+    z, label = torch.randn(2, 24), one_hot(0, 2)
+    _, one = learner.step(state, z, label)
+    _, other = learner.step(state._replace(read=state.read + 1), z, label)
+    assert not torch.allclose(one.hidden, other.hidden)
+
+
+@torch.no_grad()
+def test_the_output_sees_controller_and_read_vectors(learner):
+    assert learner.output.in_features == 6 + 2 * 3
+    weight = learner.output.weight
+    assert (weight.abs().sum(0) > 0).all()
+
+
+def test_one_key_for_reading_and_writing_as_an_option():
+    learner = MANN(MANN.Config(hidden=6, write_vectors=False), TaskSpec((1, 2, 2), 3))
+    assert learner.interface.out_features == 4 * (40 + 2)
+    both = MANN(MANN.Config(hidden=6), TaskSpec((1, 2, 2), 3))
+    assert both.interface.out_features == 4 * (2 * 40 + 2)
+
+
+# -- episodes -------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_nothing_is_left_of_an_earlier_episode(learner):
+    x, y = torch.rand(2, 9, 1, 2, 2), torch.randint(0, 3, (2, 9))
+    first = learner.unroll(x, y, 3)
+    learner.unroll(torch.rand(5, 9, 1, 2, 2), torch.randint(0, 3, (5, 9)), 3)
+    assert torch.equal(learner.unroll(x, y, 3), first)
+    start = learner.initial_state(2)
+    assert (start.matrix == module.INITIAL_MEMORY).all()
+    assert not any(t.any() for name, t in start._asdict().items() if name != "matrix")
+
+
+@torch.no_grad()
+def test_the_memory_is_float32_under_autocast(learner):
+    with torch.autocast("cpu", torch.bfloat16):
+        state = learner.adapt(torch.rand(2, 4, 1, 2, 2), torch.randint(0, 3, (2, 4)), 3)
+    for name in ("matrix", "read", "read_weights", "usage", "cell"):
+        assert getattr(state["memory"], name).dtype == torch.float32, name
+
+
+def test_the_paper_trains_on_100000_episodes():
+    task = TaskSpec((1, 20, 20), 5, protocol="online", length=50)
+    config = MANN.Config(batch=16)
+    assert MANN.training_task(config, task).episodes_per_update == 16
+    assert MANN.published_updates(config, task) * 16 == 100_000

@@ -1,0 +1,228 @@
+"""The report: one page, nothing loaded, nothing from plugins trusted."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from click.testing import CliRunner
+
+from bench.cli.report import report as report_command
+from bench.errors import BenchError
+from bench.leaderboard import boards, family_order
+from bench.report import write_report
+from bench.report.plots import Palette, accuracy_figure, presentation_figure
+from bench.report.summary import commands, ranges
+from bench.results import load_results, rows
+from tests.report.synthetic import a_failure, environment, gallery, store, write_cell
+
+EVIL = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def figures(self) -> list[str]:
+        """The SVG files."""
+        uris = [attributes["src"] or "" for tag, attributes in self.tags if tag == "img"]
+        return [base64.b64decode(uri.partition(",")[2]).decode() for uri in uris]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("gallery")
+    gallery(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page: Page) -> None:
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in ("src", "href"):
+                assert tag == "img"
+                assert (value or "").startswith("data:image/svg+xml")
+    assert "default-src 'none'" in str(page.tags)
+
+
+def test_the_page_shows_every_learner_and_what_is_missing(page: Page, folder: Path) -> None:
+    for learner in set(load_results(folder).learner):
+        assert learner in page.text
+    assert "2 of 3" in page.text
+    assert "47 of 49 cells are done, 1 failed, 1 unfinished" in page.text
+    assert "RuntimeError: shapes (5, 64)" in page.text
+    assert 'File "maml.py", line 71' in page.text
+    assert "validation stays at chance" in page.text
+    assert "Xeon 8481C" in page.text
+
+
+def test_figures_are_svg_with_alt_text_in_light_and_dark(page: Page) -> None:
+    assert len(page.figures()) == 4  # two settings, and two for the online one
+    for svg in page.figures():
+        ET.fromstring(svg)
+        assert "prefers-color-scheme:dark" in svg
+        assert "<metadata>" not in svg
+    alts = [attributes["alt"] or "" for tag, attributes in page.tags if tag == "img"]
+    assert all("prototypical 9" in alt or "prototypical 8" in alt for alt in alts[:3])
+
+
+def test_names_and_tracebacks_of_plugins_are_text(tmp_path: Path) -> None:
+    evil = write_cell(
+        tmp_path, EVIL, EVIL, setting="5way1shot", by_presentation=[0.3, 0.8],
+        warnings=[EVIL], environment=environment(device_name=EVIL),
+    )  # fmt: skip
+    store(evil / "timings" / "cpu.failure.json", a_failure(reason=EVIL, traceback=EVIL))
+    write_cell(tmp_path, "$x^$", EVIL, status="failed", failure={"traceback": EVIL})
+    write_cell(tmp_path, "$\\frac$", EVIL, by_presentation=[0.3, 0.8])
+    (tmp_path / "cells" / "<b>.txt").touch()
+    html = write_report(tmp_path).read_text(encoding="utf-8")
+    read = Page(html)
+    assert EVIL not in html
+    assert not {"script", "b.txt"} & {tag for tag, _ in read.tags}
+    assert read.text.count(EVIL) > 6
+    for svg in read.figures():
+        assert "<script" not in svg
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    write_cell(tmp_path)
+    damaged = write_cell(tmp_path, "mann", "model-based") / "result.json"
+    damaged.write_text('{"accu')
+    text = Page(write_report(tmp_path).read_text()).text
+    assert str(damaged) in text
+    assert "1 file could not be used" in text
+
+
+def test_a_folder_with_nothing_but_damage_still_makes_a_page(tmp_path: Path) -> None:
+    (write_cell(tmp_path, status="unfinished") / "cell.json").write_text("{")
+    assert "cell.json" in Page(write_report(tmp_path).read_text()).text
+
+
+def test_one_seed_is_said_to_speak_of_these_weights(tmp_path: Path) -> None:
+    write_cell(tmp_path, "a", accuracy=0.95)
+    write_cell(tmp_path, "b", accuracy=0.85)
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "speak of these trained weights" in text
+    assert "a 95." in text or "a 94." in text
+    assert re.search(r"paired over the same 200 episodes they differ by (9|10)\.\d+ ± \d", text)
+
+
+def test_failed_training_shows_the_trainings_traceback(tmp_path: Path) -> None:
+    write_cell(
+        tmp_path, status="failed", training="prototypical-0123",
+        failure={"kind": "training", "reason": "its training failed", "traceback": None},
+    )  # fmt: skip
+    training = tmp_path / "trainings" / "prototypical-0123"
+    store(training / "failure.json", a_failure(traceback="ZeroDivisionError: in loss"))
+    assert "ZeroDivisionError: in loss" in Page(write_report(tmp_path).read_text()).text
+
+
+def test_other_code_and_transductive_rows_are_marked(tmp_path: Path) -> None:
+    write_cell(tmp_path, "old", source="1")
+    write_cell(tmp_path, "peeks", transductive=True)
+    text = Page(write_report(tmp_path, sources={"old": "2"}).read_text()).text
+    assert "old†" in text
+    assert "peeks‡" in text
+    assert "† measured with other code" in text
+
+
+def test_filters_and_the_out_folder(tmp_path: Path) -> None:
+    for suite in ("glyphs-5way", "omniglot-5way"):
+        for learner in ("maml", "mann"):
+            write_cell(tmp_path / "results", learner, suite=suite)
+    out = CliRunner().invoke(
+        report_command,
+        ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "new" / "folder"),
+         "--suite", "glyphs*", "--learner", "maml"],
+    )  # fmt: skip
+    assert out.exit_code == 0, out.output
+    text = Page((tmp_path / "new" / "folder" / "report.html").read_text()).text
+    assert "maml" in text
+    assert not re.search("mann|omniglot", text)
+
+
+def test_an_unwritable_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
+    write_cell(tmp_path)
+    (tmp_path / "taken").touch()
+    with pytest.raises(BenchError, match="name another folder with --out"):
+        write_report(tmp_path, tmp_path / "taken")
+
+
+def test_commands_make_the_same_cells_again(tmp_path: Path) -> None:
+    for suite in ("glyphs-5way", "omniglot-5way"):
+        for seed in (0, 1, 2):
+            write_cell(
+                tmp_path, "maml[a=1,b=2]", suite=suite, seed=seed, timed={"cpu/1": 1, "cpu": 1}
+            )
+        write_cell(tmp_path, "pixels", suite=suite, budget="none")
+    write_cell(tmp_path, "mann", suite="glyphs-5way", seed=7, budget="smoke")
+    main, smoke = sorted(commands(rows(load_results(tmp_path)), "my results"), key=len)[::-1]
+    assert shlex.split(main) == [
+        "bench", "run", "--suite", "glyphs-5way", "--suite", "omniglot-5way",
+        "--learner", "maml[a=1,b=2]", "--learner", "pixels", "--device", "cpu", "--device", "cpu/1",
+        "--seeds", "0-2", "--budget", "standard", "--precision", "fp32", "--results", "my results",
+    ]  # fmt: skip
+    assert "--learner mann --learner pixels --device cpu --seeds 7 --budget smoke" in smoke
+    assert ranges((0, 1, 2, 7, 9, 10)) == "0-2,7,9-10"
+
+
+def test_commands_without_anything_to_train(tmp_path: Path) -> None:
+    write_cell(tmp_path, "pixels", budget="none")
+    (line,) = commands(rows(load_results(tmp_path)), "results")
+    assert "--learner pixels" in line
+    assert "--budget" not in line
+
+
+def test_figures_leave_no_trace_in_matplotlib(folder: Path) -> None:
+    frame = load_results(folder)
+    palette = Palette(family_order(frame.family))
+    before = dict(mpl.rcParams)
+    online = boards(frame)[-1]
+    first = accuracy_figure(online, palette), presentation_figure(online, palette)
+    assert first == (accuracy_figure(online, palette), presentation_figure(online, palette))
+    assert dict(mpl.rcParams) == before
+    from matplotlib import pyplot as plt
+
+    assert plt.get_fignums() == []
+
+
+def test_a_family_has_one_colour_in_every_report(tmp_path: Path) -> None:
+    colour = Palette(["model-based", "metric-based"]).light("metric-based")
+    for others in ([], ["model-based"], ["another"]):
+        root = tmp_path / "-".join(["results", *others])
+        for family in ["metric-based", *others]:
+            write_cell(root, f"of-{family}", family)
+        (figure,) = Page(write_report(root).read_text()).figures()
+        assert colour in figure
+
+
+def test_a_family_has_one_colour_whatever_stands_on_the_board() -> None:
+    families = family_order(["zeta", "optimization-based", "alpha", "model-based"])
+    assert families == ["model-based", "optimization-based", "alpha", "zeta"]
+    palette = Palette(families)
+    assert len({palette.light(family) for family in families}) == 4
+    assert len({palette.marker(family) for family in families}) == 4

@@ -1,0 +1,184 @@
+"""Suite files: the built-in ones load, and every mistake is explained."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError
+from bench.suites import FOLDER
+from bench.suites.schema import Budget, read_suite
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+BUILT_IN = sorted(FOLDER.glob("*.toml"))
+
+
+def toml(table: dict) -> str:
+    """The few kinds of values that suites have, as TOML."""
+    lines, tables = [], []
+
+    def value(thing: object) -> str:
+        if isinstance(thing, bool):
+            return str(thing).lower()
+        if isinstance(thing, dict):
+            return "{" + ", ".join(f"{key} = {value(v)}" for key, v in thing.items()) + "}"
+        return f'"{thing}"' if isinstance(thing, str) else str(thing)
+
+    for key, thing in table.items():
+        (tables if isinstance(thing, dict) else lines).append(f"{key} = {value(thing)}")
+    return "\n".join(lines + tables)
+
+
+@pytest.fixture
+def read_changed(tmp_path):
+    """Reads the tiny k-shot or online suite with one key changed, or removed (None)."""
+
+    def read(key: str, value: object, base: str = "tiny_suite"):
+        content = copy.deepcopy(tomllib.loads((FIXTURES / f"{base}.toml").read_text()))
+        *tables, last = key.split(".")
+        inner = content
+        for table in tables:
+            inner = inner.setdefault(table, {})
+        if value is None:
+            del inner[last]
+        else:
+            inner[last] = value
+        path = tmp_path / "changed.toml"
+        path.write_text(toml(content))
+        return read_suite(path)
+
+    return read
+
+
+@pytest.mark.parametrize("path", BUILT_IN, ids=lambda path: path.stem)
+def test_the_built_in_suites_load(path):
+    suite = read_suite(path)
+    assert suite.name == path.stem
+    assert suite.test.episodes >= 1000
+    assert suite.budgets.smoke.examples < suite.budgets.standard.examples
+
+
+def test_there_are_built_in_suites():
+    assert {path.stem for path in BUILT_IN} >= {
+        "glyphs-5way", "glyphs-online", "omniglot-5way", "omniglot-20way", "omniglot-online",
+    }  # fmt: skip
+
+
+def test_the_suites_of_the_paper_are_as_stated():
+    suite = read_suite(FOLDER / "omniglot-5way.toml")
+    assert suite.split == "vinyals"
+    assert suite.rotations.train
+    assert suite.rotations.test
+    assert [(s.ways, s.shots, s.queries) for s in suite.settings.values()] == [
+        (5, 1, 15),
+        (5, 5, 15),
+    ]
+    online = read_suite(FOLDER / "omniglot-online.toml")
+    [setting] = online.settings.values()
+    assert (setting.ways, setting.presentations) == (5, 10)
+
+
+MISTAKES = [
+    # key, value, what is said
+    ("colour", "red", "colour: unknown key"),
+    ("rotatoins", True, "rotatoins: unknown key; did you mean 'rotations'"),
+    ("rotations.trian", True, "rotations.trian: unknown key; did you mean 'train'"),
+    ("test.episode", 10, "test.episode: unknown key; did you mean 'episodes'"),
+    (
+        "settings.5way1shot.shot",
+        1,
+        "settings.5way1shot.shot: unknown key; did you mean 'shots'",
+    ),
+    ("budgets.huge", {"updates": 1}, "budgets.huge: unknown key; known: smoke, standard"),
+    (
+        "budgets.smoke.pateince",
+        1,
+        "budgets.smoke.pateince: unknown key; did you mean 'patience'",
+    ),
+    ("dataset", None, "dataset: missing"),
+    ("budgets.standard", None, "budgets.standard: missing"),
+    ("settings.5way1shot.ways", None, "settings.5way1shot.ways: missing"),
+    ("version", "one", "version: Input should be a valid integer"),
+    ("version", 0, "version: Input should be greater than or equal to 1, got 0"),
+    ("image_size", 4, "image_size: Input should be greater than or equal to 8, got 4"),
+    ("settings", {}, "settings: Dictionary should have at least 1 item"),
+    ("settings", 3, "settings: Input should be a valid dictionary, got 3"),
+    ("settings.5way1shot.ways", 1, "settings.5way1shot.ways: Input should be greater"),
+    ("settings.5way1shot.shots", 1.5, "settings.5way1shot.shots: Input should be a valid integer"),
+    ("settings.5way1shot.shots", None, "settings.5way1shot: the kshot protocol wants shots"),
+    ("settings.5way1shot.presentations", 3, "settings.5way1shot: the kshot protocol wants shots"),
+    ("protocol", "offline", "protocol: Input should be 'kshot' or 'online', got 'offline'"),
+    ("protocol", "online", "settings.5way1shot: the online protocol wants presentations"),
+    ("test.seed", -1, "test.seed: Input should be greater than or equal to 0, got -1"),
+    ("name", "Tiny Suite", "name: String should match pattern"),
+    ("budgets.smoke.minutes", 1, "budgets.smoke: a budget has exactly one of"),
+    ("budgets.smoke.examples", None, "budgets.smoke: a budget has exactly one of"),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"), MISTAKES, ids=[f"{key}={value}" for key, value, _ in MISTAKES]
+)
+def test_a_mistake_is_one_line_that_names_its_key(read_changed, key, value, said):
+    with pytest.raises(BenchError) as caught:
+        read_changed(key, value)
+    first, *mistakes = str(caught.value).splitlines()
+    assert first.endswith("changed.toml is not a valid suite:")
+    assert len(mistakes) == 1
+    assert mistakes[0].strip().startswith(said)
+    assert len(mistakes[0]) < 170  # no whole table is quoted
+
+
+def test_the_name_of_a_setting_is_a_file_name(read_changed):
+    settings = {'"../evil"': {"ways": 5, "shots": 1}}
+    with pytest.raises(BenchError, match=r"settings\.\.\./evil: use letters"):
+        read_changed("settings", settings)
+
+
+def test_an_online_setting_has_no_shots(read_changed):
+    with pytest.raises(BenchError, match="the online protocol wants presentations"):
+        read_changed("settings.3way4times.shots", 1, base="tiny_online")
+
+
+def test_several_mistakes_are_told_at_once(tmp_path):
+    path = tmp_path / "empty.toml"
+    path.write_text("")
+    with pytest.raises(BenchError) as caught:
+        read_suite(path)
+    told = str(caught.value)
+    for key in ("name", "dataset", "settings", "budgets"):
+        assert f"  {key}: missing (the file is empty)" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'name = "a"\nversion = \n', "not valid TOML: Invalid value (at line 2"),
+        (b'name = "a"\nname = "b"\n', "not valid TOML: Cannot overwrite a value (at line 2"),
+        (b'name = "\xff"\n', "not valid TOML: 'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_bad_syntax_is_told_with_its_line(tmp_path, content, said):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(BenchError) as caught:
+        read_suite(path)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(BenchError, match=r"cannot read the suite file .*nowhere\.toml: No such"):
+        read_suite(tmp_path / "nowhere.toml")
+    with pytest.raises(BenchError, match="cannot read the suite file"):
+        read_suite(tmp_path)
+
+
+def test_a_budget_has_one_limit():
+    with pytest.raises(ValueError, match="exactly one"):
+        Budget()
+    with pytest.raises(ValueError, match="exactly one"):
+        Budget(examples=1, updates=1)

@@ -1,0 +1,78 @@
+"""Devices by name, and what is said of this machine."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.environment import Device, checkout, cores, environment
+from bench.errors import BenchError
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "threads", "as_torch", "file_name"),
+    [
+        ("cpu", "cpu", None, "cpu", "cpu"),
+        ("cpu/1", "cpu", 1, "cpu", "cpu-1"),
+        ("cpu/16", "cpu", 16, "cpu", "cpu-16"),
+        ("cuda", "cuda", None, "cuda", "cuda"),
+        ("cuda:1", "cuda", None, "cuda:1", "cuda-1"),
+        ("mps", "mps", None, "mps", "mps"),
+    ],
+)
+def test_names(name, kind, threads, as_torch, file_name):
+    device = Device.parse(name)
+    assert (device.name, device.kind, device.threads) == (name, kind, threads)
+    assert device.torch == torch.device(as_torch)
+    assert device.file_name == file_name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "gpu", "cpu/0", "cpu/", "cpu/-1", "cpu:1", "cuda/1", "cuda:", "cuda:x", "CPU"]
+)
+def test_names_that_mean_nothing_are_told(name):
+    with pytest.raises(BenchError, match=r"no device is called .*; use cpu, cpu/1"):
+        Device.parse(name)
+
+
+def test_a_device_that_is_not_here_is_told(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    Device.parse("cpu/1").check()
+    with pytest.raises(BenchError, match="cuda is not here: no CUDA device is visible"):
+        Device.parse("cuda").check()
+    with pytest.raises(BenchError, match="mps is not here"):
+        Device.parse("mps").check()
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    Device.parse("cuda:1").check()
+    with pytest.raises(BenchError, match="cuda:2 is not here: 2 CUDA devices are visible"):
+        Device.parse("cuda:2").check()
+
+
+@pytest.mark.parametrize(
+    ("name", "threads", "used"), [("cpu/1", 3, 1), ("cpu/2", None, 2), ("cpu", 2, 2)]
+)
+def test_threads_are_those_of_the_device_or_else_those_given(name, threads, used):
+    before = torch.get_num_threads()
+    try:
+        Device.parse(name).use(threads)
+        assert torch.get_num_threads() == used
+        assert environment(Device.parse(name)).threads == used
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_environment_says_where_and_with_what():
+    here = environment(Device.parse("cpu/1"))
+    assert here.device == "cpu/1"
+    assert here.device_name
+    assert here.torch == torch.__version__
+    assert cores() >= 1
+
+
+def test_the_commit_is_that_of_the_checkout():
+    commit, dirty = checkout()
+    assert (commit is None) == (dirty is None)
+    if commit is not None:
+        assert len(commit) == 12
+        int(commit, 16)

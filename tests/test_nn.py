@@ -1,0 +1,150 @@
+"""Building blocks, against constants computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.nn import (
+    Conv4,
+    NoveltyLogit,
+    Pixels,
+    class_means,
+    cosine_similarity,
+    encoder,
+    squared_distance,
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "features"), [((1, 28, 28), 64), ((1, 20, 20), 64), ((3, 32, 48), 64 * 2 * 3)]
+)
+def test_conv4_maps_any_leading_dimensions(shape, features):
+    network = Conv4(shape).eval()
+    assert network.out_features == features
+    x = torch.rand(2, 3, *shape)
+    together = network(x)
+    assert together.shape == (2, 3, features)
+    torch.testing.assert_close(together[1, 2], network(x[1, 2][None])[0])
+
+
+def test_conv4_has_the_parameters_of_the_paper():
+    # Four 3x3 convolutions with bias, each with a batch normalisation of two vectors.
+    expected = (9 * 1 * 64 + 64) + 3 * (9 * 64 * 64 + 64) + 4 * 2 * 64
+    assert sum(p.numel() for p in Conv4((1, 28, 28)).parameters()) == expected == 111_936
+
+
+def test_conv4_in_eval_answers_an_image_alike_in_any_company():
+    network = Conv4((1, 16, 16), filters=4)
+    network(torch.rand(8, 1, 16, 16))  # some running statistics
+    network.eval()
+    image, others = torch.rand(1, 1, 16, 16), torch.rand(7, 1, 16, 16)
+    torch.testing.assert_close(network(torch.cat([image, others]))[:1], network(image))
+
+
+def test_conv4_refuses_an_image_that_vanishes():
+    with pytest.raises(ValueError, match="15x28 is too small"):
+        Conv4((1, 15, 28))
+
+
+def test_encoder_by_name():
+    assert isinstance(encoder("conv4", (1, 28, 28)), Conv4)
+    assert isinstance(encoder("pixels", (1, 28, 28)), Pixels)
+    assert isinstance(encoder("conv4", (12,)), Pixels), "vectors have no convolution"
+    assert encoder("pixels", (1, 20, 20)).out_features == 400
+    assert encoder("conv4", (1, 16, 16), 8).out_features == 8
+
+
+def test_pixels_flattens_the_input_only():
+    x = torch.arange(24.0).view(2, 3, 1, 2, 2)
+    assert Pixels((1, 2, 2))(x).tolist() == x.view(2, 3, 4).tolist()
+
+
+def test_cosine_by_hand():
+    a = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+    b = torch.tensor([[1.0, 0.0], [-6.0, -8.0]])
+    expected = torch.tensor([[0.6, -1.0], [0.0, -0.8]])
+    torch.testing.assert_close(cosine_similarity(a, b), expected)
+
+
+def test_cosine_is_scaled_by_each_norm_once():
+    a, b = torch.rand(2, 3, 5), torch.rand(2, 4, 5)
+    torch.testing.assert_close(cosine_similarity(7 * a, b / 9), cosine_similarity(a, b))
+
+
+def test_cosine_of_a_zero_row_is_zero_with_finite_gradients():
+    a = torch.zeros(1, 3, requires_grad=True)
+    b = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]], requires_grad=True)
+    cosine = cosine_similarity(a, b)
+    assert cosine.tolist() == [[0.0, 0.0]]
+    cosine.sum().backward()
+    assert a.grad.isfinite().all()
+    assert b.grad.isfinite().all()
+
+
+def test_squared_distance_by_hand():
+    a = torch.tensor([[0.0, 0.0], [1.0, 2.0]])
+    b = torch.tensor([[3.0, 4.0], [1.0, 2.0], [-1.0, 2.0]])
+    expected = torch.tensor([[25.0, 5.0, 5.0], [8.0, 0.0, 4.0]])
+    torch.testing.assert_close(squared_distance(a, b), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), offset=st.floats(-100, 100))
+def test_squared_distance_is_never_negative(seed, offset):
+    random = torch.Generator().manual_seed(seed)
+    a = torch.randn(2, 3, 8, generator=random) + offset
+    distance = squared_distance(a, a)
+    assert (distance >= 0).all()
+    torch.testing.assert_close(distance, torch.cdist(a, a).square(), atol=0.1, rtol=1e-3)
+
+
+def test_class_means_by_hand():
+    features = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [10.0, 20.0]]])
+    means, counts = class_means(features, torch.tensor([[0, 0, 2]]), 4)
+    assert means.tolist() == [[[2.0, 2.0], [0.0, 0.0], [10.0, 20.0], [0.0, 0.0]]]
+    assert counts.tolist() == [[2.0, 0.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize("block", [cosine_similarity, squared_distance])
+def test_comparisons_stay_exact_under_autocast(block):
+    a, b = torch.rand(3, 50), torch.rand(4, 50)
+    with torch.autocast("cpu", torch.bfloat16):
+        result = block(a, b)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result, block(a, b), rtol=0, atol=0)
+
+
+def test_class_means_stay_exact_under_autocast():
+    features, labels = torch.rand(2, 6, 8), torch.randint(0, 3, (2, 6))
+    with torch.autocast("cpu", torch.bfloat16):
+        means, _ = class_means(features, labels, 3)
+    torch.testing.assert_close(means, class_means(features, labels, 3)[0], rtol=0, atol=0)
+
+
+def test_novelty_replaces_unseen_classes_only_and_learns():
+    novelty = NoveltyLogit(-3.0)
+    logits = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    result = novelty(logits, torch.tensor([True, False]))
+    assert result.tolist() == [[1.0, -3.0]]
+    result.sum().backward()
+    assert logits.grad.tolist() == [[1.0, 0.0]]
+    assert novelty.value.grad.item() == novelty.unit
+
+
+def test_novelty_finds_its_level_at_the_learning_rate_of_weights():
+    """Seen logits near -20, and every second target is unseen: the best novelty logit is -20."""
+    novelty = NoveltyLogit()
+    optimizer = torch.optim.Adam(novelty.parameters(), lr=1e-3)
+    logits, seen = torch.full((2, 2), -20.0), torch.tensor([True, False])
+    for _ in range(400):
+        loss = torch.nn.functional.cross_entropy(novelty(logits, seen), torch.tensor([0, 1]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert novelty(logits, seen)[0, 1].item() == pytest.approx(-20, abs=0.5)
+    assert loss.item() == pytest.approx(math.log(2), abs=0.01)

@@ -1,0 +1,198 @@
+"""Discovery: what cannot be used is a problem with package and reason, and disturbs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from bench import plugins
+from bench.api import Learner
+from bench.errors import BenchError
+from bench.plugins import Problem, source_hash
+
+GOOD = """
+    from bench.api import Learner
+    class Good(Learner):
+        family, contract = "test", 1
+"""
+
+
+@pytest.fixture
+def install(put_on_path, tmp_path):
+    """Puts a package with a module and entry points on the path, for one test."""
+
+    def install(package: str, source: str = "", **points: dict[str, str]) -> Path:
+        folder = tmp_path / package
+        info = folder / f"{package}-2.5.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.5\n")
+        lines = []
+        for kind, names in points.items():
+            lines += [f"[bench.{kind}]", *(f"{name} = {to}" for name, to in names.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        (folder / f"{package}.py").write_text(dedent(source))
+        put_on_path(folder)
+        return folder
+
+    return install
+
+
+def problem(found: plugins.Found, name: str) -> Problem:
+    [one] = [problem for problem in found.problems if problem.name == name]
+    assert name not in found.things
+    return one
+
+
+BROKEN = [
+    # source of the class Plugin, why it cannot be used
+    ("import absent_module", "importing it failed: ModuleNotFoundError: No module named 'absent_m"),
+    ("raise SystemExit(3)", "importing it failed: SystemExit: 3"),
+    ("1 / 0", "importing it failed: ZeroDivisionError"),
+    ("", "importing it failed: AttributeError: module"),
+    ("class Plugin: pass", "is not a subclass of bench.api.Learner"),
+    ("Plugin = 3", "3 is not a subclass of bench.api.Learner"),
+    (
+        "from bench.api import Learner\nclass Plugin(Learner): family = 'x'",
+        "does not state its contract; add `contract = 1`",
+    ),
+    (
+        "from bench.api import Learner\nclass Plugin(Learner): family, contract = 'x', 7",
+        "was written for version 7 of the contract, and this is version 1",
+    ),
+    (
+        "from bench.api import Learner\nclass Plugin(Learner): contract = 1",
+        "does not state its family",
+    ),
+    (
+        "from bench.api import Learner\nclass Plugin(Learner):\n"
+        " family, contract = 'x', 1\n class Config: pass",
+        "its Config is not a dataclass",
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "reason"), BROKEN, ids=[reason[:40] for _, reason in BROKEN])
+def test_a_broken_learner_is_a_problem_and_the_others_work(install, request, source, reason):
+    package = f"broken{BROKEN.index((source, reason))}"  # a module is imported once per process
+    install(package, source, learners={"broken": f"{package}:Plugin"})
+    found = plugins.learners()
+    told = problem(found, "broken")
+    assert reason in told.reason
+    assert told.kind == "learner"
+    assert told.package == f"{package} 2.5"
+    assert ("importing" in reason) == (told.traceback is not None)
+    assert "prototypical" in found.things
+    assert told in plugins.all_problems()
+    with pytest.raises(BenchError, match=f"the learner 'broken' of {package} 2.5 cannot be used"):
+        found.get("learner", "broken")
+
+
+def test_a_name_that_two_packages_claim_is_nobodys(install):
+    install("first_claim", GOOD, learners={"twice": "first_claim:Good", "mine": "first_claim:Good"})
+    install("second_claim", GOOD, learners={"twice": "second_claim:Good"})
+    found = plugins.learners()
+    told = problem(found, "twice")
+    assert told.package == "first_claim 2.5, second_claim 2.5"
+    assert "claimed by 2 entry points; uninstall all but one" in told.reason
+    assert found.packages["mine"] == "first_claim 2.5"
+
+
+def test_a_package_that_claims_a_built_in_name_does_not_replace_it(install):
+    install("usurper", GOOD, learners={"prototypical": "usurper:Good"})
+    assert "bench-metalearning" in problem(plugins.learners(), "prototypical").package
+
+
+def test_a_package_that_is_on_the_path_twice_counts_once(install, put_on_path):
+    folder = install("doubled", GOOD, learners={"doubled": "doubled:Good"})
+    put_on_path(folder)
+    assert plugins.learners().things["doubled"].__name__ == "Good"
+
+
+def test_unknown_names_give_the_nearest(tiny_plugins):
+    with pytest.raises(BenchError, match="no learner is called 'nearest-cod'; did you mean 'near"):
+        plugins.learners().get("learner", "nearest-cod")
+    with pytest.raises(BenchError, match=r"no suite is called 'omniglot-6way'; did you mean 'omni"):
+        plugins.suites().get("suite", "omniglot-6way")
+    with pytest.raises(BenchError, match="`bench list datasets` shows all"):
+        plugins.datasets().get("dataset", "imagenet")
+
+
+def test_the_built_in_plugins_are_found():
+    assert {"prototypical", "maml", "pixel-nearest-neighbour"} <= set(plugins.learners().things)
+    assert {"omniglot", "glyphs"} <= set(plugins.datasets().things)
+    assert {"inline", "local"} <= set(plugins.executors().things)
+    assert {"omniglot-5way", "glyphs-5way"} <= set(plugins.suites().things)
+
+
+def test_datasets_and_executors_must_be_of_their_kind(install):
+    install(
+        "wrong_kinds", GOOD + "    thing = 3\n",
+        datasets={"wrong-data": "wrong_kinds:Good"}, executors={"wrong-exec": "wrong_kinds:thing"},
+    )  # fmt: skip
+    told = problem(plugins.datasets(), "wrong-data")
+    assert "not a subclass of bench.data.base.DatasetSource" in told.reason
+    told = problem(plugins.executors(), "wrong-exec")
+    assert "3 is not a subclass of bench.executors.base.Executor" in told.reason
+
+
+# -- suites of packages ---------------------------------------------------------------------------
+
+TINY = (Path(__file__).parent / "fixtures" / "tiny_suite.toml").read_text()
+
+
+def test_suites_of_a_package_a_folder_or_one_file(install):
+    folder = install(
+        "suite_package", "FOLDER = __file__.rpartition('/')[0]\nFILE = FOLDER + '/one/a.toml'",
+        suites={"all": "suite_package:FOLDER", "one": "suite_package:FILE"},
+    )  # fmt: skip
+    (folder / "one").mkdir()
+    (folder / "one" / "a.toml").write_text(TINY.replace('"tiny"', '"tiny-a"'))
+    (folder / "b.toml").write_text(TINY.replace('"tiny"', '"tiny-b"'))
+    found = plugins.suites()
+    assert {"tiny-a", "tiny-b"} <= set(found.things)
+    assert found.packages["tiny-b"] == "suite_package 2.5"
+
+
+def test_broken_suites_are_problems(install):
+    folder = install(
+        "broken_suites", "FOLDER = __file__.rpartition('/')[0]\nGONE = FOLDER + '/gone'",
+        suites={"these": "broken_suites:FOLDER", "gone": "broken_suites:GONE"},
+    )  # fmt: skip
+    (folder / "again.toml").write_text(TINY.replace('"tiny"', '"omniglot-5way"'))
+    (folder / "bad.toml").write_text("name = ")
+    (folder / "good.toml").write_text(TINY)
+    found = plugins.suites()
+    assert "tiny" in found.things
+    assert "not valid TOML" in problem(found, "bad").reason
+    assert "neither a suite file nor a folder" in problem(found, "gone").reason
+    [again] = [told for told in found.problems if told.name == "omniglot-5way"]
+    assert again.package == "broken_suites 2.5"
+    assert again.reason.startswith("bench-metalearning")
+
+
+# -- the hash of the source -----------------------------------------------------------------------
+
+
+def test_the_source_hash_follows_the_learner_and_what_it_builds_on(install):
+    base = install("hashed_base", GOOD) / "hashed_base.py"
+    source = "from hashed_base import Good\nclass Mine(Good): pass\n"
+    own = install("hashed", source, learners={"hashed": "hashed:Mine"}) / "hashed.py"
+    learner = plugins.learners().things["hashed"]
+    hashes = [source_hash(learner)]
+    for file in (base, own):
+        before = file.read_text()
+        file.write_text(before + "# changed\n")
+        hashes.append(source_hash(learner))
+        file.write_text(before)
+    assert len(set(hashes)) == 3
+    assert source_hash(learner) == hashes[0]
+
+
+def test_the_source_hash_leaves_the_harness_out():
+    class Mine(Learner):
+        pass
+
+    assert source_hash(Mine) == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]

@@ -1,0 +1,146 @@
+"""What the README shows is true: its commands exist, its example learner runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+import bench
+from bench.cli import cli
+from bench.learner_specs import contestants
+from bench.planning import choose_suites
+from bench.plugins import learners
+from bench.results import COLUMNS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+SHELL_LINES = [line for language, block in BLOCKS if not language for line in block.splitlines()]
+COMMANDS = sorted(
+    {line.rpartition("&& ")[2] for line in SHELL_LINES if "bench " in line.rpartition("&& ")[2]}
+    | set(re.findall(r"`(bench \w+ [^`]+)`", README))
+)
+VERBS = sorted(set(re.findall(r"`bench (\w+)`", README)))
+FIRST = "bench run --suite glyphs-5way --budget smoke"
+
+
+def parse(line: str) -> click.Context:
+    """What a command line means; raises a click exception for a wrong one."""
+    _, *words = shlex.split(line)
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        _, command, words = command.resolve_command(click.Context(command), words)
+    return command.make_context(line, words)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_exists(line):
+    try:
+        options = parse(line).params
+    except click.exceptions.Exit:  # --help
+        assert "--help" in line
+        return
+    choose_suites(options.get("suites", ()))
+    specs = [spec for spec in options.get("learners", ()) if spec != "ridge"]
+    contestants(specs, learners())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verb_exists(verb):
+    assert verb in cli.commands
+
+
+def test_commands_are_found():
+    """The patterns above see the page."""
+    assert FIRST in COMMANDS
+    assert len(COMMANDS) > 15
+    with pytest.raises(click.UsageError):
+        parse("bench run --suite glyphs-5way --no-such-option")
+
+
+def test_the_two_commands_are_what_ci_pastes():
+    """`.ci/run` takes them from the page by this prefix."""
+    lines = [line for line in README.splitlines() if line.startswith("python3 -m venv ")]
+    assert len(lines) == 2
+    assert lines[0].endswith("pip install -c constraints.txt . && " + FIRST)
+    assert lines[1].endswith("pip install -c constraints.txt tox && tox")
+
+
+def test_every_built_in_learner_and_suite_is_in_a_table():
+    rows = set(re.findall(r"^\| `(.+?)` \|", README, re.MULTILINE))
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    suites = {path.stem for path in (ROOT / "bench" / "suites").glob("*.toml")}
+    assert rows == {*points["bench.learners"], *suites}
+
+
+def test_python_snippet_uses_what_exists():
+    (snippet,) = [text for language, text in BLOCKS if language == "python" and "bench.run" in text]
+    calls = [node for node in ast.walk(ast.parse(snippet)) if isinstance(node, ast.Call)]
+    for call in calls:
+        if ast.unparse(call.func).startswith("bench."):
+            function = getattr(bench, call.func.attr)
+            keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+            inspect.signature(function).bind(*map(ast.literal_eval, call.args), **keywords)
+    (columns,) = [node for node in ast.walk(ast.parse(snippet)) if isinstance(node, ast.List)][-1:]
+    assert set(ast.literal_eval(columns)) <= set(COLUMNS)
+
+
+@pytest.fixture
+def example_package(tmp_path: Path) -> Path:
+    """A folder with the README's package as pip would install it."""
+    named = {text.partition("\n")[0].removeprefix("# "): text for _, text in BLOCKS}
+    project = tomllib.loads(named["pyproject.toml"])
+    (module,) = project["tool"]["setuptools"]["py-modules"]
+    name, version = project["project"]["name"], project["project"]["version"]
+    info = tmp_path / "site" / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    groups = project["project"]["entry-points"]
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in points.items())
+            for group, points in groups.items()
+        )
+    )
+    (info.parent / f"{module}.py").write_text(named[f"{module}.py"], encoding="utf-8")
+    return info.parent
+
+
+def test_example_learner_runs_in_both_protocols(example_package, tiny_suite, tiny_online, tmp_path):
+    """From nothing but the page: found, meta-trained, tested, and better than chance."""
+    folders = [str(example_package), *os.environ["PYTHONPATH"].split(os.pathsep)]
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-c", "from bench.cli import main; main()", *words]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+        ended = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    suites = ["--suite", str(tiny_suite), "--suite", str(tiny_online)]
+    run("run", *suites, "--learner", "ridge", "--budget", "smoke", "--device", "cpu/1")
+    rows = json.loads(run("results", "--format", "json"))
+    assert len(rows) == 3
+    for row in rows:
+        assert (row["learner"], row["family"]) == ("ridge", "optimization-based")
+        assert row["status"] == "done"
+        assert row["accuracy"] - row["accuracy_ci95"] > 1 / row["ways"]
+
+
+def test_example_learner_is_about_twenty_lines():
+    (text,) = [text for _, text in BLOCKS if text.startswith("# bench_ridge.py")]
+    body = text[text.index("class ") :].splitlines()
+    assert len([line for line in body if line.strip()]) <= 20

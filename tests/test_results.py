@@ -1,0 +1,247 @@
+"""Reading results folders: what is right, what is damaged, what is old."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from bench.cli.results import results as results_command
+from bench.errors import BenchError
+from bench.records import CellResult
+from bench.results import COLUMNS, episode_scores, load_results, read_results, rows, select
+from tests.report.synthetic import a_failure, store, write_cell, write_training
+
+
+def test_one_row_per_cell(tmp_path: Path) -> None:
+    done = write_cell(tmp_path, accuracy=0.9, timed={"cpu": 0.002, "cpu/1": 0.004})
+    write_cell(tmp_path, "maml[inner_steps=5]", "optimization-based", status="failed")
+    write_cell(tmp_path, "mann", "model-based", status="unfinished")
+    frame = load_results(tmp_path).set_index("learner_name")
+    assert sorted([*frame.columns, "learner_name"]) == sorted(COLUMNS)
+    assert frame.status.to_dict() == {
+        "maml": "failed",
+        "mann": "unfinished",
+        "prototypical": "done",
+    }
+    stored = CellResult.model_validate_json((done / "result.json").read_bytes())
+    row = frame.loc["prototypical"]
+    assert row.accuracy == stored.metrics["accuracy"].mean
+    assert row.accuracy_ci95 == stored.metrics["accuracy"].ci95
+    assert (row.episodes, row.ways, row.training_ways, row.encoder) == (200, 5, 20, "conv4")
+    assert row.timings["cpu/1"]["adapt"] == 0.004
+    assert row.accuracy_by_presentation is None
+    assert row.path == str(done)
+    assert frame.loc["maml"].reason == a_failure().reason
+    assert pd.isna(frame.loc["mann"].updates)
+    assert frame.attrs["problems"] == []
+
+
+def test_online_cells_carry_the_accuracy_by_presentation(tmp_path: Path) -> None:
+    write_cell(tmp_path, by_presentation=[0.36, 0.9, 0.98])
+    row = load_results(tmp_path).iloc[0]
+    assert row.accuracy_by_presentation == pytest.approx([0.36, 0.9, 0.98], abs=0.03)
+    assert len(row.accuracy_by_presentation_ci95) == 3
+    assert row.ceiling == pytest.approx(0.4566667)
+
+
+def test_code_is_compared_with_what_is_installed(tmp_path: Path) -> None:
+    for learner in ("same", "changed", "gone"):
+        write_cell(tmp_path, learner, source="abc")
+    frame = load_results(tmp_path, {"same": "abc", "changed": "xyz"})
+    assert dict(zip(frame.learner, frame.code, strict=True)) == {
+        "same": "current", "changed": "other", "gone": "unknown",
+    }  # fmt: skip
+    assert set(load_results(tmp_path).code) == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b'{"accuracy": 0.', "damaged or truncated"),
+        (b"\xff\xfe\x00", "damaged or truncated"),
+        (b"[1, 2]", "holds a list"),
+        (b"[" * 100_000, "damaged or truncated"),
+        (b'{"metrics": "98 %"}', "metrics: Input should be a valid dictionary"),
+        (b'{"metrics": {"accuracy": {"mean": "high"}}}', "metrics.accuracy.mean"),
+        (b'{"by_presentation": [3]}', "by_presentation.0"),
+    ],
+)
+def test_a_damaged_result_is_named_and_the_cell_still_counts(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    write_cell(tmp_path, "intact")
+    damaged = write_cell(tmp_path, "damaged") / "result.json"
+    damaged.write_bytes(content)
+    found = read_results(tmp_path)
+    assert dict(zip(found.frame.learner, found.frame.status, strict=True)) == {
+        "intact": "done", "damaged": "unfinished",
+    }  # fmt: skip
+    assert [problem.path for problem in found.problems] == [str(damaged)]
+    assert reason in found.problems[0].reason
+
+
+def test_foreign_files_and_folders_are_named_and_skipped(tmp_path: Path) -> None:
+    cell = write_cell(tmp_path, timed={"cpu": 0.1})
+    (cell / "timings" / "cpu.json").write_text("{")
+    (cell / ".lock").touch()
+    (tmp_path / "cells" / "notes.txt").touch()
+    (tmp_path / "cells" / "mine" / "own" / "experiment").mkdir(parents=True)
+    nameless = tmp_path / "cells" / "mine" / "own" / "nameless"
+    nameless.mkdir()
+    (nameless / "cell.json").write_text('{"learner": "x", "seed": 1}')
+    found = read_results(tmp_path)
+    assert found.frame.learner.tolist() == ["prototypical"]
+    assert found.frame.timings[0] == {}
+    reasons = {Path(problem.path).name: problem.reason for problem in found.problems}
+    assert reasons.keys() == {"cpu.json", "notes.txt", "experiment", "nameless"}
+    assert (
+        reasons["nameless"] == "does not say its suite, setting, family, device, precision, budget"
+    )
+    assert found.frame.attrs["problems"] == found.problems
+
+
+def test_numbers_without_sense_do_not_stop_the_reading(tmp_path: Path) -> None:
+    result = write_cell(tmp_path) / "result.json"
+    content = json.loads(result.read_text())
+    content["updates"] = 10**30
+    content["training_task"]["ways"] = "five"
+    content["metrics"]["nll"]["mean"] = None  # how NaN is stored
+    result.write_text(json.dumps(content))
+    row = rows(load_results(tmp_path))[0]
+    assert (row["status"], row["updates"], row["training_ways"], row["nll"]) == (
+        "done", None, None, None,
+    )  # fmt: skip
+    content["seed"] = 10**30
+    result.write_text(json.dumps(content))
+    assert "out of range" in read_results(tmp_path).problems[0].reason
+
+
+def test_an_older_schema_reads_with_gaps(tmp_path: Path) -> None:
+    result = write_cell(tmp_path) / "result.json"
+    content = json.loads(result.read_text())
+    for key in ("learner_name", "parameters", "transductive", "environment", "source", "metrics"):
+        del content[key]
+    content["of_a_newer_schema"] = 1
+    result.write_text(json.dumps(content))
+    found = read_results(tmp_path)
+    row = rows(found.frame)[0]
+    assert found.problems == []
+    assert row["status"] == "done"
+    assert row["learner_name"] == "prototypical"
+    assert [row[key] for key in ("parameters", "transductive", "accuracy")] == [None] * 3
+
+
+def test_failed_timings_leave_the_cell_done(tmp_path: Path) -> None:
+    cell = write_cell(tmp_path, timed={"cpu": 0.1})
+    store(cell / "timings" / "cuda-1.failure.json", a_failure(phase="time", reason="no kernel"))
+    row = load_results(tmp_path).iloc[0]
+    assert row.status == "done"
+    assert row.timings.keys() == {"cpu"}
+    assert row.timing_failures["cuda-1"]["reason"] == "no kernel"
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir])
+def test_nothing_there_says_what_to_do(tmp_path: Path, make) -> None:
+    make(tmp_path / "results")
+    with pytest.raises(BenchError, match="bench run --suite glyphs-5way"):
+        load_results(tmp_path / "results")
+
+
+def test_episode_scores(tmp_path: Path) -> None:
+    cell = write_cell(tmp_path)
+    row = load_results(tmp_path).iloc[0]
+    scores = episode_scores(row.path)
+    assert sum(scores.accuracy) / row.episodes == pytest.approx(row.accuracy)
+    (cell / "episodes.json").write_text('{"bank": "x", "accuracy": [')
+    with pytest.raises(BenchError, match="is damaged"):
+        episode_scores(cell)
+    (cell / "episodes.json").unlink()
+    with pytest.raises(BenchError, match="cannot be read"):
+        episode_scores(cell)
+
+
+def test_select_by_suite_and_learner(tmp_path: Path) -> None:
+    for learner in ("maml", "maml[inner_steps=5]", "mann", "[odd]"):
+        for suite in ("glyphs-5way", "omniglot-5way"):
+            write_cell(tmp_path, learner, suite=suite)
+    frame = load_results(tmp_path)
+
+    def chosen(suites: list[str], learners: list[str]) -> set[tuple[str, str]]:
+        part = select(frame, suites, learners)
+        return set(zip(part.suite, part.learner, strict=True))
+
+    assert len(chosen([], [])) == 8
+    assert chosen(["glyphs*"], ["maml"]) == {
+        ("glyphs-5way", "maml"), ("glyphs-5way", "maml[inner_steps=5]"),
+    }  # fmt: skip
+    assert {learner for _, learner in chosen([], ["maml[inner_steps=5]", "mann"])} == {
+        "maml[inner_steps=5]", "mann",
+    }  # fmt: skip
+    assert {learner for _, learner in chosen([], ["[odd]"])} == {"[odd]"}
+    with pytest.raises(BenchError, match="did you mean 'glyphs-5way'"):
+        select(frame, ["glyph-5way"], [])
+
+
+def test_2000_cells_load_quickly_and_without_torch(tmp_path: Path) -> None:
+    cell = write_cell(tmp_path, timed={"cpu": 0.1})
+    for number in range(2000):
+        folder = cell.parent / f"copy-{number}"
+        (folder / "timings").mkdir(parents=True)
+        for name in ("result.json", "timings/cpu.json"):
+            os.link(cell / name, folder / name)
+    started = time.process_time()
+    assert len(load_results(tmp_path)) == 2001
+    assert time.process_time() - started < 2  # 0.23 s
+    code = (
+        "import sys, bench.results, bench.tables, bench.leaderboard; print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_warnings_and_failures_of_trainings(tmp_path: Path) -> None:
+    from bench.results import training_records
+
+    cell = write_cell(tmp_path)
+    folder = write_training(tmp_path, cell, warnings=["loss stays at ln(5)"])
+    assert training_records(tmp_path, folder.name) == (["loss stays at ln(5)"], None)
+    (folder / "result.json").write_text("{")
+    store(folder / "failure.json", a_failure(reason="boom"))
+    warnings, failure = training_records(tmp_path, folder.name)
+    assert warnings == []
+    assert failure is not None
+    assert failure["reason"] == "boom"
+
+
+def test_command_json_is_what_the_issue_promises(tmp_path: Path) -> None:
+    write_cell(tmp_path, accuracy=0.9)
+    write_cell(tmp_path, "mann", "model-based", by_presentation=[0.3, 0.8])
+    write_cell(tmp_path, "maml", "optimization-based", status="failed")
+    out = CliRunner().invoke(results_command, ["--results", str(tmp_path), "--format", "json"])
+    assert out.exit_code == 0, out.output
+    listed = {row["learner"]: row for row in json.loads(out.stdout)}
+    promised = "suite setting learner family seed device budget status accuracy accuracy_ci95"
+    for row in listed.values():
+        assert set(promised.split()) | {"episodes", "accuracy_by_presentation"} <= set(row)
+    assert 0.85 < listed["prototypical"]["accuracy"] < 0.95
+    assert listed["maml"]["accuracy"] is None
+    assert len(listed["mann"]["accuracy_by_presentation"]) == 2
+
+
+def test_command_lists_and_filters(tmp_path: Path) -> None:
+    write_cell(tmp_path)
+    damaged = write_cell(tmp_path, "mann") / "result.json"
+    damaged.write_text("{")
+    out = CliRunner().invoke(results_command, ["--results", str(tmp_path), "--learner", "proto*"])
+    assert out.stdout.splitlines()[1].split()[:3] == ["glyphs-5way", "5way1shot", "prototypical"]
+    assert "mann" not in out.stdout
+    assert str(damaged) in out.stderr

@@ -1,0 +1,208 @@
+"""`bench run` on tiny suites: sharing, resuming, retrying, killing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench.errors import BenchError
+from bench.session import prepare
+
+pytestmark = pytest.mark.usefixtures("tiny_plugins")
+
+# Everything that two runs of the same cells may differ in: when and how fast.
+NOT_RESULTS = {
+    "seconds", "training_seconds", "test_seconds", "validation_seconds", "overhead", "finished",
+}  # fmt: skip
+
+
+def results_of(folder: Path) -> dict[str, object]:
+    """Every result and score file, without times."""
+
+    def without_times(content):
+        if isinstance(content, dict):
+            return {k: without_times(v) for k, v in content.items() if k not in NOT_RESULTS}
+        if isinstance(content, list):
+            return [without_times(item) for item in content]
+        return content
+
+    files = [*folder.glob("**/result.json"), *folder.glob("**/episodes.json")]
+    return {
+        str(file.relative_to(folder)): without_times(json.loads(file.read_text())) for file in files
+    }
+
+
+def events_of(*arguments, **options) -> list[tuple[str, str]]:
+    """Runs, and lists (kind, phase) of all that happened but progress."""
+    happened = []
+
+    def listen(event):
+        if event.kind != "progress":
+            happened.append((event.kind, event.assignment.phase))
+
+    prepare(*arguments, listener=listen, **options).run()
+    return happened
+
+
+def test_every_cell_is_computed_once_and_then_kept(tiny_suite, tmp_path):
+    asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
+    first = events_of([str(tiny_suite)], ["nearest-code"], **asked)
+    before = results_of(tmp_path)
+    second = events_of([str(tiny_suite)], ["nearest-code"], **asked)
+    assert ("done", "train") in first
+    assert {kind for kind, _ in second} == {"kept"}
+    assert results_of(tmp_path) == before
+
+
+def test_two_devices_train_once_and_give_two_sets_of_timings(tiny_suite, tmp_path):
+    happened = events_of(
+        [str(tiny_suite)], ["nearest-code"], devices=["cpu", "cpu/1"], budget="smoke",
+        results=tmp_path, executor="inline",
+    )  # fmt: skip
+    cells = happened.count(("done", "test"))
+    assert happened.count(("done", "time")) == 2 * cells
+    assert happened.count(("done", "train")) == len(list((tmp_path / "trainings").iterdir()))
+    names = {file.name for file in tmp_path.glob("cells/*/*/*/timings/*")}
+    assert names == {"cpu.json", "cpu-1.json"}
+    frame = bench.load_results(tmp_path)
+    assert set(frame.timings[0]) == {"cpu", "cpu/1"}
+    assert frame.timings[0]["cpu/1"]["adapt"] > 0
+
+
+def test_the_same_cell_twice_gives_identical_scores(tiny_suite, tiny_online, tmp_path):
+    suites = [str(tiny_suite), str(tiny_online)]
+    for name in ("one", "two"):
+        events_of(suites, ["nearest-code"], budget="smoke", results=tmp_path / name)
+    assert results_of(tmp_path / "one")
+    assert results_of(tmp_path / "one") == results_of(tmp_path / "two")
+
+
+def test_a_failing_learner_never_stops_the_others(tiny_suite, tmp_path):
+    frame = bench.run(
+        [str(tiny_suite)], ["raises", "exits", "nearest-code"], budget="smoke", results=tmp_path,
+        jobs=2,
+    )  # fmt: skip
+    status = frame.groupby("learner").status.unique().map(list).to_dict()
+    assert status == {"raises": ["failed"], "exits": ["failed"], "nearest-code": ["done"]}
+    assert frame[frame.learner == "raises"].reason.str.contains("training failed").all()
+
+
+def test_failures_are_kept_until_they_are_retried(tiny_suite, tmp_path):
+    asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
+    events_of([str(tiny_suite)], ["raises"], **asked)
+    kept = events_of([str(tiny_suite)], ["raises"], **asked)
+    assert {kind for kind, _ in kept} == {"kept"}
+    again = events_of([str(tiny_suite)], ["raises"], retry_failed=True, **asked)
+    assert ("start", "train") in again
+
+
+def test_rerun_computes_again(tiny_suite, tmp_path):
+    asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
+    events_of([str(tiny_suite)], ["nearest-code"], **asked)
+    again = events_of([str(tiny_suite)], ["nearest-code"], rerun=True, **asked)
+    assert "kept" not in {kind for kind, _ in again}
+
+
+def test_altered_data_is_noticed_by_the_worker(tiny_suite, tmp_path):
+    runner = prepare(
+        [str(tiny_suite)], ["nearest-code"], budget="smoke", results=tmp_path, executor="inline"
+    )
+    plan = runner.plan
+    plan.cells = [cell.model_copy(update={"bank": "0" * 64}) for cell in plan.cells]
+    runner.run()
+    frame = bench.load_results(tmp_path)
+    assert frame.status.tolist() == ["failed"] * len(frame)
+    assert frame.reason.str.contains("has changed").all()
+
+
+def test_run_says_what_to_do_when_a_worker_imports_the_script(monkeypatch, tiny_suite):
+    monkeypatch.setattr("multiprocessing.parent_process", object)
+    with pytest.raises(BenchError, match="__main__"):
+        bench.run([str(tiny_suite)])
+
+
+def start(suites: list[Path], results: Path, *more: str) -> subprocess.Popen[str]:
+    """`bench run` as a process of its own, in a process group of its own."""
+    command = [sys.executable, "-c", "from bench.cli import main; main()", "run"]
+    for suite in suites:
+        command += ["--suite", str(suite)]
+    for learner in ("nearest-code", "nearest-code[width=24]", "untrained", "prototypical"):
+        command += ["--learner", learner]
+    command += ["--budget", "smoke", "--results", str(results), "--jobs", "2", *more]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy()
+    )
+
+
+def finished_files(results: Path) -> dict[Path, int]:
+    """Every finished file with the time it was written."""
+    return {file: file.stat().st_mtime_ns for file in results.glob("**/result.json")}
+
+
+def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(
+    tiny_suite, tiny_online, tmp_path
+):
+    suites = [tiny_suite, tiny_online]
+    undisturbed = start(suites, tmp_path / "undisturbed")
+    started = time.monotonic()
+    assert undisturbed.wait() == 0, undisturbed.stdout.read()
+    whole = time.monotonic() - started
+
+    moments, results = random.Random(7), tmp_path / "killed"
+    kills, finished = 0, {}
+    while kills < 10:
+        process = start(suites, results)
+        # The first quarter is imports: a kill there would prove little.
+        time.sleep(moments.uniform(0.25, 0.75) * whole)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+        now = finished_files(results)
+        assert finished.items() <= now.items(), "something finished was computed again"
+        finished = now
+        if process.returncode == 0:
+            break
+    last = start(suites, results)
+    assert last.wait() == 0, last.stdout.read()
+    assert finished.items() <= finished_files(results).items()
+    assert kills, "no run was killed"
+    assert results_of(results) == results_of(tmp_path / "undisturbed")
+
+
+def test_a_killed_run_leaves_no_process_behind(tiny_suite, tmp_path):
+    process = start([tiny_suite], tmp_path, "--learner", "hangs")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("trainings/hangs-*/log.txt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    import psutil
+
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
+def test_interrupted_it_says_how_to_go_on(tiny_suite, tmp_path):
+    process = start([tiny_suite], tmp_path, "--learner", "hangs")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("trainings/hangs-*/log.txt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "go on with" in output
+    assert "--learner hangs" in output
+    assert "Traceback" not in output

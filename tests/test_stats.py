@@ -1,0 +1,156 @@
+"""Statistics against scipy, hand-computed constants and simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from bench import stats
+
+
+def test_mean_interval_by_hand() -> None:
+    # [1, 2, 3, 4]: mean 2.5, s = sqrt(5/3), t(3, 0.975) = 3.18244631.
+    mean, ci95 = stats.mean_interval([1, 2, 3, 4])
+    assert mean == 2.5
+    assert ci95 == pytest.approx(3.18244631 * math.sqrt(5 / 3) / 2, rel=1e-8)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=40).filter(lambda v: np.std(v) > 1e-6))
+def test_mean_interval_agrees_with_scipy(values: list[float]) -> None:
+    low, high = scipy_stats.t.interval(
+        0.95, len(values) - 1, loc=np.mean(values), scale=scipy_stats.sem(values)
+    )
+    mean, ci95 = stats.mean_interval(values)
+    assert ci95 is not None
+    assert (mean - ci95, mean + ci95) == pytest.approx((low, high), rel=1e-9, abs=1e-9)
+
+
+def test_intervals_cover_the_mean_in_95_percent() -> None:
+    """Accuracies of 75 queries over 20 episodes: 4,000 repetitions, binomial error 0.34 %."""
+    rng = np.random.default_rng(0)
+    p = rng.beta(8, 2, size=(4000, 20))  # episodes differ in difficulty; mean 0.8
+    scores = rng.binomial(75, p) / 75
+    intervals = [stats.mean_interval(row) for row in scores]
+    covered = np.mean([abs(mean - 0.8) <= ci95 for mean, ci95 in intervals])
+    assert abs(covered - 0.95) < 0.015  # 3 errors, and the skew of the accuracies
+
+
+def test_single_and_equal_values() -> None:
+    assert stats.mean_interval([0.7]) == (0.7, None)
+    assert stats.mean_interval([0.1] * 3)[1] == 0.0
+    assert all(math.isnan(x) for x in stats.mean_interval([0.1, math.nan]))
+    with pytest.raises(ValueError, match="at least one"):
+        stats.mean_interval([])
+
+
+def test_paired_difference_uses_the_common_first_part() -> None:
+    rng = np.random.default_rng(1)
+    difficulty = rng.normal(size=300)
+    a = difficulty + 0.1 + rng.normal(scale=0.01, size=300)
+    b = difficulty[:200]
+    mean, ci95, n = stats.paired_difference(a, b)
+    assert n == 200
+    low, high = scipy_stats.ttest_rel(a[:200], b).confidence_interval(0.95)
+    assert ci95 is not None
+    assert (mean - ci95, mean + ci95) == pytest.approx((low, high))
+    # Pairing takes out the difficulty of the episodes: an unpaired interval is 10 times wider.
+    assert ci95 < 0.1 * stats.mean_interval(b).ci95  # type: ignore[operator]
+
+
+def test_paired_difference_is_antisymmetric_and_zero_to_itself() -> None:
+    a, b = np.array([0.2, 0.6, 0.9]), np.array([0.1, 0.7, 0.7])
+    assert stats.paired_difference(a, b).mean == -stats.paired_difference(b, a).mean
+    assert stats.paired_difference(a, a) == (0.0, 0.0, 3)
+    assert stats.paired_difference([0.5], [0.25]) == (0.25, None, 1)
+
+
+def test_across_seeds_by_hand() -> None:
+    # Seed means 2 and 4 (variance 2); variances within 1 and 4 (mean 2.5).
+    summary = stats.across_seeds([[1, 2, 3], [2, 4, 6]])
+    assert summary.mean == 3
+    assert summary.seed_variance == pytest.approx(2)
+    assert summary.episode_variance == pytest.approx(2.5)
+    assert summary.seeds == 2
+    assert summary.ci95 == pytest.approx(12.7062047 * math.sqrt(2 / 2), rel=1e-7)
+
+
+def test_across_seeds_weighs_seeds_equally_and_says_what_one_seed_cannot() -> None:
+    assert stats.across_seeds([[0.0], [1.0, 1.0, 1.0]]).mean == 0.5
+    one = stats.across_seeds([[0.0, 1.0]])
+    assert (one.mean, one.ci95, one.seed_variance, one.episode_variance) == (0.5, None, None, 0.5)
+    with pytest.raises(ValueError, match="at least one"):
+        stats.across_seeds([])
+
+
+def test_exceeds_agrees_with_scipy() -> None:
+    values = np.random.default_rng(2).normal(0.45, 0.1, size=50)
+    for ceiling in (0.40, 0.44, 0.457):
+        expected = scipy_stats.ttest_1samp(values, ceiling, alternative="greater").pvalue
+        assert stats.exceeds(values, ceiling) == pytest.approx(expected, rel=1e-9)
+
+
+def test_exceeds_raises_a_false_alarm_in_5_percent() -> None:
+    values = np.random.default_rng(3).normal(size=(4000, 30))
+    alarms = np.mean([stats.exceeds(row, 0.0) < 0.05 for row in values])
+    assert abs(alarms - 0.05) < 0.012  # binomial error 0.0034
+
+
+def test_exceeds_without_variance() -> None:
+    assert stats.exceeds([0.9], 0.1) == 1.0
+    assert stats.exceeds([0.9, 0.9], 0.1) == 0.0
+    assert stats.exceeds([0.1, 0.1, 0.1], 0.1) == 1.0
+
+
+def test_first_presentation_ceiling() -> None:
+    assert stats.first_presentation_ceiling(5) == pytest.approx(0.4566667)
+    assert stats.first_presentation_ceiling(15) == pytest.approx(0.2212152, abs=1e-7)
+    assert stats.first_presentation_ceiling(1) == 1.0
+
+
+def test_first_presentation_ceiling_is_what_a_perfect_learner_scores() -> None:
+    """Simulated: of the labels not yet seen it picks one at random."""
+    rng = np.random.default_rng(4)
+    unseen = np.arange(5, 0, -1)  # labels left when the 1st, 2nd, ... new class appears
+    hits = rng.integers(0, unseen, size=(20_000, 5)) == 0
+    assert stats.exceeds(hits.mean(1), stats.first_presentation_ceiling(5)) > 0.001
+    assert hits.mean() == pytest.approx(stats.first_presentation_ceiling(5), abs=0.005)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two bins: (0, 0.5] holds 0.3 wrong, 0.5 right: |1 - 0.8|; (0.5, 1] 0.9 right, 0.9 wrong: |1 -
+    # 1.8|. (0.2 + 0.8) / 4.
+    error = stats.calibration_error([0.3, 0.5, 0.9, 0.9], [0, 1, 1, 0], bins=2)
+    assert error == pytest.approx(0.25)
+
+
+def test_calibration_error_of_the_calibrated_and_the_boastful() -> None:
+    rng = np.random.default_rng(5)
+    confidence = rng.uniform(0.2, 1, size=200_000)
+    correct = rng.uniform(size=confidence.size) < confidence
+    assert stats.calibration_error(confidence, correct) < 0.01
+    assert stats.calibration_error(np.ones(10), np.zeros(10)) == 1.0
+    assert stats.calibration_error(np.zeros(10), np.zeros(10)) == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+def test_calibration_error_agrees_with_the_naive_sum(answers: list[tuple[float, bool]]) -> None:
+    bins, total = 15, 0.0
+    edges = np.linspace(0, 1, bins + 1)
+    for m in range(bins):
+        low = edges[m] if m else -1.0  # a confidence of 0 belongs to the first bin
+        members = [(c, y) for c, y in answers if low < c <= edges[m + 1]]
+        if members:
+            gap = np.mean([y for _, y in members]) - np.mean([c for c, _ in members])
+            total += abs(gap) * len(members) / len(answers)
+    confidence, correct = zip(*answers, strict=True)
+    assert stats.calibration_error(confidence, correct) == pytest.approx(total, abs=1e-12)
+
+
+def test_calibration_error_refuses_different_lengths() -> None:
+    with pytest.raises(ValueError, match="2 confidences for 3"):
+        stats.calibration_error([0.1, 0.2], [1, 0, 1])

@@ -1,0 +1,163 @@
+"""Text tables, and the boards behind them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.leaderboard import boards, natural
+from bench.results import load_results
+from bench.tables import board_text, duration, leaderboard, ordinal, percent, render
+from tests.report.synthetic import gallery, write_cell
+
+ROWS: list[dict[str, Any]] = [
+    {"name": "maml[inner_steps=5]", "score": 0.954, "seeds": np.int64(3), "ok": True},
+    {"name": "ντμ", "score": float("nan"), "seeds": pd.NA, "extra": [1, None]},
+]
+COLUMNS = ["name", "score", "seeds", "ok", "extra"]
+
+
+def test_json_has_null_for_whatever_is_missing() -> None:
+    assert json.loads(render(ROWS, COLUMNS, "json")) == [
+        {"name": "maml[inner_steps=5]", "score": 0.954, "seeds": 3, "ok": True, "extra": None},
+        {"name": "ντμ", "score": None, "seeds": None, "ok": None, "extra": [1, None]},
+    ]
+
+
+def test_csv_reads_back() -> None:
+    read = list(csv.DictReader(io.StringIO(render(ROWS, COLUMNS, "csv"))))
+    assert read[0]["name"] == "maml[inner_steps=5]"
+    assert (read[1]["score"], read[1]["extra"]) == ("", "[1, null]")
+
+
+def test_a_piped_table_is_plain_and_aligned() -> None:
+    header, first, second = render(ROWS, COLUMNS, terminal=False).splitlines()
+    assert header == "name                 score  seeds  ok   extra"
+    assert first == "maml[inner_steps=5]  0.954      3  yes  –"
+    assert second == "ντμ                      –      –  –    1 –"
+
+
+def test_a_terminal_table_has_colours_and_keeps_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    text = render(ROWS, COLUMNS, terminal=True)
+    assert "\x1b[" in text
+    assert "maml[inner_steps=5]" in text
+
+
+def test_control_characters_of_plugins_do_not_reach_the_terminal() -> None:
+    text = render([{"name": "evil\x1b[2J\nname"}], ["name"], terminal=False)
+    assert text.splitlines()[1] == "evil [2J name"
+
+
+@pytest.mark.parametrize("fmt", ["table", "csv", "json"])
+def test_no_rows(fmt: Any) -> None:
+    assert render([], ["a", "b"], fmt).split() in (["a", "b"], ["a,b"], ["[]"])
+    render([], [], fmt)
+
+
+def test_values_are_written_for_people() -> None:
+    assert percent(0.98254, 0.00113) == "98.25 ± 0.11"
+    assert percent(None) == "–"
+    seconds = {
+        0: "0 s", 3.2e-7: "320 ns", 0.0234: "23.4 ms", 0.9996: "1 s", 59.9: "59.9 s",
+        64.5: "1 min 04 s", 119.9: "1 min 59 s", 3599: "1 h 00 min", 7500: "2 h 05 min",
+    }  # fmt: skip
+    assert {value: duration(value) for value in seconds} == seconds
+    assert [ordinal(k) for k in (1, 2, 3, 4, 11, 21)] == [
+        "1st",
+        "2nd",
+        "3rd",
+        "4th",
+        "11th",
+        "21st",
+    ]
+    assert sorted(["20way", "5way", "5way10", "5way5"], key=natural) == [
+        "5way", "5way5", "5way10", "20way",
+    ]  # fmt: skip
+
+
+def test_leaderboard_groups_families_and_shows_presentations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gallery(tmp_path)
+    leaderboard(load_results(tmp_path))
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    first, second, online = text.strip().split("\n\n")
+    order = [line for line in first.splitlines() if re.match(r"[a-z-]+$", line)]
+    assert order == ["model-based", "metric-based", "optimization-based", "in-context"]
+    assert re.search(r"maml +\d\d\.\d\d ± \d\.\d\d +2 of 3 ", first)
+    assert "unfinished  maml seed 2" in first
+    assert "failed  lstm seed 0: RuntimeError" in second
+    assert "1st    2nd    5th   10th" in online
+    assert "metanet (transductive)" in first
+
+
+def test_complete_boards_rank_and_others_do_not(tmp_path: Path) -> None:
+    write_cell(tmp_path, "good", accuracy=0.95)
+    write_cell(tmp_path, "better", accuracy=0.99)
+    (board,) = boards(load_results(tmp_path))
+    assert [entry.learner for entry in board.entries] == ["better", "good"]
+    assert board.best is board.entries[0]
+    assert "*9" in board_text(board)
+    write_cell(tmp_path, "better", seed=1, status="failed")
+    (board,) = boards(load_results(tmp_path))
+    assert [entry.learner for entry in board.entries] == ["good", "better"]
+    assert not board.complete
+    assert board.best is None
+    assert re.search(r"better +\d\d\.\d\d ± \d\.\d\d  1 of 2", board_text(board))
+
+
+def test_seeds_are_averaged_and_their_deviation_stands_apart(tmp_path: Path) -> None:
+    for seed, accuracy in enumerate((0.90, 0.94)):
+        write_cell(tmp_path, seed=seed, accuracy=accuracy)
+    frame = load_results(tmp_path)
+    (entry,) = boards(frame)[0].entries
+    assert entry.mean("accuracy") == pytest.approx(frame.accuracy.mean())
+    assert entry.seed_deviation == pytest.approx(frame.accuracy.std())
+    assert entry.mean("accuracy_ci95") == pytest.approx(frame.accuracy_ci95.mean())
+
+
+def test_budgets_make_boards_and_the_untrained_stand_on_each(tmp_path: Path) -> None:
+    for budget, episodes in (("smoke", 200), ("standard", 1000)):
+        write_cell(tmp_path, budget=budget, episodes=episodes)
+        folder = write_cell(tmp_path, "pixels", budget="none", episodes=episodes)
+        folder.rename(folder.with_name(f"pixels-{episodes}"))
+    smoke, standard = boards(load_results(tmp_path))
+    for board, episodes in ((smoke, 200), (standard, 1000)):
+        assert {entry.learner for entry in board.entries} == {"prototypical", "pixels"}
+        assert {entry.mean("episodes") for entry in board.entries} == {episodes}
+
+
+def test_devices_and_precisions_are_told_apart(tmp_path: Path) -> None:
+    write_cell(tmp_path)
+    write_cell(tmp_path, device="cuda", precision="bf16")
+    labels = {entry.label for entry in boards(load_results(tmp_path))[0].entries}
+    assert labels == {"prototypical · cpu · fp32", "prototypical · cuda · bf16"}
+
+
+def test_a_narrow_window_shows_the_first_device_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cell(tmp_path, timed={"cpu": 0.01, "cpu/1": 0.02})
+    (board,) = boards(load_results(tmp_path))
+    for columns, shown in (("80", False), ("160", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert ("cpu/1" in board_text(board, terminal=True)) is shown
+
+
+def test_the_same_seed_three_times_makes_three_entries(tmp_path: Path) -> None:
+    """The learner has changed how it is trained: other trainings, not other seeds."""
+    for number in range(3):
+        folder = write_cell(tmp_path)
+        folder.rename(folder.with_name(f"training-{number}"))
+    assert [len(entry.cells) for entry in boards(load_results(tmp_path))[0].entries] == [1, 1, 1]

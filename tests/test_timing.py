@@ -1,0 +1,113 @@
+"""Phases: what is measured, how often, and what is left out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.api import Learner, TaskSpec
+from bench.environment import Device
+from bench.episodes import Bank, ClassPool, Purpose, training_batch
+from bench.timing import REPEATS, WARM_UP, Stopwatch, measure, peak_memory, phase
+
+CPU = Device.parse("cpu/1")
+KSHOT = TaskSpec((1, 2, 2), ways=3, shots=1, queries=4, episodes_per_update=2)
+ONLINE = TaskSpec((1, 2, 2), ways=3, protocol="online", length=6)
+ADAPT, ANSWER = 4e-3, 1e-3
+
+
+class Sleeper(Learner):
+    """Takes 4 ms to adapt and 1 ms for each query."""
+
+    family, contract = "test", 1
+
+    @dataclass(frozen=True)
+    class Config:
+        pass
+
+    def __init__(self, task: TaskSpec) -> None:
+        super().__init__(self.Config(), task)
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def adapt(self, support_x, support_y, ways):
+        time.sleep(ADAPT)
+        return {"ways": ways}
+
+    def predict(self, state, query_x):
+        time.sleep(ANSWER * query_x.shape[1])
+        return self.weight * torch.zeros(*query_x.shape[:2], state["ways"])
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch):
+    monkeypatch.setattr("bench.timing.SECONDS", 0.05)
+
+
+def pool() -> ClassPool:
+    images = torch.zeros(50, 1, 2, 2, dtype=torch.uint8)
+    return ClassPool(images, np.arange(5) * 10, np.full(5, 10))
+
+
+def bank(task: TaskSpec) -> Bank:
+    return Bank.drawn(pool(), task, 4, 0, Purpose.TEST)
+
+
+def test_each_phase_of_the_kshot_protocol():
+    watch = Stopwatch(Sleeper(KSHOT), CPU, "fp32")
+    phases = watch.answers(bank(KSHOT))
+    assert set(phases) == {"adapt", "first_answer", "further_query"}
+    # sleeping takes a little longer than asked for, on a busy machine much
+    assert ADAPT <= phases["adapt"].median < 10 * ADAPT
+    assert phases["first_answer"].median >= ADAPT + ANSWER
+    assert 0.5 * ANSWER < phases["further_query"].median < 10 * ANSWER
+    for told in phases.values():
+        assert told.low <= told.median <= told.high
+        assert told.repeats >= REPEATS[0]
+
+
+def test_the_online_protocol_has_a_step_too():
+    phases = Stopwatch(Sleeper(ONLINE), CPU, "fp32").answers(bank(ONLINE))
+    # five prefixes in a stream of six: five adaptations and answers
+    assert phases["step"].median >= 5 / 6 * (ADAPT + ANSWER)
+
+
+def test_throughput_counts_whole_episodes():
+    throughput = Stopwatch(Sleeper(KSHOT), CPU, "fp32").throughput(bank(KSHOT), 4)
+    most = 4 / (ADAPT + 12 * ANSWER)
+    assert 0.1 * most < throughput <= most
+
+
+def test_meta_training_per_update_and_per_image():
+    batch = training_batch(pool(), KSHOT, 0, 0)
+    phases = Stopwatch(Sleeper(KSHOT), CPU, "fp32").meta_train(batch, KSHOT.examples_per_update)
+    assert phases["train_update"].median >= ADAPT + 12 * ANSWER
+    per_image = phases["train_update"].median / (2 * 3 * 5)
+    assert phases["train_example"].median == pytest.approx(per_image)
+
+
+def test_warm_up_is_not_counted_and_repeats_are_bounded():
+    calls = []
+
+    def slow_at_first():
+        calls.append(None)
+        time.sleep(0.03 if len(calls) <= WARM_UP else 0)
+
+    times = measure(slow_at_first, CPU)
+    assert len(times) == REPEATS[1]
+    assert len(calls) == WARM_UP + len(times)
+    assert float(np.median(times)) < 0.01
+    assert len(measure(lambda: time.sleep(0.02), CPU)) == REPEATS[0]
+
+
+def test_a_phase_is_median_and_quartiles():
+    told = phase([4.0, 1.0, 2.0, 3.0, 100.0], per=2)
+    assert (told.low, told.median, told.high, told.repeats) == (1.0, 1.5, 2.0, 5)
+
+
+def test_peak_memory_is_in_bytes():
+    assert 50e6 < peak_memory(CPU) < 64e9

@@ -1,0 +1,468 @@
+"""The meta-training loop: resumable to the bit, validated, early-stopped, honest about NaN."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import bench.training
+from bench.api import Learner, TaskSpec
+from bench.data.seeded import uniform
+from bench.episodes import Bank, ClassPool, Purpose
+from bench.evaluation import NotFiniteError
+from bench.store import load_torch
+from bench.suites.schema import Budget
+from bench.training import (
+    NAN_LIMIT,
+    History,
+    MetaTraining,
+    best_weights,
+    build_learner,
+    examples,
+    planned_updates,
+    update,
+    validation_bank,
+    warnings,
+)
+
+CLASSES, EACH = 12, 8
+
+
+def codes(first: int) -> ClassPool:
+    """12 random binary 4x4 images, 8 noisy copies of each."""
+    shape = (CLASSES, EACH, 1, 4, 4)
+    clean = uniform(first, (CLASSES, 1, 1, 4, 4)) < 0.5
+    images = 255 * (clean ^ (uniform(first + 1, shape) < 0.1))
+    starts = np.arange(CLASSES) * EACH
+    flat = torch.from_numpy(images.astype(np.uint8)).flatten(0, 1)
+    return ClassPool(flat, starts, np.full(CLASSES, EACH))
+
+
+class Noisy(Learner):
+    """Prototypes of a linear embedding, with a scheduler, momentum, dropout and a buffer: all that
+    must survive a resumption."""
+
+    family, contract = "test", 1
+
+    @dataclass(frozen=True)
+    class Config:
+        width: int = 8
+        lr: float = 0.05
+
+    def __init__(self, config, task) -> None:
+        super().__init__(config, task)
+        self.embed = nn.Sequential(nn.Flatten(2), nn.Linear(16, config.width), nn.Dropout(0.3))
+        self.register_buffer("calls", torch.zeros(()))
+
+    def adapt(self, support_x, support_y, ways):
+        member = F.one_hot(support_y, ways).float()
+        return member.mT @ self.embed(support_x) / member.sum(1)[..., None]
+
+    def predict(self, state, query_x):
+        return -torch.cdist(self.embed(query_x), state)
+
+    def loss(self, batch):
+        self.calls += 1
+        return super().loss(batch)
+
+    def optimizer(self, updates):
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.config.lr, momentum=0.9)
+        return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+
+
+@pytest.fixture
+def start(make_training, tmp_path):
+    """Builds a MetaTraining; arguments replace fields of its Training."""
+
+    def build(learner: type[Learner] = Noisy, folder="run", progress=lambda event: None, **changes):
+        training = make_training(**changes)
+        made = build_learner(training, learner, learner.Config())
+        bank = validation_bank(training, codes(30))
+        return MetaTraining(training, made, codes(10), bank, tmp_path / folder, progress)
+
+    return build
+
+
+def without_seconds(curve: list[dict]) -> list[dict]:
+    return [{key: value for key, value in point.items() if key != "seconds"} for point in curve]
+
+
+def assert_same(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        assert torch.equal(value, b[key]), key
+
+
+# -- resuming -------------------------------------------------------------------------------------
+
+
+class Killed(Exception):  # noqa: N818 - it stands for SIGKILL
+    pass
+
+
+@pytest.mark.parametrize("shots", [1, (1, 3)])
+@pytest.mark.parametrize("checkpoint_seconds", [-1.0, 1e9], ids=["always", "after validations"])
+@pytest.mark.parametrize("kills", [[3], [5], [7, 8, 16]])
+def test_a_killed_training_equals_an_undisturbed_one(
+    start, monkeypatch, kills, checkpoint_seconds, shots
+):
+    monkeypatch.setattr("bench.training.CHECKPOINT_SECONDS", checkpoint_seconds)
+    task = TaskSpec((1, 4, 4), 3, shots, 2, episodes_per_update=4)
+    undisturbed = start(folder="undisturbed", task=task)
+    undisturbed.run()
+
+    work = MetaTraining._update
+    for kill in kills:
+
+        def dies(self, kill=kill):
+            if self.history.updates == kill:
+                raise Killed
+            work(self)
+
+        monkeypatch.setattr(MetaTraining, "_update", dies)
+        with pytest.raises(Killed):
+            start(folder="killed", task=task).run()
+    monkeypatch.setattr(MetaTraining, "_update", work)
+    killed = start(folder="killed", task=task)
+    # an update is done again only where it was not stored
+    resumed = kills[-1] if checkpoint_seconds < 0 else kills[-1] // 5 * 5
+    assert killed.history.updates == resumed
+    killed.run()
+
+    assert killed.history.updates == undisturbed.history.updates == 20
+    assert killed.history.examples == undisturbed.history.examples
+    assert len(killed.history.curve) == 4
+    assert without_seconds(killed.history.curve) == without_seconds(undisturbed.history.curve)
+    assert_same(killed.learner.state_dict(), undisturbed.learner.state_dict())
+    assert_same(best_weights(killed.folder), best_weights(undisturbed.folder))
+
+
+def test_a_training_that_had_ended_does_nothing_more(start):
+    first = start()
+    first.run()
+    again = start()
+    again.run()
+    assert again.history == first.history
+
+
+def test_initial_weights_come_from_the_seed(make_training):
+    def weight(seed: int) -> Tensor:
+        learner = build_learner(make_training(seed=seed), Noisy, Noisy.Config())
+        return learner.embed[1].weight
+
+    first = weight(0)
+    torch.rand(3)
+    assert torch.equal(first, weight(0))
+    assert not torch.equal(first, weight(1))
+
+
+# -- meta-validation ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Lets meta-validations give these (accuracy, NLL); returns the weights that each saw."""
+
+    def script(points: list[tuple[float, float]]) -> list[dict[str, Tensor]]:
+        remaining, seen = iter(points), []
+
+        def evaluate(learner, bank, precision):
+            seen.append({key: value.clone() for key, value in learner.state_dict().items()})
+            accuracy, nll = next(remaining)
+            return SimpleNamespace(accuracy=np.array([accuracy]), nll=np.array([nll]))
+
+        monkeypatch.setattr("bench.training.evaluate", evaluate)
+        return seen
+
+    return script
+
+
+def test_the_best_checkpoint_is_a_copy(start, scripted):
+    seen = scripted([(0.5, 1), (0.9, 1), (0.8, 1), (0.7, 1)])
+    run = start()
+    run.run()
+    assert run.history.best["updates"] == 10
+    assert_same(best_weights(run.folder), seen[1])
+    live = run.learner.state_dict()["embed.1.weight"]
+    assert not torch.equal(best_weights(run.folder)["embed.1.weight"], live)
+
+
+def test_equal_accuracies_are_decided_by_the_likelihood(start, scripted):
+    scripted([(0.9, math.nan), (0.9, 0.5), (0.9, 0.4), (0.9, 0.6)])
+    assert start().run().best["updates"] == 15
+
+
+def test_early_stopping_counts_meta_validations_without_a_better_one(start, scripted):
+    scripted([(0.5, 1), (0.6, 1), (0.6, 1), (0.6, 2), (0.6, 1), (0.9, 1)])
+    budget = Budget(updates=30, validations=6, validation_images=180, patience=3)
+    history = start(budget=budget).run()
+    assert history.stopped == "early stopping"
+    assert history.updates == 25
+    assert history.best["updates"] == 10
+
+
+def test_meta_validations_are_evenly_spaced_and_the_last_ends_the_budget(start):
+    budget = Budget(updates=23, validations=4, validation_images=180)
+    history = start(budget=budget).run()
+    assert [point["updates"] for point in history.curve] == [6, 12, 18, 23]
+    assert history.stopped == "budget"
+
+
+def test_a_single_update_is_validated_too(start):
+    history = start(budget=Budget(updates=1, validations=20)).run()
+    assert [point["updates"] for point in history.curve] == [1]
+
+
+def test_a_budget_of_minutes_ends(start):
+    history = start(budget=Budget(minutes=0.002, validations=2, validation_images=60)).run()
+    assert history.stopped == "budget"
+    assert history.seconds >= 0.12
+    assert len(history.curve) == 2
+
+
+def test_training_learns_and_the_curve_tells(start):
+    budget = Budget(updates=200, validations=4, validation_images=900)
+    history = start(budget=budget, task=TaskSpec((1, 4, 4), 5, 1, 2, episodes_per_update=8)).run()
+    losses = [point["loss"] for point in history.curve]
+    assert losses[-1] < losses[0]
+    assert history.best["val_accuracy"] > 0.5  # chance is 0.2
+    assert [point["examples"] for point in history.curve] == [6000, 12000, 18000, 24000]
+    assert 0 < history.curve[0]["seconds"] < history.curve[-1]["seconds"] <= history.seconds
+
+
+def test_the_curve_has_the_mean_loss_since_the_point_before(start, monkeypatch):
+    losses = iter([1.0, 2, None, 4, 5, *range(6, 21)])  # an update that was skipped has none
+    monkeypatch.setattr("bench.training.update", lambda *arguments: next(losses))
+    assert [point["loss"] for point in start().run().curve] == [3.0, 8.0, 13.0, 18.0]
+
+
+def test_examples_add_up_to_those_of_the_updates(start):
+    task = TaskSpec((1, 4, 4), 3, (1, 3), 2, episodes_per_update=4)
+    history = start(task=task, seed=5).run()
+    assert history.examples == sum(examples(task, 5, number) for number in range(20))
+
+
+def test_the_validation_bank_serves_every_seed_and_setting(make_training):
+    task = TaskSpec((1, 4, 4), ways=60, shots=(1, 3), queries=2)
+    training = make_training(task=task, budget=Budget(updates=1, validation_images=200))
+    bank = validation_bank(training, codes(30))
+    assert bank.task.ways == CLASSES  # as many as there are
+    assert bank.task.shots == 3
+    assert len(bank) == 200 // (CLASSES * 5)
+    other_seed = validation_bank(training.model_copy(update={"seed": 5}), codes(30))
+    assert bank.draw.digest() == other_seed.draw.digest()
+    other_bank = validation_bank(training.model_copy(update={"bank_seed": 5}), codes(30))
+    assert bank.draw.digest() != other_bank.draw.digest()
+
+
+# -- one update -----------------------------------------------------------------------------------
+
+
+class Line(Learner):
+    """Its loss is what the test says, of a weight (3, 4)."""
+
+    family, contract = "test", 1
+
+    def __init__(self, loss_of_weight, weight) -> None:
+        super().__init__(self.Config(), None)
+        self.weight = nn.Parameter(torch.tensor(weight))
+        self.loss_of_weight = loss_of_weight
+
+    def loss(self, batch):
+        return self.loss_of_weight(self.weight)
+
+
+@pytest.mark.parametrize(("limit", "step"), [(None, [6.0, 8.0]), (5.0, [3.0, 4.0]), (99, [6, 8])])
+def test_gradients_are_clipped_to_their_norm(limit, step):
+    learner = Line(lambda w: w.square().sum(), [3.0, 4.0])  # gradient (6, 8), norm 10
+    learner.max_grad_norm = limit
+    loss = update(learner, torch.optim.SGD(learner.parameters(), lr=1.0), None, "fp32")
+    assert loss == 25.0
+    expected = torch.tensor([3.0, 4.0]) - torch.tensor(step)
+    torch.testing.assert_close(learner.weight.data, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda w: (w * math.nan).sum(),
+        lambda w: (w * math.inf).sum(),
+        lambda w: (w * 0).sqrt().sum(),  # the loss is 0, its gradient is not finite
+    ],
+)
+def test_an_update_that_is_not_finite_is_skipped(loss):
+    learner = Line(loss, [3.0, 4.0])
+    assert update(learner, torch.optim.SGD(learner.parameters(), lr=1.0), None, "fp32") is None
+    assert learner.weight.tolist() == [3.0, 4.0]
+
+
+class SometimesNaN(Noisy):
+    def loss(self, batch):
+        loss = super().loss(batch)
+        return loss * math.nan if int(self.calls) % 3 == 0 else loss
+
+
+def test_skipped_updates_are_counted_and_told(start):
+    run = start(SometimesNaN)
+    history = run.run()
+    assert history.stopped == "budget"
+    assert history.skipped == 6
+    assert all(math.isfinite(point["loss"]) for point in history.curve)
+    assert warnings(history, run.validation)[0] == (
+        "6 updates were skipped: loss or gradient were not finite"
+    )
+
+
+class AlwaysNaN(Noisy):
+    def loss(self, batch):
+        return super().loss(batch) * math.nan
+
+
+def test_nan_without_end_is_a_divergence(start):
+    run = start(AlwaysNaN, budget=Budget(updates=1000, validations=2, validation_images=60))
+    before = {key: value.clone() for key, value in run.learner.embed.state_dict().items()}
+    history = run.run()
+    assert history.stopped == "diverged"
+    assert history.updates == history.skipped == NAN_LIMIT
+    assert history.curve[-1]["loss"] is None
+    assert warnings(history, run.validation)[0].startswith("it diverged after 50 updates")
+    assert_same(run.learner.embed.state_dict(), before)
+
+
+class Exploding(Noisy):
+    """Its weights become infinite in update 13, and its answers with them."""
+
+    def loss(self, batch):
+        loss = super().loss(batch)
+        if self.calls == 13:
+            with torch.no_grad():
+                self.embed[1].weight.fill_(math.inf)
+        return loss
+
+
+def test_a_training_that_explodes_keeps_what_was_good(start):
+    run = start(Exploding)
+    history = run.run()
+    assert history.stopped == "diverged"
+    assert history.updates == 15
+    assert [point["updates"] for point in history.curve] == [5, 10]
+    assert all(value.isfinite().all() for value in best_weights(run.folder).values())
+    told = warnings(history, run.validation)
+    kept = history.best["updates"]
+    assert told[0] == f"it diverged after 15 updates; the weights are those of update {kept}"
+
+
+def test_a_training_that_never_was_good_fails(start):
+    with pytest.raises(NotFiniteError):
+        start(Exploding, budget=Budget(updates=20, validations=1)).run()
+
+
+# -- what is told ---------------------------------------------------------------------------------
+
+
+class Deaf(Noisy):
+    """Answers without looking."""
+
+    def predict(self, state, query_x):
+        return super().predict(state, query_x) * 0 + torch.rand(1)
+
+
+def test_staying_at_chance_is_told(start):
+    run = start(Deaf, budget=Budget(updates=5, validations=1, validation_images=9000))
+    [told] = warnings(run.run(), run.validation)
+    assert told.startswith("meta-validation stayed at chance: 3")
+    assert told.endswith("at 3 ways")
+    learning = start(folder="learning", budget=Budget(updates=60, validation_images=9000))
+    assert warnings(learning.run(), learning.validation) == []
+
+
+def test_overhead_is_what_the_learner_does_not_spend(start, monkeypatch):
+    assert History(seconds=10.0, learner_seconds=8.0).overhead == pytest.approx(0.2)
+    assert History().overhead == 0.0
+    batch = bench.training.training_batch
+
+    def slow(*arguments):
+        time.sleep(0.02)
+        return batch(*arguments)
+
+    monkeypatch.setattr("bench.training.training_batch", slow)
+    history = start().run()
+    assert history.overhead > 0.5
+    assert history.seconds >= 20 * 0.02
+
+
+def test_progress_tells_where_it_stands(start):
+    told = []
+    history = start(progress=told.append).run()
+    assert told[-1]["fraction"] == 1.0
+    assert told[-1]["updates"] == 20
+    assert told[-1]["val_accuracy"] == history.best["val_accuracy"]
+    assert told[-1]["seconds_left"] == 0.0
+
+
+def test_nothing_but_tensors_and_plain_values_is_stored(start):
+    run = start()
+    run.run()
+    for name in ("best.pt", "checkpoint.pt"):
+        assert load_torch(run.folder / name)  # with weights_only
+
+
+def test_bf16_trains(start):
+    history = start(precision="bf16", task=TaskSpec((1, 4, 4), 3, 1, 2)).run()
+    assert history.skipped == 0
+
+
+# -- schedules ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "budget", "updates"),
+    [
+        # 4 episodes of 5 classes of 1 + 5 images: 120 an update
+        (TaskSpec((1,), 5, 1, 5, episodes_per_update=4), Budget(examples=1200), 10),
+        (TaskSpec((1,), 5, 1, 5, episodes_per_update=4), Budget(examples=1201), 11),
+        # 1 to 5 shots: 160 on average
+        (TaskSpec((1,), 5, (1, 5), 5, episodes_per_update=4), Budget(examples=1600), 10),
+        (TaskSpec((1,), 5, protocol="online", length=50, episodes_per_update=2),
+         Budget(examples=1000), 10),
+        (TaskSpec((1,), 5), Budget(updates=77), 77),
+        (TaskSpec((1,), 5), Budget(minutes=3), 10_000),
+        (TaskSpec((1,), 5), Budget(examples=1), 1),
+    ],
+)  # fmt: skip
+def test_planned_updates_by_hand(task, budget, updates):
+    assert planned_updates(task, budget) == updates
+
+
+@pytest.mark.parametrize("shots", [1, (1, 5)])
+def test_planned_updates_are_about_those_made(shots):
+    task, budget = TaskSpec((1,), 5, shots, 5, episodes_per_update=4), Budget(examples=50_000)
+    seen = made = 0
+    while seen < budget.examples:
+        seen += examples(task, 3, made)
+        made += 1
+    assert planned_updates(task, budget) == pytest.approx(made, rel=0.03)
+
+
+def test_examples_are_those_of_the_batch():
+    task = TaskSpec((1, 4, 4), 3, (1, 4), 2, episodes_per_update=2)
+    for number in range(10):
+        batch = bench.training.training_batch(codes(10), task, 5, number)
+        assert examples(task, 5, number) == batch.support_y.numel() + batch.query_y.numel()
+
+
+def test_the_validation_bank_shares_no_word_with_training():
+    task = TaskSpec((1, 4, 4), 3, 1, 2, episodes_per_update=4)
+    banks = {
+        Bank.drawn(codes(10), task, 4, 0, purpose).draw.digest()
+        for purpose in (Purpose.TRAIN, Purpose.VALIDATION, Purpose.TEST)
+    }
+    assert len(banks) == 3
