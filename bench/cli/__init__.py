@@ -37,9 +37,8 @@ for command in (run, results, report, list_, show, data, doctor):
 def main() -> None:
     """Runs the command line: a mistake of the user's is one message and exit code 2."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+        code = cli.main(standalone_mode=False)  # what a verb gave to ctx.exit
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
