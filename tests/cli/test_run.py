@@ -88,7 +88,7 @@ MISTAKES = {
     "learner": (["--learner", "prototypica"], "prototypical"),
     "option": (["--learner", "nearest-code[widht=3]"], "width"),
     "value": (["--learner", "nearest-code[width=wide]"], "width=wide"),
-    "preset": (["--learner", "nearest-code[papre]"], "paper"),
+    "preset": (["--learner", "nearest-code[wied]"], "wide"),
     "grammar": (["--learner", "nearest-code[width"], "NAME"),
     "device": (["--device", "gpu"], "cuda"),
     "absent device": (["--device", "cuda:31"], "cuda:31"),
