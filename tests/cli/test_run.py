@@ -128,7 +128,7 @@ def test_help_shows_every_default():
     told = " ".join(bench("run", "--help").stdout.split())
     for default in (
         "[default: 0]", "[default: cpu]", "[default: standard]", "[default: fp32]",
-        "[default: results]", "[default: local]", "[default: 1]", "[default: never]",
+        "[default: results]", "[default: local]", "[default: 1;", "[default: never]",
         "[default: no limit]", "[default: all that are installed]",
         "[default: $BENCH_DATA_DIR, the cache, or a download]",
     ):  # fmt: skip
