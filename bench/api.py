@@ -1,6 +1,6 @@
 """The contract: everything that the author of a learner reads.
 
-A learner is an `torch.nn.Module` with two methods to write, `adapt` and `predict`. With them it
+A learner is a `torch.nn.Module` with two methods to write, `adapt` and `predict`. With them it
 runs in every suite, in both protocols:
 
 * **k-shot**: `adapt` learns from the support set, `predict` answers the queries;
@@ -11,8 +11,11 @@ One law ties the two views, for every ``t >= 1``::
 
     unroll(x, y, ways)[:, t] == predict(adapt(x[:, :t], y[:, :t], ways), x[:, t:t+1])[:, 0]
 
+A learner with a memory that is fed step by step (`SequenceLearner`) also runs in **memory probes**
+(Graves et al. 2014: copy a sequence, recall by association), which are no classification.
+
 Letters in shapes: ``B`` episodes (always handled together), ``S`` support items, ``Q`` query items,
-``T`` time steps, ``D`` features, ``N`` = ways.
+``T`` time steps, ``D`` features, ``N`` = ways, ``E`` bits of a probe's answer.
 
 This module imports nothing of the project.
 """
@@ -32,7 +35,7 @@ from torch import Tensor, nn
 CONTRACT_VERSION = 1
 """Version of this contract. A learner states the one it was written for as ``contract = 1``."""
 
-Protocol = Literal["kshot", "online"]
+Protocol = Literal["kshot", "online", "sequence"]
 State = Any
 """What `Learner.adapt` returns: tensors with leading dimension ``B``, alone or nested in tuples,
 NamedTuples, lists and dicts. Plain numbers and None may stand beside them."""
@@ -73,11 +76,20 @@ class TaskSpec:
     classes: int = 0
     """Classes that meta-training draws from, rotations included. 0 where it is not known. A
     learner that is pretrained as an ordinary classifier needs it."""
+    items: int | tuple[int, int] = 0
+    """Memory probes only: vectors to copy, items to recall. A pair is an inclusive range, drawn
+    once per update."""
+    outputs: int = 0
+    """Memory probes only: bits of an answer (E)."""
 
     def __post_init__(self) -> None:
         low, high = self.shot_range
         if self.ways < 1 or self.episodes_per_update < 1:
             raise ValueError(f"ways and episodes_per_update must be at least 1, in {self}")
+        if self.protocol == "sequence":
+            fewest, most = self.item_range
+            if not 1 <= fewest <= most or self.outputs < 1 or len(self.input_shape) != 1:
+                raise ValueError(f"a memory probe has vectors, items and outputs, got {self}")
         if self.protocol == "kshot" and (not 1 <= low <= high or self.queries < 1):
             raise ValueError(f"a k-shot task needs shots >= 1 and queries >= 1, got {self}")
         if self.protocol == "online" and (self.length < 1 or self.length % self.ways):
@@ -92,13 +104,25 @@ class TaskSpec:
         return self.shots if isinstance(self.shots, tuple) else (self.shots, self.shots)
 
     @property
+    def item_range(self) -> tuple[int, int]:
+        """Smallest and largest number of items of a memory probe."""
+        return self.items if isinstance(self.items, tuple) else (self.items, self.items)
+
+    @property
+    def answer_size(self) -> int:
+        """Logits of one answer: one per class, or one per bit of a memory probe."""
+        return self.outputs if self.protocol == "sequence" else self.ways
+
+    @property
     def presentations(self) -> int:
         """How often each class is presented in an online episode."""
         return self.length // self.ways
 
     @property
     def examples_per_episode(self) -> int:
-        """Images (support and query) in one episode, at most."""
+        """Images (support and query) in one episode, at most. A memory probe counts as one."""
+        if self.protocol == "sequence":
+            return 1
         if self.protocol == "online":
             return self.length
         return self.ways * (self.shot_range[1] + self.queries)
@@ -164,6 +188,22 @@ class Stream:
         )
 
 
+@dataclass
+class Sequences:
+    """B memory probes of equal length."""
+
+    x: Tensor
+    """(B, T, D) float32"""
+    target: Tensor
+    """(B, T, E) float32, the bits to answer: 0 or 1"""
+    mask: Tensor
+    """(B, T) float32, 1 at the steps whose answer counts"""
+
+    def to(self, device: torch.device | str) -> Sequences:
+        """The same probes on another device."""
+        return Sequences(self.x.to(device), self.target.to(device), self.mask.to(device))
+
+
 def map_tensors(function: Callable[[Tensor], Tensor], state: State) -> State:
     """Applies `function` to every tensor of a nested state; keeps the nesting and plain numbers.
 
@@ -204,6 +244,8 @@ class Learner(nn.Module):
     """Named configurations, as ``{"paper": {"lr": 1e-4}}``; asked for as ``'NAME[paper]'``."""
     trained: ClassVar[bool] = True
     """False for a learner without anything to meta-train."""
+    protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")
+    """Where it can take part."""
 
     transductive: bool = False
     """True when a query's answer depends on the other queries. Shown beside every result."""
@@ -314,10 +356,17 @@ class SequenceLearner(Learner):
     """A learner with a memory that is fed step by step: `initial_state` and `step` are written.
 
     At step t it receives the encoding of ``x_t`` and the label of ``t - 1`` (Santoro et al. 2016,
-    Section 2.2). Both views follow: `adapt` feeds the support set and keeps the last label
+    Section 2.2). All views follow: `adapt` feeds the support set and keeps the last label
     *pending*, which the step of each query consumes; every query is answered from its own copy of
-    the state.
+    the state. In a memory probe there are no labels (L = 0), and a step answers with E bits.
     """
+
+    protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online", "sequence")
+
+    @property
+    def label_size(self) -> int:
+        """Width L of an encoded label: one-hot, or 0 in a memory probe."""
+        return 0 if self.task.protocol == "sequence" else self.task.ways
 
     def encode(self, x: Tensor) -> Tensor:
         """All that does not depend on the recurrence, for all steps at once: (B, T, D)."""
@@ -332,6 +381,17 @@ class SequenceLearner(Learner):
         """The state before the first step; nothing of an earlier episode may be left in it."""
         raise NotImplementedError
 
+    def begin(self, first_x: Tensor) -> State:
+        """The state before the first step of episodes whose first inputs are ``first_x``.
+
+        Default: `initial_state`. A learner that draws something per episode derives it from the
+        first input, so that an episode is answered alike in any batch and in both views.
+
+        Args:
+            first_x: (B, *input_shape).
+        """
+        return self.initial_state(len(first_x))
+
     @abstractmethod
     def step(self, state: State, z: Tensor, label: Tensor) -> tuple[Tensor, State]:
         """One time step.
@@ -342,7 +402,7 @@ class SequenceLearner(Learner):
             label: (B, L), the label of the step before.
 
         Returns:
-            Logits (B, task.ways), and the new state.
+            Logits (B, task.answer_size), and the new state.
         """
         raise NotImplementedError
 
@@ -350,7 +410,7 @@ class SequenceLearner(Learner):
         """Feeds the support set in its order; the last label stays pending."""
         self._check_ways(ways)
         z, label = self.encode(support_x), self.label(support_y)  # (B, S, D), (B, S, L)
-        state = self.initial_state(support_x.shape[0])
+        state = self.begin(support_x[:, 0])
         previous = torch.zeros_like(label[:, 0])
         for z_t, label_t in zip(z.unbind(1), label.unbind(1), strict=True):
             _, state = self.step(state, z_t, previous)
@@ -368,15 +428,38 @@ class SequenceLearner(Learner):
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
         """One pass over the stream."""
         self._check_ways(ways)
-        z, label = self.encode(x), self.label(y)  # (B, T, D), (B, T, L)
+        label = self.label(y)  # (B, T, L)
         previous = torch.cat([torch.zeros_like(label[:, :1]), label[:, :-1]], dim=1)
-        state = self.initial_state(x.shape[0])
+        return self._steps(x, previous)[..., :ways]
+
+    def respond(self, x: Tensor) -> Tensor:
+        """Memory probes: what it answers at every step.
+
+        Args:
+            x: (B, T, D).
+
+        Returns:
+            Logits (B, T, E), one per bit.
+        """
+        return self._steps(x, x.new_zeros(*x.shape[:2], 0))
+
+    def loss(self, batch: Episodes | Stream | Sequences) -> Tensor:
+        """Cross-entropy: of the queries, of every step of a stream, of every bit of a probe."""
+        if not isinstance(batch, Sequences):
+            return super().loss(batch)
+        logits = self.respond(batch.x).float()
+        bits = F.binary_cross_entropy_with_logits(logits, batch.target, reduction="none").mean(-1)
+        return (bits * batch.mask).sum() / batch.mask.sum()
+
+    def _steps(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Feeds x (B, T, *input_shape), each step with its label (B, T, L); all logits."""
+        z, state = self.encode(x), self.begin(x[:, 0])
         logits = []
         # `unbind`, because the gradient of ``z[:, t]`` would fill a whole z with zeros at every t.
-        for z_t, previous_t in zip(z.unbind(1), previous.unbind(1), strict=True):
-            output, state = self.step(state, z_t, previous_t)
-            logits.append(output[..., :ways])
-        return torch.stack(logits, dim=1)  # (B, T, N)
+        for z_t, label_t in zip(z.unbind(1), labels.unbind(1), strict=True):
+            output, state = self.step(state, z_t, label_t)
+            logits.append(output)
+        return torch.stack(logits, dim=1)  # (B, T, answer_size)
 
     def _check_ways(self, ways: int) -> None:
         if ways > self.task.ways:

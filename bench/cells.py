@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
 from bench.store import write_json
@@ -80,6 +80,7 @@ class Training(Job):
         """Everything but the names that only describe."""
         told = {"learner", "family", "budget_name"}
         content = self.model_dump(mode="json", exclude=told)
+        content["task"] = task_identity(self.task)
         if self.budget is not None:  # how long the meta-test is does not change the weights
             content["budget"].pop("test_episodes")
         return content
@@ -115,7 +116,7 @@ class Cell(Job):
             "suite": self.suite,
             "suite_version": self.suite_version,
             "setting": self.setting,
-            "task": self.model_dump(mode="json")["task"],
+            "task": task_identity(self.task),
             "bank": self.bank,
         }
 
@@ -145,6 +146,16 @@ class Cell(Job):
             "training_task": training["task"],
             "protocol": self.task.protocol,
         }
+
+
+def task_identity(task: TaskSpec) -> dict[str, Any]:
+    """A task's part of an identity: fields that are younger than the first results count only
+    where they say something, so that those results keep their names."""
+    content = TypeAdapter(TaskSpec).dump_python(task, mode="json")
+    younger = {"items": 0, "outputs": 0}
+    return {
+        key: value for key, value in content.items() if key not in younger or value != younger[key]
+    }
 
 
 class Description(BaseModel):

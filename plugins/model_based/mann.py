@@ -90,11 +90,11 @@ class MANN(SequenceLearner):
         features = cast(int, self.encoder.out_features)
         units, reads = config.hidden, config.heads * config.width
         self.input = nn.Linear(features, 4 * units)
-        self.recurrent = nn.Linear(task.ways + reads + units, 4 * units, bias=False)
+        self.recurrent = nn.Linear(self.label_size + reads + units, 4 * units, bias=False)
         # Of all heads: strengths β, gates α, keys k and, where they are separate, write vectors.
         self.sizes = [config.heads, config.heads, reads] + [reads] * config.write_vectors
         self.interface = nn.Linear(units, sum(self.sizes))
-        self.output = nn.Linear(units + reads, task.ways)
+        self.output = nn.Linear(units + reads, task.answer_size)
         self._initialise()
 
     @torch.no_grad()
