@@ -131,8 +131,10 @@ def test_run_says_what_to_do_when_a_worker_imports_the_script(monkeypatch, tiny_
 
 
 def start(suites: list[Path], results: Path, *more: str) -> subprocess.Popen[str]:
-    """`bench run` as a process of its own, in a process group of its own."""
-    command = [sys.executable, "-c", "from bench.cli import main; main()", "run"]
+    """`bench run` as a process of its own."""
+    # Where the tests run behind a shell's "&" SIGINT is ignored, which a process would inherit.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", f"{heed}from bench.cli import main; main()", "run"]
     for suite in suites:
         command += ["--suite", str(suite)]
     for learner in ("nearest-code", "nearest-code[width=24]", "untrained", "prototypical"):
