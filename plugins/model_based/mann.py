@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from bench.api import SequenceLearner, TaskSpec, option
 from bench.nn import EncoderName, cosine_similarity, encoder
+from bench_plugins.model_based import label_strings
 
 INITIAL_MEMORY = 1e-6
 
@@ -53,6 +54,8 @@ class Memory(NamedTuple):
     """(B, R, M), w^r_t."""
     usage: Tensor
     """(B, M), w^u_t."""
+    codes: Tensor
+    """(B, N, 25), the strings that name this episode's classes; (B, 0, 25): one-hot labels."""
 
 
 class MANN(SequenceLearner):
@@ -78,6 +81,9 @@ class MANN(SequenceLearner):
         usage_decay: float = option(0.99, "Share of a row's usage that is left after a step (γ).")
         write_vectors: bool = option(True, "Write vectors of their own; False: the keys (eq. 8).")
         strength: float = option(5.0, "Key strength before training (β).")
+        label: Literal["one-hot", "strings"] = option(
+            "one-hot", "How labels are told: one-hot, or as strings of five characters."
+        )
         batch: int = option(16, "Episodes per update.")
         optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
         lr: float = option(3e-3, "Learning rate.")
@@ -90,11 +96,14 @@ class MANN(SequenceLearner):
         features = cast(int, self.encoder.out_features)
         units, reads = config.hidden, config.heads * config.width
         self.input = nn.Linear(features, 4 * units)
-        self.recurrent = nn.Linear(self.label_size + reads + units, 4 * units, bias=False)
+        self.strings = config.label == "strings" and task.protocol != "sequence"
+        label_size = label_strings.SIZE if self.strings else self.label_size
+        self.recurrent = nn.Linear(label_size + reads + units, 4 * units, bias=False)
         # Of all heads: strengths β, gates α, keys k and, where they are separate, write vectors.
         self.sizes = [config.heads, config.heads, reads] + [reads] * config.write_vectors
         self.interface = nn.Linear(units, sum(self.sizes))
-        self.output = nn.Linear(units + reads, task.answer_size)
+        answer_size = label_strings.SIZE if self.strings else task.answer_size
+        self.output = nn.Linear(units + reads, answer_size)
         self._initialise()
 
     @torch.no_grad()
@@ -125,10 +134,20 @@ class MANN(SequenceLearner):
             read=zeros(batch_size, config.heads * config.width),
             read_weights=zeros(batch_size, config.heads, config.rows),
             usage=zeros(batch_size, config.rows),
+            codes=zeros(batch_size, 0, label_strings.SIZE),
         )
+
+    def begin(self, first_x: Tensor) -> Memory:
+        """The initial state, and with it the strings that name this episode's classes."""
+        state = self.initial_state(len(first_x))
+        if not self.strings:
+            return state
+        return state._replace(codes=label_strings.strings(first_x, self.task.ways))
 
     def step(self, state: Memory, z: Tensor, label: Tensor) -> tuple[Tensor, Memory]:
         """Controller, read, write. ``label`` (B, L) is the one of the step before."""
+        if self.strings:
+            label = (label[:, None] @ state.codes)[:, 0]  # (B, 25)
         config, shape = self.config, (self.config.heads, self.config.width)
         hidden, cell = self._controller(state, z, label)  # (B, H)
         heads = self.interface(hidden).float().split(self.sizes, dim=1)
@@ -149,7 +168,9 @@ class MANN(SequenceLearner):
             usage = config.usage_decay * state.usage + used
 
         logits = self.output(torch.cat([hidden, read], dim=1))  # (B, N)
-        return logits, Memory(hidden, cell, matrix, read, read_weights, usage)
+        if self.strings:
+            logits = label_strings.scores(logits, state.codes)
+        return logits, Memory(hidden, cell, matrix, read, read_weights, usage, state.codes)
 
     def _controller(self, state: Memory, z: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """An LSTM of the input, the label before, and what was read before."""
