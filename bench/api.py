@@ -443,6 +443,17 @@ class SequenceLearner(Learner):
         """
         return self._steps(x, x.new_zeros(*x.shape[:2], 0))
 
+    def weightings(self, x: Tensor) -> dict[str, Tensor]:
+        """Memory probes: where in the memory each head was, for a picture in the report.
+
+        Args:
+            x: (B, T, D).
+
+        Returns:
+            By the head's name its weights (B, T, rows) in [0, 1]. Default: nothing to show.
+        """
+        return {}
+
     def loss(self, batch: Episodes | Stream | Sequences) -> Tensor:
         """Cross-entropy: of the queries, of every step of a stream, of every bit of a probe."""
         if not isinstance(batch, Sequences):

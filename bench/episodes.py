@@ -1,5 +1,8 @@
 """Which images form an episode: seeded index sampling, and frozen banks of episodes.
 
+What a phase draws from is a `Pool`: the classes of a dataset (`ClassPool`), or a task that
+generates its sequences (`bench.probes.Probe`).
+
 All randomness comes from the raw 64-bit words of the counter-based Philox generator (Salmon et al.
 2011), keyed by (seed, purpose and batch number). Raw words are the same on every platform and in
 every numpy version; a set of items is drawn by taking those with the smallest keys. Nothing else
@@ -16,17 +19,19 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.api import Episodes, Stream, TaskSpec
+from bench.api import Episodes, Sequences, Stream, TaskSpec
 from bench.data.base import ImageClasses, IntArray
 from bench.errors import BenchError
 
 Keys = NDArray[np.uint64]
+Batch = Episodes | Stream | Sequences
 
 LAST_KEY = np.iinfo(np.uint64).max
 
@@ -38,15 +43,53 @@ class Purpose(IntEnum):
     VALIDATION = 1
     TEST = 2
     SHOTS = 3
+    """And the items of a memory probe."""
     TORCH = 4
 
 
-# -- the classes to draw from ---------------------------------------------------------------------
+# -- what a phase draws from ----------------------------------------------------------------------
+
+
+class Pool(Protocol):
+    """What one phase (meta-training, -validation, -test) draws its episodes from."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are built."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same pool, building batches on another device."""
+
+    def inputs(self, task: TaskSpec) -> int:
+        """Inputs of one episode, at most: images, or time steps of a memory probe."""
+
+    def draw(
+        self, task: TaskSpec, episodes: int, seed: int, purpose: Purpose, number: int = 0
+    ) -> Drawn:
+        """The random choices of some episodes. Episode b depends on nothing but (seed, purpose,
+        number, b): more episodes extend fewer.
+
+        Args:
+            task: without ranges, see `draw_sizes`.
+            episodes: B.
+            seed: the training's or the suite's seed.
+            purpose: keeps the batches of the phases apart.
+            number: the batch number.
+        """
+
+    def build(self, task: TaskSpec, draw: Any, classes: bool = False) -> Batch:
+        """Turns what `draw` returned into a batch on the device.
+
+        Args:
+            task: what it was drawn for.
+            draw: the random choices.
+            classes: gives the batch its class numbers (meta-training only).
+        """
 
 
 @dataclass(frozen=True)
 class ClassPool:
-    """The classes that one phase (meta-training, -validation, -test) draws from.
+    """The classes that one phase draws from.
 
     Attributes:
         images: (M, C, H, W) uint8, on the device where batches are built.
@@ -64,6 +107,25 @@ class ClassPool:
     def to(self, device: torch.device | str) -> ClassPool:
         """The same pool with its images on another device."""
         return ClassPool(self.images.to(device), self.starts, self.counts)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images lie."""
+        return self.images.device
+
+    def inputs(self, task: TaskSpec) -> int:
+        """Images of one episode."""
+        return task.examples_per_episode
+
+    def draw(
+        self, task: TaskSpec, episodes: int, seed: int, purpose: Purpose, number: int = 0
+    ) -> Draw:
+        """See `draw_episodes`."""
+        return draw_episodes(self, task, episodes, seed, purpose, number)
+
+    def build(self, task: TaskSpec, draw: Draw, classes: bool = False) -> Episodes | Stream:
+        """See `build`."""
+        return build(self, task, draw, classes)
 
 
 def class_pool(data: ImageClasses, classes: IntArray, rotations: bool) -> ClassPool:
@@ -93,7 +155,28 @@ def class_pool(data: ImageClasses, classes: IntArray, rotations: bool) -> ClassP
 
 
 @dataclass(frozen=True)
-class Draw:
+class Drawn:
+    """Base of the random choices behind B episodes: arrays, one row per episode."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def part(self, start: int, stop: int) -> Self:
+        """Episodes start to stop."""
+        return type(self)(*(getattr(self, field.name)[start:stop] for field in fields(self)))
+
+    def digest(self) -> str:
+        """sha256 over all arrays: which episodes these are."""
+        digest = hashlib.sha256()
+        for field in fields(self):
+            array = getattr(self, field.name)
+            digest.update(f"{field.name}{array.shape}".encode())
+            digest.update(array.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Draw(Drawn):
     """The indices of B episodes. Online episodes have no queries: Q = 0, T = S.
 
     Attributes:
@@ -109,22 +192,6 @@ class Draw:
     query: IntArray
     query_y: IntArray
     classes: IntArray
-
-    def __len__(self) -> int:
-        return len(self.support)
-
-    def part(self, start: int, stop: int) -> Draw:
-        """Episodes start to stop."""
-        return Draw(*(getattr(self, field.name)[start:stop] for field in fields(self)))
-
-    def digest(self) -> str:
-        """sha256 over all indices and labels: which episodes these are."""
-        digest = hashlib.sha256()
-        for field in fields(self):
-            array = getattr(self, field.name)
-            digest.update(f"{field.name}{array.shape}".encode())
-            digest.update(array.astype("<i8").tobytes())
-        return digest.hexdigest()
 
 
 def random_words(seed: int, purpose: Purpose, number: int, count: int) -> Keys:
@@ -202,11 +269,23 @@ def check_pool(pool: ClassPool, ways: int, images: int) -> None:
         )
 
 
-def draw_shots(task: TaskSpec, seed: int, update: int) -> TaskSpec:
-    """The task of one update: a range of shots becomes one number of it, drawn uniformly."""
-    low, high = task.shot_range
+def draw_sizes(task: TaskSpec, seed: int, update: int) -> TaskSpec:
+    """The task of one update: a range of shots or items becomes one number of it, drawn
+    uniformly."""
     word = int(random_words(seed, Purpose.SHOTS, update, 1)[0])
-    return task.but(shots=low + word % (high - low + 1))
+
+    def one(low: int, high: int) -> int:
+        return low + word % (high - low + 1)
+
+    if task.protocol == "sequence":
+        return task.but(items=one(*task.item_range))
+    return task.but(shots=one(*task.shot_range))
+
+
+def typical(task: TaskSpec) -> TaskSpec:
+    """The task of a typical update, the one to time: of a range of items the middle. What a probe
+    costs grows with its items; that of images, as with shots, is timed as drawn."""
+    return task.but(items=sum(task.item_range) // 2)
 
 
 def torch_seed(seed: int, update: int) -> int:
@@ -250,11 +329,11 @@ def build(pool: ClassPool, task: TaskSpec, draw: Draw, classes: bool = False) ->
     )
 
 
-def training_batch(pool: ClassPool, task: TaskSpec, seed: int, update: int) -> Episodes | Stream:
+def training_batch(pool: Pool, task: TaskSpec, seed: int, update: int) -> Batch:
     """The batch of one meta-training update: a pure function of (seed, update)."""
-    task = draw_shots(task, seed, update)
-    draw = draw_episodes(pool, task, task.episodes_per_update, seed, Purpose.TRAIN, update)
-    return build(pool, task, draw, classes=True)
+    task = draw_sizes(task, seed, update)
+    draw = pool.draw(task, task.episodes_per_update, seed, Purpose.TRAIN, update)
+    return pool.build(task, draw, classes=True)
 
 
 @dataclass(frozen=True)
@@ -264,21 +343,19 @@ class Bank:
     Banks are nested: the first n episodes of a bank are the bank of n episodes.
 
     Attributes:
-        pool: the meta-test (or meta-validation) classes.
-        task: what the episodes look like.
-        draw: their indices.
+        pool: what the episodes are drawn from.
+        task: what they look like.
+        draw: the random choices behind them.
     """
 
-    pool: ClassPool
+    pool: Pool
     task: TaskSpec
-    draw: Draw
+    draw: Drawn
 
     @classmethod
-    def drawn(
-        cls, pool: ClassPool, task: TaskSpec, episodes: int, seed: int, purpose: Purpose
-    ) -> Bank:
+    def drawn(cls, pool: Pool, task: TaskSpec, episodes: int, seed: int, purpose: Purpose) -> Bank:
         """Draws a bank of that many episodes."""
-        return cls(pool, task, draw_episodes(pool, task, episodes, seed, purpose))
+        return cls(pool, task, pool.draw(task, episodes, seed, purpose))
 
     def __len__(self) -> int:
         return len(self.draw)
@@ -288,13 +365,13 @@ class Bank:
         return Bank(self.pool, self.task, self.draw.part(0, episodes))
 
     def to(self, device: torch.device | str) -> Bank:
-        """The same bank, its images on another device."""
+        """The same bank, building its episodes on another device."""
         return Bank(self.pool.to(device), self.task, self.draw)
 
-    def batches(self, size: int) -> Iterator[Episodes | Stream]:
+    def batches(self, size: int) -> Iterator[Batch]:
         """All episodes in order, `size` at a time."""
         for start in range(0, len(self), size):
-            yield build(self.pool, self.task, self.draw.part(start, start + size))
+            yield self.pool.build(self.task, self.draw.part(start, start + size))
 
 
 def presentation(y: Tensor, ways: int) -> Tensor:

@@ -11,10 +11,12 @@ import torch
 from bench.api import Episodes, Stream, TaskSpec
 from bench.cells import Cell, Training
 from bench.environment import Device
+from bench.episodes import Batch, training_batch, typical
 from bench.evaluation import answer, autocast
 from bench.learner_specs import configure
 from bench.planning import Plan
-from bench.plugins import learners
+from bench.plugins import datasets, learners
+from bench.probes import Probe
 from bench.training import build_learner, make_optimizer, planned_updates, update
 
 TEST_BATCH = 16
@@ -64,14 +66,14 @@ def training_seconds(training: Training, per_update: float) -> float:
 
 
 def time_once(training: Training, cell: Cell) -> tuple[float, float]:
-    """Seconds of one update and of one test episode, on random images, after one of each."""
+    """Seconds of one update and of one test episode, on random inputs, after one of each."""
     device = Device.parse(training.device)
     device.use()
     plugin = learners().get("learner", training.learner_name)
     config = configure(training.learner_name, plugin, training.config).config
     learner = build_learner(training, plugin, config).to(device.torch)
-    batch = random_batch(training.task).to(device.torch)
-    test = random_batch(cell.task.but(episodes_per_update=TEST_BATCH)).to(device.torch)
+    batch = any_batch(training, training.task).to(device.torch)
+    test = any_batch(training, cell.task.but(episodes_per_update=TEST_BATCH)).to(device.torch)
 
     def train() -> None:
         if training.budget is not None:
@@ -93,6 +95,14 @@ def time_once(training: Training, cell: Cell) -> tuple[float, float]:
         device.synchronise()
         seconds.append(time.perf_counter() - started)
     return seconds[0], seconds[1] / TEST_BATCH
+
+
+def any_batch(training: Training, task: TaskSpec) -> Batch:
+    """A batch of that task's shape, without reading the data."""
+    source = datasets().get("dataset", training.dataset)
+    if isinstance(source, Probe):
+        return training_batch(source, typical(task), training.seed, 0)
+    return random_batch(task)
 
 
 def random_batch(task: TaskSpec) -> Episodes | Stream:

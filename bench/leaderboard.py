@@ -11,6 +11,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,20 @@ FAMILIES = ("model-based", "metric-based", "optimization-based")
 
 UNTRAINED = "none"
 """The budget of a learner that has nothing to train; it stands on the boards of every budget."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a board ranks its learners by."""
+
+    column: str
+    """Of `bench.results.load_results`; its half-width stands in ``<column>_ci95``."""
+    sign: int
+    """1 where more is better, -1 where less is."""
+
+
+ACCURACY = Metric("accuracy", 1)
+WRONG_BITS = Metric("bit_errors", -1)
 
 
 @dataclass(frozen=True)
@@ -77,10 +92,17 @@ class Entry:
         """Median over the seeds of ``throughput`` or ``peak_memory``."""
         return _median([cell[column].get(device) for cell in self.done])
 
-    @property
-    def seed_deviation(self) -> float | None:
-        """Standard deviation of the accuracy between seeds; None below two."""
-        means = [cell["accuracy"] for cell in self.done if cell["accuracy"] is not None]
+    def score(self, metric: Metric) -> float | None:
+        """Mean of a metric over the finished seeds."""
+        return self.mean(metric.column)
+
+    def half_width(self, metric: Metric) -> float | None:
+        """Half-width of its 95 % interval over episodes."""
+        return self.mean(f"{metric.column}_ci95")
+
+    def seed_deviation(self, metric: Metric) -> float | None:
+        """Standard deviation of a metric between seeds; None below two."""
+        means = [c[metric.column] for c in self.done if c[metric.column] is not None]
         return statistics.stdev(means) if len(means) > 1 else None
 
     @property
@@ -102,12 +124,27 @@ class Board:
     suite_version: int | None
     setting: str
     budget: str
-    online: bool
+    protocol: str
     ways: int | None
     ceiling: float | None
     """Online: the highest honest accuracy at the first presentation."""
     families: dict[str, list[Entry]]
-    """Within a family: complete entries by falling accuracy, then the others by name."""
+    """Within a family: complete entries, the best first, then the others by name."""
+
+    @property
+    def online(self) -> bool:
+        """Examples arrive one at a time."""
+        return self.protocol == "online"
+
+    @property
+    def probe(self) -> bool:
+        """A memory probe: bits are answered, not classes."""
+        return self.protocol == "sequence"
+
+    @property
+    def metric(self) -> Metric:
+        """What ranks the learners."""
+        return WRONG_BITS if self.probe else ACCURACY
 
     @property
     def cells(self) -> list[Json]:
@@ -125,12 +162,17 @@ class Board:
         return all(entry.complete for entry in self.entries)
 
     @property
+    def scored(self) -> list[Entry]:
+        """The learners that have a score, the best first, ties in the order of `entries`."""
+        metric = self.metric
+        scored = [entry for entry in self.entries if entry.score(metric) is not None]
+        return sorted(scored, key=lambda entry: -metric.sign * (entry.score(metric) or 0.0))
+
+    @property
     def best(self) -> Entry | None:
-        """The highest accuracy of a complete board, ties to the first."""
-        scored = [entry for entry in self.entries if entry.mean("accuracy") is not None]
-        if not self.complete or len(scored) < 2:
-            return None
-        return max(scored, key=lambda entry: entry.mean("accuracy") or 0.0)
+        """The best of a complete board."""
+        scored = self.scored
+        return scored[0] if self.complete and len(scored) > 1 else None
 
     @property
     def devices(self) -> list[str]:
@@ -211,22 +253,26 @@ def _board(budget: str, trained: list[Json], untrained: list[Json]) -> Board:
             )
         )
     first = cells[0]
-    return Board(
+    board = Board(
         first["suite"],
         first["suite_version"],
         first["setting"],
         budget,
-        first["protocol"] == "online",
+        first["protocol"],
         first["ways"],
         _mean(cell["ceiling"] for cell in cells),
-        {family: sorted(families[family], key=_place) for family in family_order(families)},
+        {},
     )
+    for family in family_order(families):
+        place = partial(_place, board.metric)
+        board.families[family] = sorted(families[family], key=place)
+    return board
 
 
-def _place(entry: Entry) -> tuple[bool, float, str]:
-    accuracy = entry.mean("accuracy")
-    ranked = entry.complete and accuracy is not None
-    return not ranked, -(accuracy or 0.0) if ranked else 0.0, entry.label
+def _place(metric: Metric, entry: Entry) -> tuple[bool, float, str]:
+    score = entry.score(metric)
+    ranked = entry.complete and score is not None
+    return not ranked, -metric.sign * (score or 0.0) if ranked else 0.0, entry.label
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

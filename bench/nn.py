@@ -134,6 +134,45 @@ def class_means(features: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Te
         return sums / counts.clamp_min(1)[..., None], counts
 
 
+def kernel_logits(
+    similarity: Tensor,
+    labels: Tensor,
+    ways: int,
+    *,
+    hard: bool = False,
+    causal: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The kernel form of the field, ``P(y|x, S) = sum_i a(x, x_i) y_i``, in log space.
+
+    With ``a`` the softmax of the similarities over the support set, P is the softmax over the
+    classes of the log of ``sum_i exp(similarity(x, x_i)) [y_i = c]``, which is returned: finite
+    where ``a`` underflows, and not normalised yet, so that a class without support can compete by
+    a logit of its own (see `NoveltyLogit`).
+
+    Source: Vinyals et al. 2016, equation (1). ``hard`` is the limit of an ever sharper kernel, the
+    nearest neighbour.
+
+    Args:
+        similarity: (B, Q, S), the logarithm of the kernel.
+        labels: (B, S) in [0, ways).
+        ways: classes.
+        hard: the maximum over a class's support in place of the log of the sum.
+        causal: item t of the queries sees the support items before t only (Q = S).
+
+    Returns:
+        Logits (B, Q, N), zero where the class has no support that the query sees; and where it has
+        some, (B, 1 or Q, N).
+    """
+    member = F.one_hot(labels, ways).bool()[:, None]  # (B, 1, S, N)
+    if causal:
+        steps = torch.arange(labels.shape[1], device=labels.device)
+        member = member & (steps[:, None] > steps)[..., None]  # (B, Q, S, N)
+    by_class = similarity.float()[..., None].masked_fill(~member, -torch.inf)  # (B, Q, S, N)
+    logits = by_class.amax(2) if hard else by_class.logsumexp(2)  # (B, Q, N)
+    seen = member.any(2)
+    return logits.masked_fill(~seen, 0), seen
+
+
 class NoveltyLogit(nn.Module):
     """One learned logit for the classes that were not seen yet.
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from bench.api import TaskSpec
 from bench.cells import Cell, Precision, Training
-from bench.data.base import DataFolders, ImageClasses, Notify, Split
-from bench.episodes import Bank, ClassPool, Purpose, check_pool, class_pool
+from bench.data.base import DataFolders, DatasetSource, Notify, Source, Split
+from bench.episodes import Bank, ClassPool, Pool, Purpose, check_pool, class_pool
 from bench.errors import BenchError, unknown_name
 from bench.learner_specs import Contestant
 from bench.plugins import datasets, suites
+from bench.probes import Probe
 from bench.suites.schema import Budget, Setting, Suite, read_suite
 
 LEAST_EPISODES = 200
@@ -37,12 +38,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class SuiteData:
-    """A suite's classes, by phase."""
+    """What a suite draws its episodes from, by phase."""
 
-    data: ImageClasses
-    train: ClassPool
-    val: ClassPool
-    test: ClassPool
+    content: str
+    """Identity of the data."""
+    train: Pool
+    val: Pool
+    test: Pool
 
 
 def choose_suites(names: Sequence[str]) -> list[Suite]:
@@ -58,8 +60,8 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
             chosen[suite.name] = suite
             continue
         found = suites()
-        matching = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
-        for match in matching or [name]:
+        fitting = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
+        for match in fitting or [name]:
             chosen[match] = found.get("suite", match)
     return list(chosen.values())
 
@@ -72,6 +74,13 @@ def load_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
             few classes or images for a setting.
     """
     source = datasets().get("dataset", suite.dataset)
+    if suite.protocol == "sequence":
+        return probe_data(suite, source)
+    if not isinstance(source, DatasetSource):
+        raise BenchError(
+            f"{suite.name}: the {suite.protocol} protocol is about images, and {suite.dataset!r} "
+            'has none; it goes with protocol = "sequence"'
+        )
     if suite.split not in source.splits:
         hint = f"the suite {suite.name!r} names it"
         raise unknown_name(f"split of {suite.dataset}", suite.split, source.splits, hint)
@@ -82,10 +91,31 @@ def load_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     val, test = (class_pool(data, part, suite.rotations.test) for part in (split.val, split.test))
     for name, setting in suite.settings.items():
         try:
-            check_pool(test, setting.ways, images_per_class(setting))
+            check_pool(test, setting.ways or 0, images_per_class(setting))
         except BenchError as error:
             raise BenchError(f"{suite.name}, setting {name}: {error}") from error
-    return SuiteData(data, train, val, test)
+    return SuiteData(data.content, train, val, test)
+
+
+def probe_data(suite: Suite, source: Source) -> SuiteData:
+    """A memory probe generates the sequences of all phases.
+
+    Raises:
+        BenchError: where the dataset is none, or fewer items are asked for than make sense.
+    """
+    if not isinstance(source, Probe):
+        raise BenchError(
+            f"{suite.name}: the sequence protocol is about memory probes, and {suite.dataset!r} is "
+            'a dataset of images; it goes with protocol = "kshot" or "online"'
+        )
+    asked = {name: setting.items or 0 for name, setting in suite.settings.items()}
+    for name, items in {"training_items": suite.training_items[0], **asked}.items():
+        if items < source.fewest:
+            raise BenchError(
+                f"{suite.name}, {name}: {source.name} needs {source.fewest} items or more, "
+                f"got {items}"
+            )
+    return SuiteData(source.content, source, source, source)
 
 
 def check_split(split: Split, name: str) -> None:
@@ -109,21 +139,34 @@ def images_per_class(setting: Setting) -> int:
 
 def test_task(suite: Suite, setting: Setting, pools: SuiteData) -> TaskSpec:
     """The task of a test setting."""
+    if isinstance(pools.test, ClassPool) and isinstance(pools.train, ClassPool):
+        ways = setting.ways or 0
+        return TaskSpec(
+            input_shape=tuple(pools.test.images.shape[1:]),
+            ways=ways,
+            shots=setting.shots or 1,
+            queries=setting.queries,
+            protocol=suite.protocol,
+            length=ways * (setting.presentations or 0),
+            episodes_per_update=suite.episodes_per_update,
+            classes=len(pools.train),
+        )
+    assert isinstance(pools.test, Probe), "a pool is of classes, or a probe"
     return TaskSpec(
-        input_shape=tuple(pools.test.images.shape[1:]),
-        ways=setting.ways,
-        shots=setting.shots or 1,
-        queries=setting.queries,
-        protocol=suite.protocol,
-        length=setting.ways * (setting.presentations or 0),
+        input_shape=pools.test.input_shape,
+        ways=1,
+        protocol="sequence",
         episodes_per_update=suite.episodes_per_update,
-        classes=len(pools.train),
+        items=setting.items or 0,
+        outputs=pools.test.outputs,
     )
 
 
-def training_task(contestant: Contestant, task: TaskSpec, pool: ClassPool) -> TaskSpec:
+def training_task(contestant: Contestant, task: TaskSpec, pool: Pool) -> TaskSpec:
     """The task the learner asks for, cut down to the classes and images that there are."""
     asked = contestant.learner.training_task(contestant.config, task)
+    if not isinstance(pool, ClassPool):
+        return asked
     ways = min(asked.ways, len(pool))
     changes: dict[str, object] = {"ways": ways, "classes": len(pool)}
     if asked.protocol == "online":
@@ -174,18 +217,31 @@ def make_plan(
 ) -> Plan:
     """Every suite's settings by every learner by every seed.
 
+    A learner that does not take part in a suite's protocol is left out, and a note says so.
+
     Raises:
-        BenchError: see `load_suite_data` and `read_budget`.
+        BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything.
     """
     plan = Plan()
     known: dict[str, Cell] = {}
+    took_part = False
     for suite in chosen:
+        taking_part = [who for who in contestants if suite.protocol in who.learner.protocols]
+        others = [who.label for who in contestants if who not in taking_part]
+        if others:
+            plan.notes.append(
+                f"{suite.name} is without {', '.join(others)}: not made for the {suite.protocol} "
+                "protocol"
+            )
+        took_part |= bool(taking_part)
+        if not taking_part:
+            continue
         pools = load_suite_data(suite, folders, notify)
         for name, setting in suite.settings.items():
             task = test_task(suite, setting, pools)
             bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)
             digest = cache(lambda episodes, bank=bank: bank.first(episodes).draw.digest())
-            for contestant in contestants:
+            for contestant in taking_part:
                 trained = contestant.learner.trained
                 for seed in seeds if trained else seeds[:1]:
                     training = make_training(
@@ -216,6 +272,8 @@ def make_plan(
                         timing_batch=suite.timing_batch,
                     )
                     known.setdefault(cell.id, cell)
+    if not took_part:
+        raise BenchError("nothing to run: " + "; ".join(plan.notes))
     plan.cells = list(known.values())
     return plan
 
@@ -235,7 +293,9 @@ def make_training(
     A learner with nothing to train has the same training whatever budget and seed are asked for.
     """
     trained = contestant.learner.trained
-    task = training_task(contestant, test, pools.train) if trained else test
+    # Memory probes: one training for all settings.
+    shared = test.but(items=suite.training_items) if suite.protocol == "sequence" else test
+    task = training_task(contestant, shared, pools.train) if trained else test
     limit = read_budget(budget, suite, contestant, task)  # a mistake is told whoever learns
     if trained and limit is None:
         return None
@@ -246,7 +306,7 @@ def make_training(
         config=contestant.options,
         task=task,
         dataset=suite.dataset,
-        content=pools.data.content,
+        content=pools.content,
         image_size=suite.image_size,
         split=suite.split,
         train_rotations=suite.rotations.train,

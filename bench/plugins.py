@@ -7,8 +7,6 @@ reason. It never disturbs the others.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench.errors import BenchError, unknown_name
+from bench.source_hash import source_hash
 from bench.suites.schema import Suite, read_suite
 
 if TYPE_CHECKING:
     from bench.api import Learner
-    from bench.data.base import DatasetSource
+    from bench.data.base import Source
     from bench.executors.base import Executor
 
 
@@ -133,25 +132,6 @@ def accept_learner(thing: Any) -> type[Learner]:
     return thing
 
 
-def source_hash(learner: type[Learner]) -> str:
-    """12 hex digits over the source files of a learner and of the learners it builds on.
-
-    The harness's own files do not count, nor does torch; versions of those stand in the
-    environment of every result.
-    """
-    files = set()
-    for base in learner.__mro__:
-        if base.__module__.partition(".")[0] not in {"bench", "torch", "builtins", "abc"}:
-            try:
-                files.add(inspect.getsourcefile(base))
-            except TypeError:  # a class without a file, typed at a prompt
-                files.add(None)
-    digest = hashlib.sha256()
-    for file in sorted(file for file in files if file):
-        digest.update(Path(file).read_bytes())
-    return digest.hexdigest()[:12]
-
-
 def installed_sources() -> dict[str, str]:
     """The source hash of each installed learner, by name."""
     return {name: source_hash(learner) for name, learner in learners().things.items()}
@@ -193,11 +173,11 @@ def _suite_files(thing: Any) -> list[Path]:
 
 
 @cache
-def datasets() -> Found[DatasetSource]:
-    """The installed datasets; each class is built once, without arguments."""
-    from bench.data.base import DatasetSource
+def datasets() -> Found[Source]:
+    """The installed datasets and memory probes; each class is built once, without arguments."""
+    from bench.data.base import Source
 
-    base: type[Any] = DatasetSource
+    base: type[Any] = Source
     return _discover("dataset", lambda thing: _subclass(thing, base)())
 
 

@@ -10,6 +10,7 @@ Layout of a results folder::
     cells/<suite>/<setting>/<learner>-<id>/   a training on a test setting
         cell.json                       what was asked for: written first
         episodes.json                   EpisodeScores: one entry per episode of the bank
+        weightings.npz                  memory probes: one sequence, and where the heads were
         result.json                     CellResult, written last: without it unfinished
         failure.json                    Failure, where it failed
         timings/<device>.json           TimingResult, one per device; "/" and ":" become "-"
@@ -127,7 +128,7 @@ class CellResult(Requested):
     suite: str
     suite_version: int
     setting: str
-    protocol: Literal["kshot", "online"]
+    protocol: Literal["kshot", "online", "sequence"]
     task: dict[str, Any]
     """The TaskSpec of the meta-test."""
     training_task: dict[str, Any]
@@ -141,11 +142,14 @@ class CellResult(Requested):
     bank_episodes: int
     """Episodes in the whole bank."""
     metrics: dict[str, Interval]
-    """``accuracy``, ``nll`` (nats per answer) and ``ece`` (no interval)."""
+    """``accuracy``, ``nll`` (nats per answer) and ``ece`` (no interval). Memory probes: an answer
+    is a bit, and ``bit_errors`` counts the wrong ones of a sequence."""
     by_presentation: list[Interval] | None = None
     """Online protocol: accuracy at the 1st, 2nd, ... presentation of a class."""
     ceiling: float | None = None
     """Online protocol: the highest honest accuracy at the first presentation."""
+    bits: int | None = None
+    """Memory probes: bits that a sequence asks for."""
     updates: int
     examples: int
     training_seconds: float
@@ -167,6 +171,8 @@ class EpisodeScores(Record):
     nll: list[float]
     by_presentation: list[list[float]] | None = None
     """Online: per episode, accuracy at the 1st, 2nd, ... presentation."""
+    bit_errors: list[int] | None = None
+    """Memory probes: wrong bits per sequence."""
 
 
 class Phase(Record):
@@ -187,10 +193,11 @@ class TimingResult(Record):
     device: str
     phases: dict[str, Phase]
     """``train_update``, ``train_example``, and at B = 1: ``adapt``, ``first_answer`` (adapt and one
-    query), ``further_query``; online also ``step`` (one step of `unroll`)."""
+    query), ``further_query``; online also ``step`` (one step of `unroll`). Memory probes: the
+    training's, and ``step`` (one step of `respond`)."""
     throughput_batch: int
     throughput: float
-    """Episodes per second (adapt and all queries) at B = `throughput_batch`."""
+    """Episodes per second (adapt and all queries; whole sequences) at B = `throughput_batch`."""
     peak_memory: int
     """Bytes; of the process on a CPU, allocated on the device otherwise."""
     environment: Environment

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bench.errors import BenchError, unknown_name
 from bench.records import CellResult, EpisodeScores, Failure, Record, TimingResult
 
 Json = dict[str, Any]
+FloatArray = NDArray[np.float32]
 
 COLUMNS = {
     **dict.fromkeys(["suite", "setting", "protocol"], "object"),
@@ -30,10 +33,12 @@ COLUMNS = {
     **dict.fromkeys(["device", "precision", "budget", "status", "reason"], "object"),
     **dict.fromkeys(["accuracy", "accuracy_ci95"], "float64"),
     **dict.fromkeys(["episodes"], "Int64"),
-    **dict.fromkeys(["nll", "nll_ci95", "ece"], "float64"),
+    **dict.fromkeys(["nll", "nll_ci95", "ece", "bit_errors", "bit_errors_ci95"], "float64"),
     **dict.fromkeys(["accuracy_by_presentation", "accuracy_by_presentation_ci95"], "object"),
     **dict.fromkeys(["ceiling"], "float64"),
-    **dict.fromkeys(["ways", "training_ways", "updates", "examples", "parameters"], "Int64"),
+    **dict.fromkeys(["ways", "training_ways", "items", "bits"], "Int64"),
+    **dict.fromkeys(["training_items"], "object"),
+    **dict.fromkeys(["updates", "examples", "parameters"], "Int64"),
     **dict.fromkeys(["training_seconds", "test_seconds", "best_val_accuracy"], "float64"),
     **dict.fromkeys(["timings", "throughput", "peak_memory", "code"], "object"),
     **dict.fromkeys(["transductive"], "boolean"),
@@ -45,10 +50,13 @@ COLUMNS = {
     **dict.fromkeys(["bank", "finished", "source", "training", "id", "path"], "object"),
 }
 """One row per cell. ``status`` is done, failed or unfinished; accuracies are fractions, times are
-seconds. ``timings`` is ``{device: {phase: median}}``, ``throughput`` ``{device: episodes/s}`` and
-``peak_memory`` ``{device: bytes}``. ``code`` compares the stored source hash with the installed
-learner's: current, other or unknown. ``environments`` lists those of the test and the timings.
-``failure`` and ``timing_failures`` (by device) are `bench.records.Failure` as stored."""
+seconds. Memory probes have no ways: ``items`` are those of the test, ``training_items`` a number or
+``[fewest, most]``, ``bits`` what a sequence asks for and ``bit_errors`` how many of them are wrong;
+their accuracy is the fraction of right bits. ``timings`` is ``{device: {phase: median}}``,
+``throughput`` ``{device: episodes/s}`` and ``peak_memory`` ``{device: bytes}``. ``code`` compares
+the stored source hash with the installed learner's: current, other or unknown. ``environments``
+lists those of the test and the timings. ``failure`` and ``timing_failures`` (by device) are
+`bench.records.Failure` as stored."""
 
 REQUIRED = ("suite", "setting", "learner", "family", "seed", "device", "precision", "budget")
 
@@ -67,6 +75,25 @@ class ResultSet:
     path: Path
     frame: pd.DataFrame
     problems: list[Problem]
+
+
+@dataclass(frozen=True)
+class Weightings:
+    """One sequence of a memory probe, the learner's answer, and where its heads were.
+
+    Attributes:
+        x: (T, D) input.
+        target: (T, E) bits to answer.
+        answer: (T, E) probabilities answered.
+        mask: (T,) 1 where the answer counts.
+        heads: by name, (T, rows).
+    """
+
+    x: FloatArray
+    target: FloatArray
+    answer: FloatArray
+    mask: FloatArray
+    heads: dict[str, FloatArray]
 
 
 class _UnreadableError(Exception):
@@ -161,6 +188,32 @@ def episode_scores(cell: str | Path) -> EpisodeScores:
     except ValidationError as error:
         why = f"is damaged ({error.errors(include_url=False)[0]['msg']})"
     raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
+
+
+def weightings(cell: str | Path) -> Weightings | None:
+    """What a memory probe's cell has for a picture; None where its learner had nothing to show.
+
+    Args:
+        cell: its folder, the column ``path`` of `load_results`.
+
+    Raises:
+        BenchError: the file is damaged.
+    """
+    path = Path(cell) / "weightings.npz"
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] / np.float32(255) for name in stored.files}
+        given = {name: arrays.pop(name) for name in ("x", "target", "answer", "mask")}
+        heads = {name.removeprefix("head "): array for name, array in arrays.items()}
+        shapes = [array.shape for array in (*given.values(), *heads.values())]
+        dimensions = [2, 2, 2, 1, *[2] * len(heads)]
+        if [len(s) for s in shapes] != dimensions or len({s[0] for s in shapes}) != 1:
+            raise ValueError(f"arrays of {shapes} do not fit together")
+        return Weightings(**given, heads=heads)
+    except Exception as error:  # numpy, zipfile and zlib raise many kinds for a damaged file
+        raise BenchError(f"{path} is damaged ({error})") from error
 
 
 def training_records(root: str | Path, training: str) -> tuple[list[str], Json | None]:
@@ -294,17 +347,20 @@ def _row(
     sources: Mapping[str, str],
 ) -> Json:
     row = {key: record.get(key) for key in COLUMNS}  # most columns carry the record's own names
-    for name in ("accuracy", "nll", "ece"):
+    for name in ("accuracy", "nll", "ece", "bit_errors"):
         interval = (record.get("metrics") or {}).get(name) or {}
         row[name], row[f"{name}_ci95"] = interval.get("mean"), interval.get("ci95")
     curve = [point or {} for point in record.get("by_presentation") or []] or None
     measured = {str(timing.get("device")): timing for timing in timings}
     learner_name = row["learner_name"] = record.get("learner_name") or record["learner"]
+    task, trained = record.get("task") or {}, record.get("training_task") or {}
+    sizes = {"ways": task.get("ways"), "training_ways": trained.get("ways")}
+    if record.get("protocol") == "sequence":
+        sizes = {"items": task.get("items"), "training_items": trained.get("items")}
+    row |= dict.fromkeys(("ways", "training_ways", "items", "training_items")) | sizes
     row |= {
-        "task": record.get("task") or {},
+        "task": task,
         "config": record.get("config") or {},
-        "ways": (record.get("task") or {}).get("ways"),
-        "training_ways": (record.get("training_task") or {}).get("ways"),
         "encoder": _text((record.get("config") or {}).get("encoder")),
         "status": status,
         "failure": failure,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PARTIAL = ".partial"
 """Suffix of a file being written; one that outlives its writer is waste."""
@@ -43,6 +46,14 @@ def save_torch(path: Path, content: dict[str, Any]) -> None:
     import torch
 
     write_atomically(path, lambda file: torch.save(content, file))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Stores arrays by name, compressed; read with ``numpy.load(path, allow_pickle=False)``."""
+    import numpy as np
+
+    named: dict[str, Any] = dict(arrays)
+    write_atomically(path, lambda file: np.savez_compressed(file, **named))
 
 
 def load_torch(path: Path) -> dict[str, Any]:

@@ -96,21 +96,25 @@ def _board_table(board: Board, devices: Sequence[str]) -> tuple[list[str], list[
     """Header and lines; a family is a line with a first cell only."""
     presentations = PRESENTATIONS if board.online else ()
     counted = board.seeds > 1 or not board.complete
-    header = ["learner", "accuracy %", *map(ordinal, presentations)]
-    header += [*(["seeds"] if counted else []), "episodes", "training"]
+    scores = ["wrong bits", "of", "right %"] if board.probe else ["accuracy %"]
+    header = ["learner", *scores, *map(ordinal, presentations)]
+    header += [*(["seeds"] if counted else []), "sequences" if board.probe else "episodes"]
+    header += ["training"]
+    phases = {"step": "step"} if board.probe else {"adapt": "adapt", "further_query": "query"}
     for device in devices:
         where = f" {device}" if len(board.devices) > 1 else ""
-        header += [f"adapt{where}", f"query{where}"]
+        header += [f"{phase}{where}" for phase in phases.values()]
     lines: list[list[str]] = []
     for family, entries in board.families.items():
         lines.append([family, *[""] * (len(header) - 1)])
         for entry in entries:
-            accuracy = percent(entry.mean("accuracy"), entry.mean("accuracy_ci95"))
+            bits = [count(entry.common("bits")), percent(entry.mean("accuracy"))]
             curve = entry.curve("accuracy_by_presentation")
             lines.append(
                 [
                     f"  {entry.label}{' (transductive)' if entry.transductive else ''}",
-                    ("*" * (entry is board.best) + accuracy) if entry.done else entry.status,
+                    "*" * (entry is board.best) + score(board, entry),
+                    *(bits if board.probe else []),
                     *(percent(curve[k - 1]) if k <= len(curve) else MISSING for k in presentations),
                     *([seeds(entry)] if counted else []),
                     count(entry.mean("episodes")),
@@ -118,7 +122,7 @@ def _board_table(board: Board, devices: Sequence[str]) -> tuple[list[str], list[
                     *(
                         duration(entry.time(device, phase))
                         for device in devices
-                        for phase in ("adapt", "further_query")
+                        for phase in phases
                     ),
                 ]
             )
@@ -132,6 +136,23 @@ def board_title(board: Board) -> str:
 
 
 # -- how values are written -----------------------------------------------------------------------
+
+
+def score(board: Board, entry: Entry) -> str:
+    """What the board ranks by: accuracy in percent, or a memory probe's wrong bits; the status of
+    a learner that has none."""
+    if not entry.done:
+        return entry.status
+    write = wrong_bits if board.probe else percent
+    return write(entry.score(board.metric), entry.half_width(board.metric))
+
+
+def wrong_bits(mean: float | None, ci95: float | None = None) -> str:
+    """Wrong bits per sequence with the half-width of their interval: ``0.042 ± 0.013``."""
+    if mean is None:
+        return MISSING
+    decimals = 3 if mean < 1 else 2 if mean < 100 else 1
+    return f"{mean:.{decimals}f}" + ("" if ci95 is None else f" ± {ci95:.{decimals}f}")
 
 
 def percent(fraction: float | None, ci95: float | None = None) -> str:

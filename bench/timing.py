@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 
-from bench.api import Episodes, Learner, Stream
+from bench.api import Learner, SequenceLearner, Sequences, Stream
 from bench.environment import Device
-from bench.episodes import Bank
+from bench.episodes import Bank, Batch
 from bench.evaluation import answer, autocast
 from bench.records import Phase
 from bench.training import make_optimizer, update
@@ -25,12 +26,14 @@ SECONDS = 2.0
 """... and no further ones after this time."""
 
 
-def measure(function: Callable[[], object], device: Device) -> list[float]:
+def measure(
+    function: Callable[[], object], device: Device, seconds: float = SECONDS
+) -> list[float]:
     """Seconds that each call took, warm-up excluded, the device synchronised around each."""
     for _ in range(WARM_UP):
         function()
     times: list[float] = []
-    while len(times) < REPEATS[0] or (sum(times) < SECONDS and len(times) < REPEATS[1]):
+    while len(times) < REPEATS[0] or (sum(times) < seconds and len(times) < REPEATS[1]):
         device.synchronise()
         started = time.perf_counter()
         function()
@@ -53,64 +56,75 @@ class Stopwatch:
         learner: with its meta-trained weights, on the device.
         device: the device.
         precision: ``fp32`` or ``bf16``.
+        seconds: after so long a phase is measured no further.
     """
 
     learner: Learner
     device: Device
     precision: str
+    seconds: float = SECONDS
 
-    def meta_train(self, batch: Episodes | Stream, images: int) -> dict[str, Phase]:
-        """One update (loss, backward, optimizer step) on a ready batch, and its share per image.
+    def meta_train(self, batch: Batch, images: int) -> dict[str, Phase]:
+        """One update (loss, backward, optimizer step) on a ready batch, and its share per image
+        (of memory probes: per sequence).
 
         The weights change; time the other phases first.
         """
         self.learner.train()
         optimizer, _ = make_optimizer(self.learner, 1000)
-        times = measure(lambda: update(self.learner, optimizer, batch, self.precision), self.device)
+        times = self._measure(lambda: update(self.learner, optimizer, batch, self.precision))
         return {"train_update": phase(times), "train_example": phase(times, images)}
 
     @torch.no_grad()
     def answers(self, bank: Bank) -> dict[str, Phase]:
         """Latency at B = 1: adaptation, the first answer (adapt and one query), each further query;
         online also a step of `unroll`. In the online protocol the support set is all but the last
-        example."""
+        example. Of a memory probe a step of `respond`, and nothing else."""
         self.learner.eval()
         batch = next(bank.batches(1))
+        if isinstance(batch, Sequences):
+            respond = cast(SequenceLearner, self.learner).respond
+            with autocast(self.device.torch, self.precision):
+                times = self._measure(lambda: respond(batch.x))
+            return {"step": phase(times, batch.x.shape[1])}
         if isinstance(batch, Stream):
             x, y, queries = batch.x[:, :-1], batch.y[:, :-1], batch.x
         else:
             x, y, queries = batch.support_x, batch.support_y, batch.query_x
-        learner, device, ways, count = self.learner, self.device, batch.ways, queries.shape[1]
-        with autocast(device.torch, self.precision):
+        learner, ways, count = self.learner, batch.ways, queries.shape[1]
+        with autocast(self.device.torch, self.precision):
             state = learner.adapt(x, y, ways)
             phases = {
-                "adapt": phase(measure(lambda: learner.adapt(x, y, ways), device)),
+                "adapt": phase(self._measure(lambda: learner.adapt(x, y, ways))),
                 "first_answer": phase(
-                    measure(
-                        lambda: learner.predict(learner.adapt(x, y, ways), queries[:, :1]), device
+                    self._measure(
+                        lambda: learner.predict(learner.adapt(x, y, ways), queries[:, :1])
                     )
                 ),
             }
-            one = measure(lambda: learner.predict(state, queries[:, :1]), device)
+            one = self._measure(lambda: learner.predict(state, queries[:, :1]))
             # a second query set that is only longer: what the further queries add
-            every = measure(lambda: learner.predict(state, queries), device)
+            every = self._measure(lambda: learner.predict(state, queries))
             repeats = min(len(one), len(every))
             added = np.sort(every)[:repeats] - np.sort(one)[:repeats]
             phases["further_query"] = phase(list(added.clip(min=0)), max(count - 1, 1))
             if isinstance(batch, Stream):
-                times = measure(lambda: learner.unroll(batch.x, batch.y, ways), device)
+                times = self._measure(lambda: learner.unroll(batch.x, batch.y, ways))
                 phases["step"] = phase(times, batch.x.shape[1])
         return phases
 
     @torch.no_grad()
     def throughput(self, bank: Bank, batch_size: int) -> float:
-        """Episodes answered in full (adapt and all queries, or unroll) per second at that B; the
-        bank has at least so many."""
+        """Episodes answered in full (adapt and all queries, unroll, or respond) per second at that
+        B; the bank has at least so many."""
         self.learner.eval()
         batch = next(bank.batches(batch_size))
         with autocast(self.device.torch, self.precision):
-            times = measure(lambda: answer(self.learner, batch), self.device)
+            times = self._measure(lambda: answer(self.learner, batch))
         return batch_size / phase(times).median
+
+    def _measure(self, function: Callable[[], object]) -> list[float]:
+        return measure(function, self.device, self.seconds)
 
 
 def peak_memory(device: Device) -> int:

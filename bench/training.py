@@ -17,7 +17,15 @@ import torch
 
 from bench.api import Learner, TaskSpec
 from bench.cells import Training
-from bench.episodes import Bank, ClassPool, Purpose, draw_shots, torch_seed, training_batch
+from bench.episodes import (
+    Bank,
+    ClassPool,
+    Pool,
+    Purpose,
+    draw_sizes,
+    torch_seed,
+    training_batch,
+)
 from bench.evaluation import NotFiniteError, autocast, evaluate
 from bench.store import load_torch, save_torch
 
@@ -104,7 +112,7 @@ class MetaTraining:
     Args:
         training: what is asked for.
         learner: fresh from `build_learner`, on the device.
-        pool: the meta-training classes, on the device.
+        pool: what batches are drawn from, on the device.
         validation: the meta-validation bank, on the device.
         folder: where ``checkpoint.pt`` and ``best.pt`` lie.
         progress: told now and then where it stands.
@@ -114,7 +122,7 @@ class MetaTraining:
         self,
         training: Training,
         learner: Learner,
-        pool: ClassPool,
+        pool: Pool,
         validation: Bank,
         folder: Path,
         progress: Progress = lambda event: None,
@@ -259,9 +267,9 @@ def _rank(point: dict[str, Any]) -> tuple[float, float]:
 
 
 def examples(task: TaskSpec, seed: int, number: int) -> int:
-    """Images that update `number` sees."""
+    """Images (of memory probes: sequences) that update `number` sees."""
     fixed = isinstance(task.shots, int)
-    return (task if fixed else draw_shots(task, seed, number)).examples_per_update
+    return (task if fixed else draw_sizes(task, seed, number)).examples_per_update
 
 
 def planned_updates(task: TaskSpec, budget: Any) -> int:
@@ -280,21 +288,24 @@ def planned_updates(task: TaskSpec, budget: Any) -> int:
     return max(1, math.ceil(budget.examples / mean_examples))
 
 
-def validation_bank(training: Training, pool: ClassPool) -> Bank:
+def validation_bank(training: Training, pool: Pool) -> Bank:
     """The episodes of meta-validation.
 
     They are of the training's own task, so that a training can be shared by all test settings
-    that it serves: as many ways as there are classes, the largest number of shots. All seeds of a
-    suite answer the same ones.
+    that it serves: as many ways as there are classes, the largest number of shots or of a memory
+    probe's items. All seeds of a suite answer the same ones.
 
     Args:
         training: says the task, the budget and the bank's seed.
-        pool: the meta-validation classes.
+        pool: the meta-validation classes, or the probe.
     """
     task = training.task
-    task = task.but(ways=min(task.ways, len(pool)), shots=task.shot_range[1])
+    if isinstance(pool, ClassPool):
+        task = task.but(ways=min(task.ways, len(pool)), shots=task.shot_range[1])
+    else:
+        task = task.but(items=task.item_range[1])
     wanted = training.budget.validation_images if training.budget else 0
-    episodes = max(2, wanted // task.examples_per_episode)
+    episodes = max(2, wanted // pool.inputs(task))
     return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
 
 
@@ -309,14 +320,15 @@ def warnings(history: History, bank: Bank) -> list[str]:
     if history.skipped:
         told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:
-        ways = bank.task.ways
-        chance = 1 / ways
-        # a generous bound: one answer per episode and class counted as independent
-        noise = 3 * math.sqrt(chance * (1 - chance) / (len(bank) * ways))
+        task = bank.task
+        probe = task.protocol == "sequence"
+        chance = 1 / 2 if probe else 1 / task.ways
+        # a generous bound: one answer per episode and class (or bit) counted as independent
+        noise = 3 * math.sqrt(chance * (1 - chance) / (len(bank) * task.answer_size))
         if history.best["val_accuracy"] < chance + noise:
             told.append(
                 f"meta-validation stayed at chance: {history.best['val_accuracy']:.1%} "
-                f"at {ways} ways"
+                + (f"of the bits at {task.items} items" if probe else f"at {task.ways} ways")
             )
     return told
 

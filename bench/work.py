@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from bench.api import Learner
 from bench.cells import Cell, Training
-from bench.data.base import DataFolders
+from bench.data.base import DataFolders, DatasetSource
 from bench.environment import Device, environment
-from bench.episodes import Bank, ClassPool, Purpose, class_pool, training_batch
+from bench.episodes import Bank, Pool, Purpose, class_pool, training_batch, typical
 from bench.errors import BenchError
-from bench.evaluation import Scores, evaluate
+from bench.evaluation import Scores, evaluate, picture
 from bench.learner_specs import configure
-from bench.plugins import datasets, learners, source_hash
+from bench.plugins import datasets, learners
+from bench.probes import Probe
 from bench.records import (
     CellResult,
     CurvePoint,
@@ -31,9 +34,10 @@ from bench.records import (
     TimingResult,
     TrainingResult,
 )
+from bench.source_hash import source_hash
 from bench.stats import calibration_error, exceeds, first_presentation_ceiling, mean_interval
-from bench.store import PARTIAL, write_json
-from bench.timing import Stopwatch, peak_memory
+from bench.store import PARTIAL, save_arrays, write_json
+from bench.timing import SECONDS, Stopwatch, peak_memory
 from bench.training import (
     MetaTraining,
     Progress,
@@ -43,6 +47,9 @@ from bench.training import (
     validation_bank,
     warnings,
 )
+
+SMOKE_SECONDS = 0.2
+"""A smoke run shows that all works: no phase is timed for longer."""
 
 LEAK_P = 1e-4
 """First-presentation accuracy above the ceiling at this one-sided p-value is called a leak."""
@@ -114,11 +121,9 @@ def _train(assignment: Assignment, device: Device, progress: Progress) -> None:
         fields |= {"stopped": "nothing to train", "best_update": 0, "best_val_accuracy": None}
         fields |= {"overhead": 0.0}
     else:
-        train, val = (
-            _pool(training, phase, assignment.folders).to(device.torch)
-            for phase in ("train", "val")
-        )
-        bank = validation_bank(training, val)
+        train, _ = _pool(training, "train", training.train_rotations, assignment.folders)
+        val, _ = _pool(training, "val", training.val_rotations, assignment.folders)
+        train, bank = train.to(device.torch), validation_bank(training, val.to(device.torch))
         history = MetaTraining(training, learner, train, bank, folder, progress).run()
         assert history.best is not None  # a training ends with a meta-validation
         fields |= {
@@ -164,6 +169,7 @@ def _test(assignment: Assignment, device: Device, progress: Progress) -> None:
     )
     seconds = (datetime.datetime.now(datetime.UTC) - started).total_seconds()
     by_presentation, ceiling, told = _presentations(cell, scores)
+    probe = cell.task.protocol == "sequence"
     write_json(
         folder / "episodes.json",
         EpisodeScores(
@@ -173,8 +179,12 @@ def _test(assignment: Assignment, device: Device, progress: Progress) -> None:
             by_presentation=None
             if scores.by_presentation is None
             else [_rounded(row) for row in scores.by_presentation],
+            bit_errors=scores.errors.tolist() if probe else None,
         ),
     )
+    if probe and (arrays := picture(learner, bank)):
+        pixels = {name: np.rint(255 * a.clip(0, 1)).astype(np.uint8) for name, a in arrays.items()}
+        save_arrays(folder / "weightings.npz", pixels)
     error = calibration_error(scores.confidence.ravel(), scores.correct.ravel())
     result = CellResult(
         **cell.described(),
@@ -182,9 +192,11 @@ def _test(assignment: Assignment, device: Device, progress: Progress) -> None:
             "accuracy": _interval(scores.accuracy),
             "nll": _interval(scores.nll),
             "ece": Interval(mean=error, ci95=None, n=scores.correct.size),
+            **({"bit_errors": _interval(scores.errors)} if probe else {}),
         },
         by_presentation=by_presentation,
         ceiling=ceiling,
+        bits=scores.correct.shape[1] if probe else None,
         updates=trained.updates,
         examples=trained.examples,
         training_seconds=trained.seconds,
@@ -205,7 +217,8 @@ def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
     learner, source = _learner(training, device)
     _trained(learner, training, assignment.results)
     bank = _bank(cell, assignment.folders).to(device.torch)
-    watch = Stopwatch(learner, device, training.precision)
+    seconds = SMOKE_SECONDS if training.budget_name == "smoke" else SECONDS
+    watch = Stopwatch(learner, device, training.precision, seconds)
     progress({"fraction": 0.1})
     phases = watch.answers(bank)
     progress({"fraction": 0.4})
@@ -213,9 +226,10 @@ def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
     throughput = watch.throughput(bank, together)
     progress({"fraction": 0.7})
     if training.budget is not None:
-        pool = _pool(training, "train", assignment.folders).to(device.torch)
-        batch = training_batch(pool, training.task, training.seed, 0)
-        phases |= watch.meta_train(batch, examples(training.task, training.seed, 0))
+        pool, _ = _pool(training, "train", training.train_rotations, assignment.folders)
+        task = typical(training.task)
+        batch = training_batch(pool.to(device.torch), task, training.seed, 0)
+        phases |= watch.meta_train(batch, examples(task, training.seed, 0))
     result = TimingResult(
         device=device.name,
         phases=phases,
@@ -253,12 +267,20 @@ def _trained(learner: Learner, training: Training, results: Path) -> TrainingRes
     return result
 
 
-def _pool(training: Training, phase: Literal["train", "val"], folders: DataFolders) -> ClassPool:
+def _pool(
+    training: Training,
+    phase: Literal["train", "val", "test"],
+    rotations: bool,
+    folders: DataFolders,
+) -> tuple[Pool, str]:
+    """What a phase draws from, and the identity of the data."""
     source = datasets().get("dataset", training.dataset)
+    if isinstance(source, Probe):
+        return source, source.content
+    assert isinstance(source, DatasetSource), "planned as one of the two"
     data = source.load(training.image_size, folders, lambda message: None)
     split = source.split(training.split, data)
-    rotations = training.train_rotations if phase == "train" else training.val_rotations
-    return class_pool(data, getattr(split, phase), rotations)
+    return class_pool(data, getattr(split, phase), rotations), data.content
 
 
 def _bank(cell: Cell, folders: DataFolders) -> Bank:
@@ -268,11 +290,9 @@ def _bank(cell: Cell, folders: DataFolders) -> Bank:
         BenchError: where they are not the ones that were planned: the data has changed.
     """
     training = cell.training
-    source = datasets().get("dataset", training.dataset)
-    data = source.load(training.image_size, folders, lambda message: None)
-    pool = class_pool(data, source.split(training.split, data).test, cell.test_rotations)
+    pool, content = _pool(training, "test", cell.test_rotations, folders)
     bank = Bank.drawn(pool, cell.task, cell.episodes, cell.bank_seed, Purpose.TEST)
-    if bank.draw.digest() != cell.bank or data.content != training.content:
+    if bank.draw.digest() != cell.bank or content != training.content:
         raise BenchError(f"the data of {training.dataset} has changed since the run was planned")
     return bank
 

@@ -74,6 +74,12 @@ def tiny_online(tiny_plugins: DataFolders) -> Path:
 
 
 @pytest.fixture
+def tiny_probe(tiny_plugins: DataFolders) -> Path:
+    """A suite of two settings on the memory probe `copy`."""
+    return FIXTURES / "tiny_probe.toml"
+
+
+@pytest.fixture
 def make_training() -> Callable[..., Training]:
     """Builds a Training by hand; arguments replace its fields."""
 

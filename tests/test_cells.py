@@ -58,6 +58,9 @@ def test_identities_are_pinned(make_training):
         {"task": TASK.but(ways=4)},
         {"task": TASK.but(shots=(1, 5))},
         {"task": TASK.but(episodes_per_update=1)},
+        {"task": TASK.but(items=1)},
+        {"task": TASK.but(items=(1, 2))},
+        {"task": TASK.but(outputs=1)},
     ],
     ids=str,
 )

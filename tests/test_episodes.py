@@ -24,7 +24,7 @@ from bench.episodes import (
     build,
     class_pool,
     draw_episodes,
-    draw_shots,
+    draw_sizes,
     gather,
     presentation,
     random_words,
@@ -256,11 +256,11 @@ def test_training_batch_is_a_pure_function_of_seed_and_update():
 
 def test_shots_cover_their_range_evenly():
     task = KSHOT.but(shots=(2, 5))
-    drawn = np.array([draw_shots(task, 0, update).shots for update in range(2000)])
+    drawn = np.array([draw_sizes(task, 0, update).shots for update in range(2000)])
     assert drawn.min() == 2
     assert drawn.max() == 5
     assert uniform_p(drawn - 2, 4) > ALMOST_NEVER
-    assert draw_shots(task, 0, 3) == draw_shots(task, 0, 3)
+    assert draw_sizes(task, 0, 3) == draw_sizes(task, 0, 3)
 
 
 def test_torch_seeds_differ_and_fit_torch():

@@ -6,7 +6,7 @@ import pytest
 
 from bench import plugins
 from bench.api import Episodes, Stream, TaskSpec
-from bench.estimate import estimate_cells, random_batch, training_seconds
+from bench.estimate import any_batch, estimate_cells, random_batch, training_seconds
 from bench.learner_specs import contestants
 from bench.planning import choose_suites, make_plan
 from bench.suites.schema import Budget
@@ -62,6 +62,18 @@ def test_a_training_that_serves_two_cells_counts_once(plan_of, tmp_path, monkeyp
     monkeypatch.setattr(learner, "training_task", classmethod(lambda *_: shared))
     rows = estimate_cells(plan_of("nearest-code"), tmp_path)
     assert [row["seconds"] for row in rows] == [100.0, 0.0]
+
+
+def test_probes_are_timed_on_sequences_of_a_middle_length(tiny_plugins, tiny_probe, tmp_path):
+    chosen, who = choose_suites([str(tiny_probe)]), contestants(["recurrent"], plugins.learners())
+    plan = make_plan(chosen, who, (0,), "cpu/1", "smoke", "fp32", tiny_plugins, print)
+    rows = estimate_cells(plan, tmp_path)
+    assert [row["setting"] for row in rows] == ["length2", "length4"]
+    assert all(row["seconds"] is not None for row in rows)
+    training = plan.trainings[0]
+    batch = any_batch(training, training.task)
+    assert batch.x.shape == (8, 2 * 2 + 2, 10)  # 1 to 3 items
+    assert any_batch(training, plan.cells[1].task).x.shape == (8, 2 * 4 + 2, 10)
 
 
 def test_a_budget_of_minutes_takes_its_minutes(make_training):

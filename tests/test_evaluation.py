@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor
 
-from bench.api import Learner, TaskSpec
+from bench.api import Learner, SequenceLearner, TaskSpec
 from bench.episodes import Bank, ClassPool, Draw, Purpose, presentation
-from bench.evaluation import ContractError, NotFiniteError, batch_size, evaluate
+from bench.evaluation import ContractError, NotFiniteError, batch_size, evaluate, picture
+from bench.probes import Copy
 from bench.stats import exceeds, first_presentation_ceiling
 
 SHAPE = (1, 2, 2)
@@ -174,6 +175,103 @@ def test_precision(precision, dtype):
     # the softmax is in float32 whatever the learner returns
     expected = learner.logits.to(dtype).double().softmax(-1).amax(-1)
     assert_allclose(scores.confidence, expected, rtol=1e-6)
+
+
+# -- memory probes --------------------------------------------------------------------------------
+
+COPY = TaskSpec((10,), ways=1, protocol="sequence", items=2, outputs=8)
+
+
+class Answering(SequenceLearner):
+    """Knows the answers, up to what `spoil` makes of their logits."""
+
+    family, contract = "test", 1
+
+    def __init__(self, spoil, heads=None) -> None:
+        super().__init__(self.Config(), COPY)
+        self.spoil, self.heads = spoil, heads or {}
+        self.modes: set[bool] = set()
+
+    def respond(self, x):
+        self.modes |= {self.training, torch.is_grad_enabled()}
+        answer = torch.zeros(*x.shape[:2], 8)
+        answer[:, 4:] = x[:, 1:3, :8]
+        return self.spoil(math.log(3) * (2 * answer - 1))  # a probability of 3/4
+
+    def weightings(self, x):
+        return {name: make(x) for name, make in self.heads.items()}
+
+
+def copies(sequences: int = 3) -> Bank:
+    return Bank.drawn(Copy(), COPY, sequences, 0, Purpose.TEST)
+
+
+def test_probe_scores_by_hand():
+    def spoil(logits):
+        logits[:, :4] = 50.0  # before the answer is due nothing counts
+        logits[1, 4, :3] *= -1  # three bits of sequence 1 are wrong
+        return logits
+
+    scores = evaluate(Answering(spoil), copies())
+    assert scores.correct.shape == (3, 16)
+    assert_array_equal(scores.errors, [0, 3, 0])
+    assert_allclose(scores.accuracy, [1, 13 / 16, 1])
+    assert_allclose(scores.confidence, 3 / 4, rtol=1e-6)
+    right, wrong = -math.log(3 / 4), -math.log(1 / 4)
+    assert_allclose(scores.nll, [right, (13 * right + 3 * wrong) / 16, right], rtol=1e-6)
+    assert scores.by_presentation is None
+
+
+def test_an_undecided_bit_is_a_zero():
+    scores = evaluate(Answering(torch.zeros_like), copies())
+    bits = next(copies().batches(3)).target[:, 4:]
+    assert_array_equal(scores.errors, bits.sum((1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "said"),
+    [
+        (lambda logits: logits[..., :7], ContractError,
+         r"respond returned logits of shape \(3, 6, 7\); expected \(probes, steps, bits\) = "),
+        (lambda logits: logits / 0, NotFiniteError, "respond returned logits that are not finite"),
+    ],
+)  # fmt: skip
+def test_answers_to_probes_that_break_the_contract(spoil, error, said):
+    with pytest.raises(error, match=said):
+        evaluate(Answering(spoil), copies())
+
+
+def test_long_probes_are_handled_in_small_batches():
+    for items, size in ((20, 8 * 1280 // 42), (120, 8 * 1280 // 242)):
+        bank = Bank.drawn(Copy(), COPY.but(items=items), 2, 0, Purpose.TEST)
+        assert batch_size(bank) == size
+
+
+def test_a_picture_is_of_the_first_sequence():
+    learner = Answering(
+        lambda logits: logits, {"read": lambda x: torch.ones(*x.shape[:2], 5).softmax(-1)}
+    ).train()
+    shown = picture(learner, copies())
+    first = next(copies().batches(1))
+    assert list(shown) == ["x", "target", "answer", "mask", "head read"]
+    assert_array_equal(shown["x"], first.x[0])
+    assert_array_equal(shown["target"], first.target[0])
+    assert_array_equal(shown["mask"], [0, 0, 0, 0, 1, 1])
+    assert_allclose(shown["answer"][4:], 0.25 + 0.5 * first.target[0, 4:], rtol=1e-6)
+    assert_allclose(shown["head read"], np.full((6, 5), 0.2), rtol=1e-6)
+    assert learner.training
+    assert learner.modes == {False}
+
+
+def test_a_learner_without_heads_has_no_picture():
+    assert picture(Answering(lambda logits: logits), copies()) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (1, 5, 3), (2, 6, 3)])
+def test_weightings_of_another_shape_are_refused(shape):
+    learner = Answering(lambda logits: logits, {"read": lambda x: torch.zeros(shape)})
+    with pytest.raises(ContractError, match="weightings returned 'read' of shape"):
+        picture(learner, copies())
 
 
 # -- the ceiling at the first presentation --------------------------------------------------------

@@ -16,6 +16,7 @@ from bench.nn import (
     class_means,
     cosine_similarity,
     encoder,
+    kernel_logits,
     squared_distance,
 )
 
@@ -124,6 +125,52 @@ def test_class_means_stay_exact_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         means, _ = class_means(features, labels, 3)
     torch.testing.assert_close(means, class_means(features, labels, 3)[0], rtol=0, atol=0)
+
+
+LOG_KERNEL = torch.tensor([[[2.0, 3.0, 5.0, 10.0]]]).log()
+
+
+def test_the_kernel_form_by_hand():
+    logits, seen = kernel_logits(LOG_KERNEL, torch.tensor([[1, 0, 1, 3]]), 4)
+    # Kernels 2, 3, 5, 10: class 0 has 3, class 1 has 2 + 5, class 3 has 10 of 20.
+    assert seen.tolist() == [[[True, True, False, True]]]
+    torch.testing.assert_close(logits, torch.tensor([[[3.0, 7.0, 1.0, 10.0]]]).log())
+    p = logits.masked_fill(~seen, -torch.inf).softmax(-1)
+    torch.testing.assert_close(p, torch.tensor([[[0.15, 0.35, 0.0, 0.5]]]))
+
+
+def test_the_hard_kernel_is_the_nearest_neighbour():
+    logits, _ = kernel_logits(LOG_KERNEL, torch.tensor([[1, 0, 1, 3]]), 4, hard=True)
+    torch.testing.assert_close(logits, torch.tensor([[[3.0, 5.0, 1.0, 10.0]]]).log())
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_causal_kernel_sees_the_items_before(hard):
+    similarity, labels = torch.randn(2, 6, 6), torch.randint(0, 3, (2, 6))
+    logits, seen = kernel_logits(similarity, labels, 3, hard=hard, causal=True)
+    assert not seen[:, 0].any()
+    assert not logits[:, 0].any()
+    for t in range(1, 6):
+        before = similarity[:, t : t + 1, :t], labels[:, :t]
+        expected, seen_before = kernel_logits(*before, 3, hard=hard)
+        torch.testing.assert_close(logits[:, t : t + 1], expected)
+        assert torch.equal(seen[:, t : t + 1], seen_before)
+
+
+def test_the_kernel_form_is_the_sum_of_attention_times_label():
+    similarity, labels = torch.randn(3, 4, 12), torch.arange(12).expand(3, -1) % 5
+    attention = similarity.softmax(-1)  # (B, Q, S)
+    expected = attention @ torch.nn.functional.one_hot(labels, 5).float()
+    torch.testing.assert_close(kernel_logits(similarity, labels, 5)[0].softmax(-1), expected)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_the_kernel_form_is_finite_where_its_softmax_underflows(hard):
+    similarity = torch.tensor([[[0.0, -1e4, 1e4]]], requires_grad=True)
+    logits, _ = kernel_logits(similarity, torch.tensor([[0, 1, 2]]), 4, hard=hard)
+    assert logits.tolist() == [[[0.0, -1e4, 1e4, 0.0]]]
+    (gradient,) = torch.autograd.grad(logits.sum(), similarity)
+    assert gradient.tolist() == [[[1.0, 1.0, 1.0]]]
 
 
 def test_novelty_replaces_unseen_classes_only_and_learns():

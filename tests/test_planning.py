@@ -24,7 +24,7 @@ from bench.planning import (
     read_budget,
     training_task,
 )
-from bench.suites.schema import Budget
+from bench.suites.schema import Budget, Setting
 
 
 @pytest.fixture
@@ -279,5 +279,67 @@ def test_tasks_are_told_all_there_is_to_know(plan_of, tiny_suite):
     task = plan_of(tiny_suite, "nearest-code").cells[1].task
     assert dataclasses.asdict(task) == {
         "input_shape": (1, 16, 16), "ways": 5, "shots": 5, "queries": 3, "protocol": "kshot",
-        "length": 0, "episodes_per_update": 4, "classes": 30,
+        "length": 0, "episodes_per_update": 4, "classes": 30, "items": 0, "outputs": 0,
     }  # fmt: skip
+
+
+# -- memory probes --------------------------------------------------------------------------------
+
+
+def test_a_probes_settings_share_one_training_over_the_range_of_the_suite(plan_of, tiny_probe):
+    plan = plan_of(tiny_probe, "recurrent", budget="smoke")
+    assert [(cell.setting, cell.task.items) for cell in plan.cells] == [
+        ("length2", 2), ("length4", 4),
+    ]  # fmt: skip
+    [training] = plan.trainings
+    assert (training.task.items, training.task.episodes_per_update) == ((1, 3), 8)
+    assert training.content == plugins.datasets().things["copy"].content
+    cell = plan.cells[0]
+    assert dataclasses.asdict(cell.task) == {
+        "input_shape": (10,), "ways": 1, "shots": 1, "queries": 15, "protocol": "sequence",
+        "length": 0, "episodes_per_update": 8, "classes": 0, "items": 2, "outputs": 8,
+    }  # fmt: skip
+    assert (cell.episodes, cell.bank_episodes) == (20, 60)
+    assert plan.notes == []
+
+
+def test_who_is_not_made_for_a_protocol_takes_no_part_and_is_told(plan_of, tiny_probe, tiny_suite):
+    suites = choose_suites([str(tiny_probe), str(tiny_suite)])
+    plan = plan_of(suites, "nearest-code", "recurrent", "untrained")
+    assert {(cell.suite, cell.training.learner) for cell in plan.cells} == {
+        ("tiny-probe", "recurrent"), ("tiny", "recurrent"), ("tiny", "nearest-code"),
+        ("tiny", "untrained"),
+    }  # fmt: skip
+    assert plan.notes == [
+        "tiny-probe is without nearest-code, untrained: not made for the sequence protocol"
+    ]
+    alone = plan_of(suites, "nearest-code")
+    assert {cell.suite for cell in alone.cells} == {"tiny"}
+
+
+def test_a_run_that_nobody_takes_part_in_is_told(plan_of, tiny_probe):
+    with pytest.raises(BenchError, match="nothing to run: tiny-probe is without nearest-code"):
+        plan_of(tiny_probe, "nearest-code")
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "said"),
+    [
+        ("tiny_probe", {"dataset": "codes"},
+         "tiny-probe: the sequence protocol is about memory probes, and 'codes' is a dataset of"),
+        ("tiny_suite", {"dataset": "copy"},
+         "tiny: the kshot protocol is about images, and 'copy' has none"),
+        ("tiny_probe", {"dataset": "associative-recall"},
+         "tiny-probe, training_items: associative-recall needs 2 items or more, got 1"),
+        ("tiny_probe",
+         {"dataset": "associative-recall", "training_items": (2, 3),
+          "settings": {"single": Setting(items=1)}},
+         "tiny-probe, single: associative-recall needs 2 items or more, got 1"),
+    ],
+)  # fmt: skip
+def test_a_suite_and_a_dataset_that_do_not_go_together_are_told(
+    request, tiny_plugins, base, change, said
+):
+    [suite] = choose_suites([str(request.getfixturevalue(base))])
+    with pytest.raises(BenchError, match=said):
+        load_suite_data(suite.model_copy(update=change), tiny_plugins, print)

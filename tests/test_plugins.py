@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from bench import plugins
-from bench.api import Learner
 from bench.errors import BenchError
-from bench.plugins import Problem, source_hash
+from bench.plugins import Problem
 
 GOOD = """
     from bench.api import Learner
@@ -133,7 +131,7 @@ def test_datasets_and_executors_must_be_of_their_kind(install):
         datasets={"wrong-data": "wrong_kinds:Good"}, executors={"wrong-exec": "wrong_kinds:thing"},
     )  # fmt: skip
     told = problem(plugins.datasets(), "wrong-data")
-    assert "not a subclass of bench.data.base.DatasetSource" in told.reason
+    assert "not a subclass of bench.data.base.Source" in told.reason
     told = problem(plugins.executors(), "wrong-exec")
     assert "3 is not a subclass of bench.executors.base.Executor" in told.reason
 
@@ -171,28 +169,3 @@ def test_broken_suites_are_problems(install):
     [again] = [told for told in found.problems if told.name == "omniglot-5way"]
     assert again.package == "broken_suites 2.5"
     assert again.reason.startswith("bench-metalearning")
-
-
-# -- the hash of the source -----------------------------------------------------------------------
-
-
-def test_the_source_hash_follows_the_learner_and_what_it_builds_on(install):
-    base = install("hashed_base", GOOD) / "hashed_base.py"
-    source = "from hashed_base import Good\nclass Mine(Good): pass\n"
-    own = install("hashed", source, learners={"hashed": "hashed:Mine"}) / "hashed.py"
-    learner = plugins.learners().things["hashed"]
-    hashes = [source_hash(learner)]
-    for file in (base, own):
-        before = file.read_text()
-        file.write_text(before + "# changed\n")
-        hashes.append(source_hash(learner))
-        file.write_text(before)
-    assert len(set(hashes)) == 3
-    assert source_hash(learner) == hashes[0]
-
-
-def test_the_source_hash_leaves_the_harness_out():
-    class Mine(Learner):
-        pass
-
-    assert source_hash(Mine) == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]

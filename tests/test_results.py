@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -16,8 +18,16 @@ from click.testing import CliRunner
 from bench.cli.results import results as results_command
 from bench.errors import BenchError
 from bench.records import CellResult
-from bench.results import COLUMNS, episode_scores, load_results, read_results, rows, select
-from tests.report.synthetic import a_failure, store, write_cell, write_training
+from bench.results import (
+    COLUMNS,
+    episode_scores,
+    load_results,
+    read_results,
+    rows,
+    select,
+    weightings,
+)
+from tests.report.synthetic import a_failure, store, write_cell, write_probe, write_training
 
 
 def test_one_row_per_cell(tmp_path: Path) -> None:
@@ -50,6 +60,65 @@ def test_online_cells_carry_the_accuracy_by_presentation(tmp_path: Path) -> None
     assert row.accuracy_by_presentation == pytest.approx([0.36, 0.9, 0.98], abs=0.03)
     assert len(row.accuracy_by_presentation_ci95) == 3
     assert row.ceiling == pytest.approx(0.4566667)
+
+
+def test_probes_carry_wrong_bits_and_items_and_no_ways(tmp_path: Path) -> None:
+    folder = write_probe(tmp_path, items=20, wrong=3.0)
+    write_cell(tmp_path)
+    probe, images = sorted(rows(load_results(tmp_path)), key=lambda row: row["suite"])
+    assert probe["bit_errors"] == pytest.approx(160 * (1 - probe["accuracy"]))
+    assert 0 < probe["bit_errors_ci95"] < 3
+    assert (probe["items"], probe["training_items"], probe["bits"]) == (20, [1, 20], 160)
+    assert (probe["ways"], probe["training_ways"]) == (None, None)
+    assert sum(episode_scores(folder).bit_errors or []) == round(40 * probe["bit_errors"])
+    for column in ("bit_errors", "bit_errors_ci95", "items", "training_items", "bits"):
+        assert images[column] is None
+
+
+def test_weightings_are_read_as_stored(tmp_path: Path) -> None:
+    shown = weightings(write_probe(tmp_path, items=3, heads=("read", "write 1")))
+    assert shown is not None
+    assert (shown.x.shape, shown.target.shape, shown.mask.shape) == ((8, 10), (8, 8), (8,))
+    assert {name: array.shape for name, array in shown.heads.items()} == {
+        "read": (8, 128), "write 1": (8, 128),
+    }  # fmt: skip
+    assert shown.mask.tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+    assert shown.heads["read"][0].argmax() == 4
+    assert shown.answer[5:].max() == pytest.approx(0.95, abs=1 / 255)
+    assert weightings(write_cell(tmp_path)) is None
+
+
+class Unpickled:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_damaged_weightings_are_an_error(tmp_path: Path) -> None:
+    path = write_probe(tmp_path, items=3, heads=("read",)) / "weightings.npz"
+    intact = path.read_bytes()
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    evil = np.array([Unpickled(tmp_path / "unpickled")], dtype=object)
+    broken = [
+        arrays | {"x": arrays["x"][:-1]}, arrays | {"head read": arrays["mask"]},
+        {key: value for key, value in arrays.items() if key != "mask"}, arrays | {"x": evil},
+    ]  # fmt: skip
+    for change in broken:
+        np.savez(path, **change)
+        with pytest.raises(BenchError, match=r"weightings\.npz is damaged"):
+            weightings(path.parent)
+    torn = bytearray(intact)
+    torn[200:240] = bytes(40)
+    for content in (b"", intact[:300], b"PK\x03\x04", intact[:-30], torn):
+        path.write_bytes(content)
+        with pytest.raises(BenchError, match=r"weightings\.npz is damaged"):
+            weightings(path.parent)
+    assert not (tmp_path / "unpickled").exists()
 
 
 def test_code_is_compared_with_what_is_installed(tmp_path: Path) -> None:
@@ -245,3 +314,7 @@ def test_command_lists_and_filters(tmp_path: Path) -> None:
     assert out.stdout.splitlines()[1].split()[:3] == ["glyphs-5way", "5way1shot", "prototypical"]
     assert "mann" not in out.stdout
     assert str(damaged) in out.stderr
+    assert "bit_errors" not in out.stdout.splitlines()[0]
+    write_probe(tmp_path, wrong=0.5)
+    out = CliRunner().invoke(results_command, ["--results", str(tmp_path), "--suite", "copy"])
+    assert "accuracy_ci95  bit_errors  bit_errors_ci95  episodes" in out.stdout.splitlines()[0]

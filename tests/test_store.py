@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import stat
 
+import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel
 
-from bench.store import load_torch, save_torch, write_atomically, write_json
+from bench.store import load_torch, save_arrays, save_torch, write_atomically, write_json
 
 
 class Note(BaseModel):
@@ -26,6 +27,16 @@ def test_what_is_written_is_read(tmp_path):
     write_json(path, Note(text="again", number=2))
     assert json.loads(path.read_text())["text"] == "again"
     assert [file.name for file in path.parent.iterdir()] == ["note.json"]
+
+
+def test_arrays_are_read_without_unpickling(tmp_path):
+    path = tmp_path / "deep" / "arrays.npz"
+    save_arrays(path, {"x": np.arange(6, dtype=np.uint8).reshape(2, 3), "head file": np.ones(2)})
+    with np.load(path, allow_pickle=False) as stored:
+        assert stored["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert stored["x"].dtype == np.uint8
+        assert stored["head file"].tolist() == [1, 1]
+    assert [file.name for file in path.parent.iterdir()] == ["arrays.npz"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

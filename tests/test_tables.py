@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.leaderboard import boards, natural
+from bench.leaderboard import ACCURACY, boards, natural
 from bench.results import load_results
-from bench.tables import board_text, duration, leaderboard, ordinal, percent, render
-from tests.report.synthetic import gallery, write_cell
+from bench.tables import (
+    board_text,
+    duration,
+    leaderboard,
+    ordinal,
+    percent,
+    render,
+    wrong_bits,
+)
+from tests.report.synthetic import gallery, write_cell, write_probe
 
 ROWS: list[dict[str, Any]] = [
     {"name": "maml[inner_steps=5]", "score": 0.954, "seeds": np.int64(3), "ok": True},
@@ -102,6 +111,34 @@ def test_leaderboard_groups_families_and_shows_presentations(
     assert "metanet (transductive)" in first
 
 
+def test_probes_are_ranked_by_their_wrong_bits(tmp_path: Path) -> None:
+    write_probe(tmp_path, "lstm", wrong=40.0, timed={"cpu": 0.002})
+    write_probe(tmp_path, "ntm", wrong=0.5)
+    write_probe(tmp_path, "gone", status="unfinished")
+    (board,) = boards(load_results(tmp_path))
+    assert board.best is None
+    shutil.rmtree(next(tmp_path.glob("cells/*/*/gone-*")))
+    (board,) = boards(load_results(tmp_path))
+    assert [entry.learner for entry in board.entries] == ["ntm", "lstm"]
+    assert board.best is board.entries[0]
+    title, header, family, ntm, lstm = board_text(board).splitlines()
+    assert title == "copy  length20  (budget standard)"
+    assert header.split() == [
+        "learner", "wrong", "bits", "of", "right", "%", "sequences", "training", "step",
+    ]  # fmt: skip
+    assert family == "model-based"
+    assert re.search(r"  ntm +\*0\.\d{3} ± 0\.\d{3}  160    99\.\d\d +40 ", ntm)
+    assert re.search(r"  lstm +[34]\d\.\d\d ± \d\.\d\d  160    7\d\.\d\d +40 ", lstm)
+
+
+def test_wrong_bits_are_written_for_people() -> None:
+    assert wrong_bits(0.0424, 0.0131) == "0.042 ± 0.013"
+    assert wrong_bits(12.345, 1.5) == "12.35 ± 1.50"
+    assert wrong_bits(412.345, 9.87) == "412.3 ± 9.9"
+    assert wrong_bits(0.0) == "0.000"
+    assert wrong_bits(None) == "–"
+
+
 def test_complete_boards_rank_and_others_do_not(tmp_path: Path) -> None:
     write_cell(tmp_path, "good", accuracy=0.95)
     write_cell(tmp_path, "better", accuracy=0.99)
@@ -123,7 +160,7 @@ def test_seeds_are_averaged_and_their_deviation_stands_apart(tmp_path: Path) -> 
     frame = load_results(tmp_path)
     (entry,) = boards(frame)[0].entries
     assert entry.mean("accuracy") == pytest.approx(frame.accuracy.mean())
-    assert entry.seed_deviation == pytest.approx(frame.accuracy.std())
+    assert entry.seed_deviation(ACCURACY) == pytest.approx(frame.accuracy.std())
     assert entry.mean("accuracy_ci95") == pytest.approx(frame.accuracy_ci95.mean())
 
 

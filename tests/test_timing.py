@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.api import Learner, TaskSpec
+from bench.api import Learner, SequenceLearner, TaskSpec
 from bench.environment import Device
 from bench.episodes import Bank, ClassPool, Purpose, training_batch
+from bench.probes import Copy
 from bench.timing import REPEATS, WARM_UP, Stopwatch, measure, peak_memory, phase
 
 CPU = Device.parse("cpu/1")
@@ -76,6 +77,38 @@ def test_the_online_protocol_has_a_step_too():
     assert phases["step"].median >= 5 / 6 * (ADAPT + ANSWER)
 
 
+class Stepper(SequenceLearner):
+    """Takes a millisecond a step."""
+
+    family, contract = "test", 1
+    Config = Sleeper.Config
+
+    def __init__(self, task: TaskSpec) -> None:
+        super().__init__(self.Config(), task)
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, 1)
+
+    def step(self, state, z, label):
+        time.sleep(ANSWER)
+        return self.weight * torch.zeros(len(z), self.task.answer_size), state
+
+
+def test_a_probe_has_steps_and_whole_sequences():
+    task = TaskSpec((10,), ways=1, protocol="sequence", items=2, outputs=8, episodes_per_update=3)
+    watch = Stopwatch(Stepper(task), CPU, "fp32")
+    sequences = Bank.drawn(Copy(), task, 4, 0, Purpose.TEST)
+    phases = watch.answers(sequences)
+    assert set(phases) == {"step"}
+    assert ANSWER <= phases["step"].median < 10 * ANSWER
+    most = 4 / (6 * ANSWER)
+    assert 0.1 * most < watch.throughput(sequences, 4) <= most
+    phases = watch.meta_train(training_batch(Copy(), task, 0, 0), task.examples_per_update)
+    assert phases["train_update"].median >= 6 * ANSWER
+    assert phases["train_example"].median == pytest.approx(phases["train_update"].median / 3)
+
+
 def test_throughput_counts_whole_episodes():
     throughput = Stopwatch(Sleeper(KSHOT), CPU, "fp32").throughput(bank(KSHOT), 4)
     most = 4 / (ADAPT + 12 * ANSWER)
@@ -101,7 +134,7 @@ def test_warm_up_is_not_counted_and_repeats_are_bounded():
     assert len(times) == REPEATS[1]
     assert len(calls) == WARM_UP + len(times)
     assert float(np.median(times)) < 0.01
-    assert len(measure(lambda: time.sleep(0.02), CPU)) == REPEATS[0]
+    assert len(measure(lambda: time.sleep(0.02), CPU, seconds=0.05)) == REPEATS[0]
 
 
 def test_a_phase_is_median_and_quartiles():

@@ -18,6 +18,7 @@ from bench.api import Learner, TaskSpec
 from bench.data.seeded import uniform
 from bench.episodes import Bank, ClassPool, Purpose
 from bench.evaluation import NotFiniteError
+from bench.probes import Copy
 from bench.store import load_torch
 from bench.suites.schema import Budget
 from bench.training import (
@@ -263,6 +264,33 @@ def test_the_validation_bank_serves_every_seed_and_setting(make_training):
     assert bank.draw.digest() != other_bank.draw.digest()
 
 
+def probe_task(items: int | tuple[int, int]) -> TaskSpec:
+    return TaskSpec(
+        (10,), ways=1, protocol="sequence", items=items, outputs=8, episodes_per_update=4
+    )
+
+
+def test_probes_are_validated_at_their_longest(make_training):
+    training = make_training(
+        task=probe_task((1, 6)), budget=Budget(updates=1, validation_images=200)
+    )
+    bank = validation_bank(training, Copy())
+    assert bank.task.items == 6
+    assert len(bank) == 200 // 14  # steps
+
+
+def test_a_probe_that_stays_at_chance_is_told(make_training):
+    training = make_training(task=probe_task((1, 6)))
+    bank = validation_bank(training, Copy())
+    for accuracy, told in ((0.502, 1), (0.7, 0)):
+        history = History(best={"val_accuracy": accuracy, "updates": 5})
+        found = warnings(history, bank)
+        assert len(found) == told
+    assert warnings(History(best={"val_accuracy": 0.502}), bank) == [
+        "meta-validation stayed at chance: 50.2% of the bits at 6 items"
+    ]
+
+
 # -- one update -----------------------------------------------------------------------------------
 
 
@@ -433,6 +461,9 @@ def test_bf16_trains(start):
         (TaskSpec((1,), 5, (1, 5), 5, episodes_per_update=4), Budget(examples=1600), 10),
         (TaskSpec((1,), 5, protocol="online", length=50, episodes_per_update=2),
          Budget(examples=1000), 10),
+        # a memory probe counts as one, however long it is
+        (TaskSpec((1,), 1, protocol="sequence", items=(1, 20), outputs=8, episodes_per_update=4),
+         Budget(examples=400), 100),
         (TaskSpec((1,), 5), Budget(updates=77), 77),
         (TaskSpec((1,), 5), Budget(minutes=3), 10_000),
         (TaskSpec((1,), 5), Budget(examples=1), 1),

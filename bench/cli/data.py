@@ -43,7 +43,7 @@ def list_(fmt: Format) -> None:
     rows = [
         {
             "name": name,
-            "splits": ", ".join(source.splits),
+            "splits": ", ".join(source.splits) or None,
             "cached_mib": round(_cached_bytes(cache, name) / 2**20, 1),
             "summary": source.description,
             "package": found.packages[name],

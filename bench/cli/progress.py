@@ -121,13 +121,18 @@ def title(assignment: Assignment) -> str:
         task = training.task
         low, high = task.shot_range
         shots = f"{low}-shot" if low == high else f"{low}-{high}-shot"
-        where = f"{training.dataset} {task.ways}-way "
-        where += f"online, {task.length} steps" if task.protocol == "online" else shots
+        fewest, most = task.item_range
+        where = f"{training.dataset} "
+        where += {
+            "kshot": f"{task.ways}-way {shots}",
+            "online": f"{task.ways}-way online, {task.length} steps",
+            "sequence": f"{fewest}-{most} items",
+        }[task.protocol]
     return f"{assignment.phase} {training.learner} {where} seed {training.seed}"
 
 
 def details(progress: dict[str, Any]) -> str:
-    """``update 120  loss 0.41  val 93.2 %  812 images/s  3:20 left``, as far as known."""
+    """``update 120  loss 0.41  val 93.2 %  812 examples/s  3:20 left``, as far as known."""
     told = []
     if progress.get("updates") is not None:
         told.append(f"update {progress['updates']}")
@@ -136,7 +141,7 @@ def details(progress: dict[str, Any]) -> str:
     if progress.get("val_accuracy") is not None:
         told.append(f"val {progress['val_accuracy']:.1%}")
     if progress.get("rate") is not None:
-        told.append(f"{progress['rate']:.0f} images/s")
+        told.append(f"{progress['rate']:.0f} examples/s")
     if progress.get("seconds_left") is not None:
         minutes, seconds = divmod(int(progress["seconds_left"]), 60)
         told.append(f"{minutes}:{seconds:02d} left")

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from bench.tables import Format
 
 SHORT = (
-    "suite setting learner family seed device budget status accuracy accuracy_ci95 episodes reason"
+    "suite setting learner family seed device budget status accuracy accuracy_ci95 bit_errors "
+    "bit_errors_ci95 episodes reason"
 )
 """Columns of the table for people; CSV and JSON hold more."""
+
+RARE = {"bit_errors", "bit_errors_ci95", "reason"}
+"""Those of them that are shown only where there is something in them."""
 
 LEFT_OUT = {"failure", "timing_failures", "environments"}
 """Columns that are too long for a list: the files have them."""
@@ -35,7 +39,8 @@ LEFT_OUT = {"failure", "timing_failures", "environments"}
 def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fmt: Format) -> None:
     """Lists the stored results, one row per cell.
 
-    Accuracies are fractions with the half-width of their 95 % interval; times are seconds.
+    Accuracies are fractions with the half-width of their 95 % interval; times are seconds. Memory
+    probes have bit_errors too, the wrong bits of a sequence.
     """
     from bench.plugins import installed_sources
     from bench.results import COLUMNS, read_results, rows, select
@@ -46,9 +51,7 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     frame = select(found.frame, suites, learners)
     columns = [column for column in COLUMNS if column not in LEFT_OUT]
     if fmt == "table":
-        columns = SHORT.split()
-        if frame["reason"].isna().all():
-            columns.remove("reason")
+        columns = [c for c in SHORT.split() if c not in RARE or frame[c].notna().any()]
     click.echo(render(rows(frame), columns, fmt))
     for problem in found.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)

@@ -28,9 +28,8 @@ def show(name: str) -> None:
         click.echo(describe_learner(name, learners.things[name]))
     elif name in datasets.things:
         source = datasets.things[name]
-        click.echo(
-            f"{name}: a dataset\n\n{source.description}\n\nsplits: {', '.join(source.splits)}"
-        )
+        splits = f"\n\nsplits: {', '.join(source.splits)}" if source.splits else ""
+        click.echo(f"{name}: a dataset\n\n{source.description}{splits}")
     else:
         known = [*suites.things, *learners.things, *datasets.things]
         raise unknown_name("suite, learner or dataset", name, known)
@@ -43,17 +42,24 @@ def describe_suite(suite: Suite) -> str:
         "",
         suite.description.strip(),
     ]
-    lines += ["", f"dataset     {suite.dataset}, split {suite.split}, {suite.image_size} pixels"]
-    lines += [f"protocol    {suite.protocol}"]
-    turned = [phase for phase, on in suite.rotations if on]
-    lines += [f"rotations   {' and '.join(turned) or 'none'}"]
+    if suite.protocol == "sequence":
+        fewest, most = suite.training_items
+        lines += ["", f"dataset     {suite.dataset}", f"protocol    {suite.protocol}"]
+        lines += [f"training    {fewest} to {most} items, one number per update"]
+    else:
+        turned = [phase for phase, on in suite.rotations if on]
+        size = f"{suite.image_size} pixels"
+        lines += ["", f"dataset     {suite.dataset}, split {suite.split}, {size}"]
+        lines += [f"protocol    {suite.protocol}"]
+        lines += [f"rotations   {' and '.join(turned) or 'none'}"]
     lines += [f"meta-test   {suite.test.episodes} episodes, seed {suite.test.seed}", "", "settings"]
     for name, setting in suite.settings.items():
-        told = f"{setting.ways}-way, "
-        if suite.protocol == "online":
-            told += f"each class presented {setting.presentations} times"
-        else:
-            told += f"{setting.shots}-shot, {setting.queries} queries per class"
+        ways = f"{setting.ways}-way"
+        told = {
+            "kshot": f"{ways}, {setting.shots}-shot, {setting.queries} queries per class",
+            "online": f"{ways}, each class presented {setting.presentations} times",
+            "sequence": f"{setting.items} items",
+        }[suite.protocol]
         lines.append(f"  {name}  {told}")
     lines += ["", "budgets"]
     for name, budget in suite.budgets:

@@ -63,14 +63,30 @@ class ImageClasses:
     content: str
 
 
-class DatasetSource(ABC):
-    """A dataset that suites can name. Registered in the entry-point group ``bench.datasets``."""
+class Source(ABC):
+    """What suites can name as their dataset: images (`DatasetSource`) or generated sequences
+    (`bench.probes.Probe`). Registered in the entry-point group ``bench.datasets``."""
 
     name: ClassVar[str]
     description: ClassVar[str]
     """One or two sentences: what it is, how many classes, how images are resized, licence."""
-    splits: ClassVar[tuple[str, ...]]
-    """Names that `split` understands."""
+    splits: ClassVar[tuple[str, ...]] = ()
+    """Names of its splits."""
+
+    def fetch(self, folders: DataFolders, notify: Notify) -> None:  # noqa: B027
+        """Downloads what is missing into the cache. Default: nothing to download."""
+
+    @abstractmethod
+    def verify(self, folders: DataFolders, notify: Notify) -> str:
+        """Re-reads the source and compares its content hash; returns a sentence.
+
+        Raises:
+            bench.errors.BenchError: where it differs, naming what does.
+        """
+
+
+class DatasetSource(Source):
+    """A dataset of images grouped by class."""
 
     @abstractmethod
     def load(self, image_size: int, folders: DataFolders, notify: Notify) -> ImageClasses:
@@ -91,15 +107,4 @@ class DatasetSource(ABC):
 
         Raises:
             bench.errors.BenchError: for an unknown name.
-        """
-
-    def fetch(self, folders: DataFolders, notify: Notify) -> None:  # noqa: B027
-        """Downloads what is missing into the cache. Default: nothing to download."""
-
-    @abstractmethod
-    def verify(self, folders: DataFolders, notify: Notify) -> str:
-        """Re-reads the source and compares its content hash; returns a sentence.
-
-        Raises:
-            bench.errors.BenchError: where it differs, naming what does.
         """

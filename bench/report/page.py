@@ -17,7 +17,16 @@ from bench.errors import BenchError
 from bench.leaderboard import FAMILIES, Board, boards, family_order
 from bench.report import plots, summary
 from bench.report.tables import Table, accuracy_table, cost_table
-from bench.results import Json, ResultSet, read_results, rows, select, training_records
+from bench.results import (
+    Json,
+    Problem,
+    ResultSet,
+    read_results,
+    rows,
+    select,
+    training_records,
+    weightings,
+)
 from bench.store import write_atomically
 from bench.tables import percent
 
@@ -97,9 +106,10 @@ def render(found: ResultSet) -> str:
     families = family_order([*FAMILIES, *(cell["family"] for cell in cells)])
     palette = plots.Palette(families)
     all_boards = boards(found.frame)
+    problems = [*found.problems]
     by_suite: dict[str, list[Section]] = defaultdict(list)
     for board in all_boards:
-        by_suite[board.suite].append(_section(board, palette))
+        by_suite[board.suite].append(_section(board, palette, problems))
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,  # names, reasons and tracebacks come from plugins
@@ -114,33 +124,61 @@ def render(found: ResultSet) -> str:
         family_number={family: number for number, family in enumerate(families)},
         version=__version__,
         written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        summary=summary.sentences(cells, all_boards, found.problems),
+        summary=summary.sentences(cells, all_boards, problems),
         suites=by_suite,
+        overviews={suite: _overview(sections, palette) for suite, sections in by_suite.items()},
         gaps=_gaps(cells, found.path),
         warnings=_warnings(cells, found.path),
         environment_columns=ENVIRONMENT,
         environments=_environments(cells),
-        problems=found.problems,
+        problems=problems,
         commands=summary.commands(cells, str(found.path)),
     )
 
 
-def _section(board: Board, palette: plots.Palette) -> Section:
+def _overview(sections: list[Section], palette: plots.Palette) -> list[Image]:
+    """Figures about all settings of a suite."""
+    by_budget: dict[Any, list[Board]] = defaultdict(list)
+    for section in sections:
+        board = section.board
+        if board.probe:
+            by_budget[board.suite_version, board.budget].append(board)
+    figures = []
+    for boards_of_budget in by_budget.values():
+        if uri := plots.length_figure(boards_of_budget, palette):
+            told = [
+                f"{board.setting}: "
+                + ", ".join(summary.labelled_score(board, entry) for entry in board.scored)
+                for board in boards_of_budget
+            ]
+            first = boards_of_budget[0]
+            caption = (
+                "Wrong bits per sequence by its items, with 95 % intervals over sequences; band: "
+                f"the items of meta-training; {first.suite}, budget {first.budget}."
+            )
+            figures.append(Image(uri, "Wrong bits by items. " + "; ".join(told), caption))
+    return figures
+
+
+def _section(board: Board, palette: plots.Palette, problems: list[Problem]) -> Section:
     tables = [accuracy_table(board), *filter(None, [cost_table(board)])]
     figures = []
     name = summary.board_name(board)
-    scored = [entry for entry in board.entries if entry.mean("accuracy") is not None]
-    if uri := plots.accuracy_figure(board, palette):
-        scores = ", ".join(
-            f"{e.label} {percent(e.mean('accuracy'), e.mean('accuracy_ci95'))} %" for e in scored
-        )
+    scored = [entry for entry in board.entries if entry.score(board.metric) is not None]
+    if uri := plots.score_figure(board, palette):
+        scores = ", ".join(summary.labelled_score(board, entry) for entry in scored)
+        what, over = "Accuracy", "episodes"
+        if board.probe:
+            what, over = "Wrong bits", "sequences"
         figures.append(
             Image(
                 uri,
-                f"Accuracy by learner. {scores}",
-                f"Accuracy with 95 % intervals over episodes; {name}.",
+                f"{what} by learner. {scores}",
+                f"{what} with 95 % intervals over {over}; {name}.",
             )
         )
+    if board.probe:
+        figures += _pictures(board, palette, problems)
     if board.online and (uri := plots.presentation_figure(board, palette)):
         told = []
         for entry in scored:
@@ -156,6 +194,32 @@ def _section(board: Board, palette: plots.Palette) -> Section:
             )
         )
     return Section(board, summary.protocol(board), tables, figures)
+
+
+def _pictures(board: Board, palette: plots.Palette, problems: list[Problem]) -> list[Image]:
+    """Where the heads of each learner were in the board's first sequence."""
+    figures = []
+    for entry in board.entries:
+        for cell in entry.done[:1]:
+            try:
+                shown = weightings(cell["path"])
+            except BenchError as error:
+                problems.append(Problem(cell["path"], str(error)))
+                continue
+            if shown is None:
+                continue
+            heads = ", ".join(shown.heads)
+            what = f"{entry.label}, seed {cell['seed']}: a test sequence"
+            figures.append(
+                Image(
+                    plots.weightings_figure(shown, palette),
+                    f"{what} of {len(shown.mask)} steps, its answer, and the heads {heads}.",
+                    f"{what}, its answer, and where in the memory the heads were, step by step "
+                    f"(white is 1; the longest stretch of rows that no head went to is left out); "
+                    f"{summary.board_name(board)}.",
+                )
+            )
+    return figures
 
 
 def _gaps(cells: list[Json], root: Path) -> list[Gap]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from bench.errors import BenchError
 from bench.leaderboard import UNTRAINED, Board, Entry, natural
 from bench.results import Json, Problem, episode_scores
 from bench.stats import paired_difference
-from bench.tables import percent
+from bench.tables import percent, score, wrong_bits
 
 ENOUGH_SEEDS = 3
 """Below this nothing is claimed about learners, only about the weights that were tested."""
@@ -42,6 +43,8 @@ def protocol(board: Board) -> str:
     """What the board's task is."""
     cell = board.cells[0]
     task = cell["task"]
+    if board.probe:
+        return _probe(board, cell)
     shots = task.get("shots", "?")
     parts = [
         f"Online, {board.ways}-way, {task.get('length', '?')} examples an episode"
@@ -63,6 +66,28 @@ def protocol(board: Board) -> str:
             f"an honest learner's first presentation is at most {percent(board.ceiling)} %"
         )
     return "; ".join(parts) + "."
+
+
+def _probe(board: Board, cell: Json) -> str:
+    trained = {items_text(cell["training_items"]) for cell in board.cells} - {"?"}
+    parts = [f"Memory probe {cell['dataset']}, {cell['items']} items a sequence"]
+    if trained:
+        parts.append(f"meta-trained on {' or '.join(sorted(trained))} items")
+    if bits := _shared(entry.common("bits") for entry in board.entries):
+        parts.append(f"{bits:,} bits are asked for, and chance is {bits / 2:,g} wrong ones")
+    return "; ".join(parts) + "."
+
+
+def items_text(items: Any) -> str:
+    """``1-20`` for ``[1, 20]``."""
+    if isinstance(items, list):
+        return "-".join(str(number) for number in items)
+    return "?" if items is None else str(items)
+
+
+def _shared(values: Iterable[Any]) -> Any:
+    there = {value for value in values if value is not None}
+    return there.pop() if len(there) == 1 else None
 
 
 def commands(cells: list[Json], results: str) -> list[str]:
@@ -165,25 +190,35 @@ def _board(board: Board) -> str:
         )
     best = board.best
     if best is None:
-        scored = [entry for entry in board.entries if entry.mean("accuracy") is not None]
-        return f"{name}: " + ", ".join(map(_score, scored)) + "." if scored else f"{name}."
-    others = [e for e in board.entries if e is not best and e.mean("accuracy") is not None]
-    second = max(others, key=lambda entry: entry.mean("accuracy") or 0.0)
-    return f"{name}: {_score(best)} is the highest, then {_score(second)}{_pair(best, second)}."
+        scores = [labelled_score(board, entry) for entry in board.scored]
+        return f"{name}: " + ", ".join(scores) + "." if scores else f"{name}."
+    second = board.scored[1]
+    told = "is the lowest" if board.probe else "is the highest"
+    return (
+        f"{name}: {labelled_score(board, best)} {told}, then {labelled_score(board, second)}"
+        f"{_pair(board, best, second)}."
+    )
 
 
-def _score(entry: Entry) -> str:
-    return f"{entry.label} {percent(entry.mean('accuracy'), entry.mean('accuracy_ci95'))} %"
+def labelled_score(board: Board, entry: Entry) -> str:
+    """``maml 98.70 ± 0.40 %``, ``ntm 0.042 ± 0.013 wrong bits``."""
+    return f"{entry.label} {score(board, entry)} {'wrong bits' if board.probe else '%'}"
 
 
-def _pair(best: Entry, second: Entry) -> str:
+def _pair(board: Board, best: Entry, second: Entry) -> str:
     """The paired difference, where both are one training tested on the same episodes."""
     cells = [*best.done, *second.done]
     if len(cells) != 2 or cells[0]["bank"] != cells[1]["bank"]:
         return ""
     try:
-        a, b = (episode_scores(cell["path"]).accuracy for cell in cells)
-        mean, ci95, n = paired_difference(a, b)
+        a, b = (episode_scores(cell["path"]) for cell in cells)
+        if board.probe:
+            mean, ci95, n = paired_difference(b.bit_errors or [], a.bit_errors or [])
+            return (
+                f"; paired over the same {n:,} sequences they differ by {wrong_bits(mean, ci95)} "
+                "bits"
+            )
+        mean, ci95, n = paired_difference(a.accuracy, b.accuracy)
     except (BenchError, ValueError):
         return ""
     return f"; paired over the same {n:,} episodes they differ by {percent(mean, ci95)} points"

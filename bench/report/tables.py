@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bench.leaderboard import Board, Entry
 from bench.tables import (
@@ -14,8 +15,10 @@ from bench.tables import (
     number,
     ordinal,
     percent,
+    score,
     seeds,
     training_time,
+    wrong_bits,
 )
 
 OTHER_CODE, TRANSDUCTIVE = "†", "‡"
@@ -70,53 +73,74 @@ class Table:
 
 
 def accuracy_table(board: Board) -> Table:
-    """Accuracy, calibration, and what the training took."""
-    columns = [Column("accuracy, %", _accuracy)]
+    """The score, calibration, and what the training took."""
+    columns = [Column("wrong bits" if board.probe else "accuracy, %", partial(score, board))]
+    if board.probe:
+        columns += [Column("of", lambda entry: count(entry.common("bits")))]
+        columns += [Column("right, %", lambda entry: percent(entry.mean("accuracy")))]
     if board.online:
         columns += [Column(ordinal(k), _presentation(k), "by presentation") for k in PRESENTATIONS]
+    episodes = "sequences" if board.probe else "episodes"
     if board.seeds > 1 or not board.complete:
         columns += [Column("seeds", seeds)]
     if board.seeds > 1:
-        columns += [Column("seed SD", lambda entry: percent(entry.seed_deviation))]
+        write = wrong_bits if board.probe else percent
+        columns += [Column("seed SD", lambda entry: write(entry.seed_deviation(board.metric)))]
     columns += [
         Column("NLL", lambda entry: number(entry.mean("nll"))),
         Column("ECE", lambda entry: number(entry.mean("ece"))),
-        Column("episodes", lambda entry: count(entry.mean("episodes"))),
-        Column("encoder", lambda entry: entry.common("encoder") or MISSING, "learner", False),
-        Column("parameters", lambda entry: count(entry.mean("parameters")), "learner"),
-        Column("ways", _trained("training_ways"), "meta-training"),
+        Column(episodes, lambda entry: count(entry.mean("episodes"))),
+    ]
+    if not board.probe:
+        columns += [
+            Column("encoder", lambda entry: entry.common("encoder") or MISSING, "learner", False)
+        ]
+    columns += [Column("parameters", lambda entry: count(entry.mean("parameters")), "learner")]
+    if not board.probe:
+        columns += [Column("ways", _trained("training_ways"), "meta-training")]
+    columns += [
         Column("updates", _trained("updates"), "meta-training"),
-        Column("examples", _trained("examples"), "meta-training"),
+        Column("sequences" if board.probe else "examples", _trained("examples"), "meta-training"),
         Column("time", training_time, "meta-training"),
     ]
-    notes = ["± is the half-width of the 95 % interval over episodes (Student-t)"]
+    notes = [f"± is the half-width of the 95 % interval over {episodes} (Student-t)"]
     if board.seeds > 1:
-        notes += ["seed SD: standard deviation between trainings, in points of accuracy"]
-    notes += ["NLL in nats per answer", "ECE: expected calibration error, 15 bins"]
+        unit = "bits" if board.probe else "points of accuracy"
+        notes += [f"seed SD: standard deviation between trainings, in {unit}"]
+    notes += [f"NLL in nats per {'bit' if board.probe else 'answer'}"]
+    notes += ["ECE: expected calibration error, 15 bins"]
     if board.best is not None:
-        notes += ["bold: the highest accuracy"]
-    return _table(board, "Accuracy and meta-training", columns, notes, best=True)
+        notes += ["bold: " + ("the fewest wrong bits" if board.probe else "the highest accuracy")]
+    caption = "Wrong bits and meta-training" if board.probe else "Accuracy and meta-training"
+    return _table(board, caption, columns, notes, best=True)
 
 
 def cost_table(board: Board) -> Table | None:
     """Time and memory of each phase on each device; None where nothing was timed."""
-    columns = [
-        column
-        for device in board.devices
-        for column in (
-            Column("adapt", _time(device, "adapt"), device),
-            Column("first answer", _time(device, "first_answer"), device),
-            Column("further query", _time(device, "further_query"), device),
-            Column("training update", _time(device, "train_update"), device),
-            Column("episodes/s", _throughput(device), device),
-            Column("memory", _memory(device), device),
-        )
-    ]
+    phases = {"adapt": "adapt", "first_answer": "first answer", "further_query": "further query"}
+    rate = "episodes/s"
     notes = [
         "medians, one episode at a time",
         "first answer: adapt and one query",
         "episodes/s: adapt and all queries, in batches",
-        "memory: highest, of the process on a CPU, else allocated on the device",
+    ]
+    if board.probe:
+        phases, rate = {"step": "step"}, "sequences/s"
+        notes = [
+            "medians, one sequence at a time",
+            "training update: of a middle length",
+            "sequences/s: in batches",
+        ]
+    phases |= {"train_update": "training update"}
+    notes += ["memory: highest, of the process on a CPU, else allocated on the device"]
+    columns = [
+        column
+        for device in board.devices
+        for column in (
+            *(Column(title, _time(device, phase), device) for phase, title in phases.items()),
+            Column(rate, _throughput(device), device),
+            Column("memory", _memory(device), device),
+        )
     ]
     return _table(board, "Cost of each phase", columns, notes) if columns else None
 
@@ -140,12 +164,6 @@ def _table(
     used = {mark for lines in families.values() for line in lines for mark in line.marks}
     marks = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
     return Table(caption, columns, families, notes + marks)
-
-
-def _accuracy(entry: Entry) -> str:
-    if not entry.done:
-        return entry.status
-    return percent(entry.mean("accuracy"), entry.mean("accuracy_ci95"))
 
 
 def _trained(column: str) -> Callable[[Entry], str]:

@@ -19,21 +19,24 @@ class Table(BaseModel):
 
 
 class Setting(Table):
-    """One test setting. k-shot settings have shots, online ones presentations."""
+    """One test setting. k-shot settings have ways and shots, online ones ways and presentations,
+    those of memory probes items."""
 
-    ways: int = Field(ge=2)
+    ways: int | None = Field(default=None, ge=2)
     shots: int | None = Field(default=None, ge=1)
     queries: int = Field(default=15, ge=1)
     """Query images per class (k-shot)."""
     presentations: int | None = Field(default=None, ge=1)
     """How often each class is presented (online)."""
+    items: int | None = Field(default=None, ge=1)
+    """Vectors to copy, items to recall (memory probes)."""
 
 
 class Budget(Table):
     """How much meta-training. Exactly one of examples, minutes and updates limits it."""
 
     examples: int | None = Field(default=None, ge=1)
-    """Images seen in meta-training, support and query, at most."""
+    """Images seen in meta-training, support and query, at most; of memory probes sequences."""
     minutes: float | None = Field(default=None, gt=0)
     """Meta-training time; meta-validation and checkpoints do not count."""
     updates: int | None = Field(default=None, ge=1)
@@ -42,7 +45,8 @@ class Budget(Table):
     patience: int | None = Field(default=None, ge=1)
     """Early stopping: after so many meta-validations without a better one. None: never."""
     validation_images: int = Field(default=10_000, ge=1)
-    """Images in one meta-validation; it has as many whole episodes as that gives."""
+    """Images in one meta-validation; it has as many whole episodes as that gives. Of memory probes
+    time steps."""
     test_episodes: int | None = Field(default=None, ge=2)
     """Answers the first part of the meta-test bank only."""
 
@@ -84,10 +88,12 @@ class Suite(Table):
     title: str
     description: str
     dataset: str
-    image_size: int = Field(ge=8, le=256)
-    split: str
-    protocol: Literal["kshot", "online"]
+    image_size: int = Field(default=0, ge=8, le=256)
+    split: str = ""
+    protocol: Literal["kshot", "online", "sequence"]
     rotations: Rotations = Rotations()
+    training_items: tuple[int, int] = (0, 0)
+    """Memory probes: fewest and most items in meta-training, one number per update."""
     episodes_per_update: int = Field(default=16, ge=1)
     """The meta-batch of learners that do not ask for another."""
     timing_batch: int = Field(default=16, ge=1)
@@ -99,12 +105,39 @@ class Suite(Table):
     @model_validator(mode="after")
     def _settings_fit_protocol(self) -> Self:
         for name, setting in self.settings.items():
+            given = setting.model_fields_set
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
                 raise ValueError(f"settings.{name}: use letters, digits, '.', '_' and '-' only")
-            if self.protocol == "kshot" and (setting.shots is None or setting.presentations):
-                raise ValueError(f"settings.{name}: the kshot protocol wants shots")
-            if self.protocol == "online" and (setting.presentations is None or setting.shots):
-                raise ValueError(f"settings.{name}: the online protocol wants presentations")
+            if self.protocol == "sequence":
+                if given != {"items"}:
+                    raise ValueError(
+                        f"settings.{name}: the sequence protocol wants items, and nothing else"
+                    )
+                continue
+            if setting.ways is None:
+                raise ValueError(f"settings.{name}.ways: missing")
+            wanted, others = "shots", {"presentations", "items"}
+            if self.protocol == "online":
+                wanted, others = "presentations", {"shots", "items"}
+            if wanted not in given or given & others:
+                raise ValueError(f"settings.{name}: the {self.protocol} protocol wants {wanted}")
+        return self
+
+    @model_validator(mode="after")
+    def _data_fits_protocol(self) -> Self:
+        images, sequences = {"image_size", "split"}, {"training_items"}
+        wanted, foreign = images, sequences
+        if self.protocol == "sequence":
+            wanted, foreign = sequences, images | {"rotations"}
+            fewest, most = self.training_items
+            if "training_items" in self.model_fields_set and not 1 <= fewest <= most:
+                raise ValueError(
+                    f"training_items: the fewest and the most items, got [{fewest}, {most}]"
+                )
+        for key in sorted(wanted - self.model_fields_set):
+            raise ValueError(f"{key}: missing")
+        for key in sorted(foreign & self.model_fields_set):
+            raise ValueError(f"{key}: the {self.protocol} protocol has none")
         return self
 
 

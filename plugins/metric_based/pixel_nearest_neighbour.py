@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Learner, State, option
-from bench.nn import cosine_similarity
+from bench.nn import cosine_similarity, kernel_logits
 
 
 class PixelNearestNeighbour(Learner):
@@ -52,23 +52,9 @@ class PixelNearestNeighbour(Learner):
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
         """Logits (B, T, N): every step sees the earlier ones, by a causal mask."""
         images = x.flatten(2)  # (B, T, P)
-        steps = torch.arange(x.shape[1], device=x.device)
-        unseen = steps[None, :] >= steps[:, None]  # (T, T), True where j >= t
-        cosine = cosine_similarity(images, images).masked_fill(unseen, -torch.inf)  # (B, T, T)
-        return self._logits(cosine, y, ways)
+        return self._logits(cosine_similarity(images, images), y, ways, causal=True)
 
-    def _logits(self, cosine: Tensor, labels: Tensor, ways: int) -> Tensor:
-        """Best cosine of each class; minus infinity marks what may not be looked at.
-
-        Args:
-            cosine: (B, Q, S).
-            labels: (B, S).
-            ways: classes.
-
-        Returns:
-            (B, Q, N).
-        """
-        index = labels[:, None].expand_as(cosine)  # (B, Q, S)
-        best = cosine.new_full((*cosine.shape[:2], ways), -torch.inf)
-        best = best.scatter_reduce(2, index, cosine, "amax")  # (B, Q, N)
-        return self.config.scale * best.masked_fill(best.isneginf(), self.config.novelty)
+    def _logits(self, cosine: Tensor, labels: Tensor, ways: int, causal: bool = False) -> Tensor:
+        """Best cosine of each class: (B, Q, S) to (B, Q, N)."""
+        best, seen = kernel_logits(cosine, labels, ways, hard=True, causal=causal)
+        return self.config.scale * torch.where(seen, best, self.config.novelty)

@@ -85,6 +85,7 @@ class MANN(SequenceLearner):
             "one-hot", "How labels are told: one-hot, or as strings of five characters."
         )
         batch: int = option(16, "Episodes per update.")
+        training_queries: int = option(1, "Queries per class of a k-shot training episode.")
         optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
         lr: float = option(3e-3, "Learning rate.")
         max_grad_norm: float = option(10.0, "Norm the gradient is clipped to; 0: never.")
@@ -97,8 +98,8 @@ class MANN(SequenceLearner):
         units, reads = config.hidden, config.heads * config.width
         self.input = nn.Linear(features, 4 * units)
         self.strings = config.label == "strings" and task.protocol != "sequence"
-        label_size = label_strings.SIZE if self.strings else self.label_size
-        self.recurrent = nn.Linear(label_size + reads + units, 4 * units, bias=False)
+        self.label_width = label_strings.SIZE if self.strings else self.label_size
+        self.recurrent = nn.Linear(self.label_width + reads + units, 4 * units, bias=False)
         # Of all heads: strengths β, gates α, keys k and, where they are separate, write vectors.
         self.sizes = [config.heads, config.heads, reads] + [reads] * config.write_vectors
         self.interface = nn.Linear(units, sum(self.sizes))
@@ -118,6 +119,8 @@ class MANN(SequenceLearner):
             nn.init.xavier_uniform_(self.input.weight[rows], gain=2)  # ink is sparse
             nn.init.xavier_uniform_(self.recurrent.weight[rows, :-units])
             nn.init.orthogonal_(self.recurrent.weight[rows, -units:])
+        # One entry of a one-hot label weighs as much as an image.
+        nn.init.uniform_(self.recurrent.weight[:, : self.label_width], -1, 1)
         self.interface.bias[: self.config.heads] = self.config.strength
 
     def encode(self, x: Tensor) -> Tensor:
@@ -191,8 +194,10 @@ class MANN(SequenceLearner):
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
-        """As tested, `batch` episodes per update."""
-        return task.but(episodes_per_update=config.batch)
+        """As tested, but with few queries: what there is to learn lies in the support set."""
+        if task.protocol != "kshot":
+            return task.but(episodes_per_update=config.batch)
+        return task.but(episodes_per_update=config.batch, queries=config.training_queries)
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int:

@@ -97,6 +97,10 @@ def test_show_a_suite_and_a_dataset():
     assert "area averaging" in told
     assert "each class presented 10 times" in bench("show", "omniglot-online").output
     assert "splits: halves, overlapping" in bench("show", "codes").output
+    told = bench("show", "copy").output
+    assert "training    1 to 20 items, one number per update" in told
+    assert "length120  120 items" in told
+    assert not {"split", "rotations", "pixels"} & set(told.split())
 
 
 def test_show_what_is_not_there():

@@ -42,6 +42,8 @@ def test_titles(assign):
     online = TaskSpec((1,), 3, protocol="online", length=12)
     expected = "train toy[width=8] codes 3-way online, 12 steps seed 0"
     assert title(assign("train", online)) == expected
+    probe = TaskSpec((8,), 1, protocol="sequence", items=(2, 6), outputs=6)
+    assert title(assign("train", probe)) == "train toy[width=8] codes 2-6 items seed 0"
     assert title(assign("test")) == "test toy[width=8] tiny 3way1shot seed 0"
     assert title(assign("time")) == "time toy[width=8] tiny 3way1shot on cpu/1 seed 0"
 
@@ -53,7 +55,7 @@ def test_details_as_far_as_known():
         "updates": 120, "loss": 0.4149, "val_accuracy": 0.9321, "rate": 811.6,
         "seconds_left": 200.4,
     }  # fmt: skip
-    assert details(told) == "update 120  loss 0.415  val 93.2%  812 images/s  3:20 left"
+    assert details(told) == "update 120  loss 0.415  val 93.2%  812 examples/s  3:20 left"
     assert details({"updates": 0, "loss": None}) == "update 0"
 
 

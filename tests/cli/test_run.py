@@ -51,6 +51,29 @@ def test_online_results_have_accuracy_by_presentation(tiny_online, tmp_path):
     assert all(0 <= value <= 1 for value in curve)
 
 
+def test_a_memory_probe_from_planning_to_the_report(tiny_probe, tmp_path):
+    results = str(tmp_path / "results")
+    asked = [
+        "run", "--suite", str(tiny_probe), "--learner", "recurrent", "--learner", "nearest-code",
+        "--budget", "smoke", "--device", "cpu/1", "--results", results,
+    ]  # fmt: skip
+    ran = bench(*asked)
+    assert ran.returncode == 0, ran.stderr
+    assert "is without nearest-code: not made for the sequence protocol" in ran.stderr
+    assert "wrong bits" in ran.stdout
+    assert "2 of 2 cells done" in ran.stdout
+    rows = json.loads(bench("results", "--results", results, "--format", "json").stdout)
+    for row in rows:
+        assert row["bits"] == 8 * row["items"]
+        assert row["bit_errors"] == pytest.approx(row["bits"] * (1 - row["accuracy"]))
+        assert set(row["timings"]["cpu/1"]) == {"step", "train_update", "train_example"}
+    assert len({row["training"] for row in rows}) == 1
+    page = (tmp_path / "results" / "report.html").read_text()
+    assert page.count("<img") == 1 + 2 * 2  # by length; of each setting the score and the heads
+    again = bench(*asked)
+    assert "start" not in again.stderr
+
+
 def test_a_leak_at_the_first_presentation_is_named(tiny_online, tmp_path):
     ran = bench(
         "run", "--suite", str(tiny_online), "--learner", "leaks", "--budget", "smoke",

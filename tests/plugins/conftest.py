@@ -14,15 +14,15 @@ CLASSES = 30
 FLIPPED = 0.05
 
 
-def _draw(batch: int, ways: int, per_class: int, seed: int) -> torch.Tensor:
-    """Images (batch, ways, per_class, 1, 20, 20)."""
+def _draw(batch: int, ways: int, per_class: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (batch, ways, per_class, 1, 20, 20), and the classes (batch, ways) they show."""
     tiles = torch.rand(CLASSES, 1, 5, 5, generator=torch.Generator().manual_seed(0)) < 0.5
     codes = tiles.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)  # (classes, 1, 20, 20)
     random = torch.Generator().manual_seed(seed)
     chosen = torch.rand(batch, CLASSES, generator=random).topk(ways).indices  # (B, N)
     images = codes[chosen][:, :, None].expand(-1, -1, per_class, *SHAPE)
     noise = torch.rand(images.shape, generator=random) < FLIPPED
-    return (images ^ noise).float()
+    return (images ^ noise).float(), chosen
 
 
 def _shuffled(images: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,14 +38,15 @@ def draw_episodes(
     ways: int = 5, shots: int = 1, queries: int = 2, batch: int = 4, seed: int = 1
 ) -> Episodes:
     """B k-shot episodes of 20x20 images."""
-    images = _draw(batch, ways, shots + queries, seed)
+    images, classes = _draw(batch, ways, shots + queries, seed)
     support = _shuffled(images[:, :, :shots], seed)
-    return Episodes(ways, *support, *_shuffled(images[:, :, shots:], seed + 1))
+    return Episodes(ways, *support, *_shuffled(images[:, :, shots:], seed + 1), classes)
 
 
 def draw_stream(ways: int = 5, length: int = 15, batch: int = 4, seed: int = 1) -> Stream:
     """B online episodes of 20x20 images."""
-    return Stream(ways, *_shuffled(_draw(batch, ways, length // ways, seed), seed))
+    images, classes = _draw(batch, ways, length // ways, seed)
+    return Stream(ways, *_shuffled(images, seed), classes)
 
 
 @torch.enable_grad()
@@ -80,8 +81,10 @@ def train(learner: Learner, updates: int) -> tuple[float, float]:
 def tiny_task(protocol: str = "kshot", ways: int = 5) -> TaskSpec:
     """A task of 20x20 images; online, every class comes three times."""
     if protocol == "online":
-        return TaskSpec(SHAPE, ways, protocol="online", length=3 * ways, episodes_per_update=8)
-    return TaskSpec(SHAPE, ways, queries=2, episodes_per_update=8)
+        task = TaskSpec(SHAPE, ways, protocol="online", length=3 * ways, episodes_per_update=8)
+    else:
+        task = TaskSpec(SHAPE, ways, queries=2, episodes_per_update=8)
+    return task.but(classes=CLASSES)
 
 
 @pytest.fixture(scope="session")

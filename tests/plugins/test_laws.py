@@ -8,16 +8,40 @@ import pytest
 import torch
 
 from bench.api import CONTRACT_VERSION, TaskSpec
+from bench_plugins.metric_based.baseline import Baseline
+from bench_plugins.metric_based.matching import Matching
 from bench_plugins.metric_based.pixel_nearest_neighbour import PixelNearestNeighbour
 from bench_plugins.metric_based.prototypical import Prototypical
+from bench_plugins.metric_based.siamese import Siamese
+from bench_plugins.model_based.feedforward import FeedForward
+from bench_plugins.model_based.lstm import LSTM
 from bench_plugins.model_based.mann import MANN
+from bench_plugins.model_based.memory_network import MemoryNetwork
+from bench_plugins.model_based.metanet import MetaNet
+from bench_plugins.model_based.ntm import NTM
+from bench_plugins.model_based.snail import SNAIL
+from bench_plugins.optimization_based.anil import ANIL
+from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
+from bench_plugins.optimization_based.reptile import Reptile
 
 SMALL = {
     PixelNearestNeighbour: {},
     Prototypical: {"filters": 8, "training_ways": 10},
+    Matching: {"filters": 8, "training_ways": 10},
+    Siamese: {"filters": 8, "training_ways": 10},
+    Baseline: {"filters": 8, "training_ways": 10},
     MAML: {"filters": 8, "meta_batch": 8},
+    FOMAML: {"filters": 8, "meta_batch": 8},
+    ANIL: {"filters": 8, "meta_batch": 8},
+    Reptile: {"filters": 8, "training_shots": 3, "inner_steps_test": 5},
+    MetaNet: {"filters": 8, "key": 8, "hidden": 8, "batch": 8},
     MANN: {"hidden": 32, "rows": 16, "width": 8, "heads": 2},
+    NTM: {"hidden": 32, "rows": 16, "width": 8, "read_heads": 2},
+    LSTM: {"hidden": 32, "layers": 2},
+    FeedForward: {"hidden": 32},
+    SNAIL: {"filters": 8, "dense_filters": 16},
+    MemoryNetwork: {"filters": 8, "width": 32, "training_ways": 5},
 }
 LEARNERS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 TRAINED = pytest.mark.parametrize("cls", [c for c in SMALL if c.trained], ids=lambda c: c.__name__)
@@ -122,7 +146,9 @@ def test_fewer_ways_than_trained(cls, slightly_trained, tiny):
     assert learner.unroll(stream.x, stream.y, 3).shape == (*stream.y.shape, 3)
 
 
-@pytest.mark.parametrize("cls", [MAML, MANN])
+@pytest.mark.parametrize(
+    "cls", [MAML, ANIL, MetaNet, MANN, NTM, LSTM, FeedForward, SNAIL, MemoryNetwork]
+)
 def test_more_ways_than_trained_are_refused_in_words(cls, slightly_trained, tiny):
     episodes = tiny.episodes(ways=6)
     with pytest.raises(ValueError, match=r"cannot answer 6.*at least 6 ways"):
@@ -172,6 +198,9 @@ def test_it_says_who_it_is(cls):
     assert "paper" in cls.presets
 
 
+ANY_SHOTS = (Siamese, Baseline, Reptile, SNAIL, MemoryNetwork)  # trained once for all
+
+
 @TRAINED
 def test_a_training_task_can_be_drawn(cls):
     for task in (
@@ -180,31 +209,63 @@ def test_a_training_task_can_be_drawn(cls):
         TaskSpec((1, 20, 20), 5, protocol="online", length=50),
     ):
         asked = cls.training_task(cls.Config(), task)
-        assert asked.shots == task.shots
+        assert cls in ANY_SHOTS or asked.shots == task.shots
         assert asked.ways >= task.ways
         assert (asked.protocol, asked.length) == (task.protocol, task.length)
-        assert cls.published_updates(cls.Config(), task) > 0
+        published = cls.published_updates(cls.Config(), task)
+        assert published is None or published > 0
 
 
-@TRAINED
+# Not FeedForward, which has no memory; nor Reptile, whose loss is a distance: test_reptile.py.
+LEARNS = [c for c in SMALL if c.trained and c not in (FeedForward, Reptile)]
+
+
+@pytest.mark.parametrize("cls", LEARNS, ids=lambda c: c.__name__)
 @PROTOCOLS
 def test_it_trains(cls, protocol, tiny):
     """Within seconds the loss on fixed patterns is halved.
 
-    MAML's online loss falls to 0.7 only: its prefixes lack classes of which nothing can be known.
+    The online loss of MAML and FOMAML falls to 0.7 only: their prefixes lack classes of which
+    nothing can be known.
     """
+    if (cls, protocol) == (ANIL, "online"):
+        pytest.skip("those classes rule the loss of a head alone: test_maml.py counts its answers")
+    metric = {"filters": 16, "training_streams": 8, "lr": 5e-3}
     mann = {"hidden": 100, "rows": 8, "width": 20, "heads": 2, "batch": 64}
+    metanet = {"filters": 16, "key": 16, "hidden": 16, "batch": 4, "lr": 5e-3, "decay": False}
+    lstm = {"hidden": 100, "batch": 64, "lr": 3e-3, "decay": False}
+    ntm = {**lstm, "rows": 8, "width": 20, "strength": 5.0}
+    snail = {"filters": 16, "dense_filters": 32, "batch": 8, "lr": 3e-3}
     options, ways, updates = {
         (Prototypical, "kshot"): ({"filters": 16, "training_ways": 10}, 5, 30),
         (Prototypical, "online"): ({"filters": 16, "training_batch": 8, "lr": 3e-3}, 5, 40),
-        (MAML, "kshot"): ({"filters": 16, "meta_batch": 8, "lr": 3e-3}, 5, 60),
-        (MAML, "online"): ({"filters": 32, "meta_batch": 16, "lr": 3e-3}, 5, 70),
+        (Matching, "kshot"): ({**metric, "training_ways": 10}, 5, 40),
+        (Matching, "online"): (metric, 5, 60),
+        (Siamese, "kshot"): ({**metric, "training_ways": 16}, 5, 60),
+        (Siamese, "online"): (metric, 5, 60),
+        (Baseline, "kshot"): ({**metric, "training_ways": 20}, 5, 60),
+        (Baseline, "online"): (metric, 5, 60),
+        (MAML, "kshot"): ({"filters": 16, "meta_batch": 8, "lr": 5e-3}, 5, 60),
+        (MAML, "online"): ({"filters": 32, "meta_batch": 16, "lr": 5e-3}, 5, 70),
+        (FOMAML, "kshot"): ({"filters": 16, "meta_batch": 8, "lr": 5e-3}, 5, 60),
+        (FOMAML, "online"): ({"filters": 32, "meta_batch": 16, "lr": 5e-3}, 5, 70),
+        (ANIL, "kshot"): ({"filters": 16, "meta_batch": 8, "lr": 5e-3}, 5, 60),
+        (MetaNet, "kshot"): (metanet, 5, 40),
+        (MetaNet, "online"): (metanet, 5, 200),
         (MANN, "kshot"): (mann, 2, 200),
         (MANN, "online"): (mann, 2, 230),
+        (NTM, "kshot"): (ntm, 2, 150),
+        (NTM, "online"): (ntm, 2, 180),
+        (LSTM, "kshot"): (lstm, 2, 250),
+        (LSTM, "online"): (lstm, 2, 280),
+        (SNAIL, "kshot"): (snail, 5, 60),
+        (SNAIL, "online"): (snail, 5, 120),
+        (MemoryNetwork, "kshot"): ({**metric, "training_ways": 10}, 5, 30),
+        (MemoryNetwork, "online"): (metric, 5, 40),
     }[cls, protocol]
     torch.manual_seed(0)
     config = cls.Config(**options)
     learner = cls(config, cls.training_task(config, tiny.task(protocol, ways)))
     first, last = tiny.train(learner, updates)
-    share = 0.7 if (cls, protocol) == (MAML, "online") else 0.5
+    share = 0.7 if issubclass(cls, MAML) and protocol == "online" else 0.5
     assert last < share * first, (first, last)

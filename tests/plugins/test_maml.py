@@ -1,4 +1,4 @@
-"""MAML (Finn et al. 2017) against plain computations, one task at a time."""
+"""MAML (Finn et al. 2017), FOMAML and ANIL against plain computations, one task at a time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-import bench_plugins.optimization_based.maml as module
+import bench_plugins.optimization_based.task_network as module
 from bench.api import Episodes, TaskSpec
+from bench_plugins.optimization_based.anil import ANIL
+from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
 
 
-def build(tiny, protocol="kshot", **options):
+def build(tiny, protocol="kshot", cls=MAML, **options):
     torch.manual_seed(0)
-    learner = MAML(MAML.Config(filters=6, **options), tiny.task(protocol))
+    learner = cls(cls.Config(filters=6, **options), tiny.task(protocol))
     with torch.no_grad():  # gains and shifts off their start, so that mixing them up shows
         for name, p in learner.theta.items():
-            if not name.startswith(("conv", "head")):
+            if not name.startswith(("weight", "head")):
                 p.add_(0.2 * torch.randn_like(p))
     return learner
 
@@ -40,8 +42,14 @@ def test_patches_times_weight_is_a_strided_convolution(height, width):
     x, weight = torch.randn(2, 3, height, width, 4), torch.randn(5, 4, 3, 3)
     expected = F.conv2d(x.movedim(-1, 2).flatten(0, 1), weight, stride=2, padding=1)
     # Patches list the window's pixels first and the channels within a pixel.
-    y = module._patches(x) @ weight.movedim(1, 3).flatten(1).T
+    y = module.patches(x) @ weight.movedim(1, 3).flatten(1).T
     torch.testing.assert_close(y.movedim(-1, 2).flatten(0, 1), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_gradient_of_patches_and_its_gradient():
+    x = torch.randn(2, 1, 3, 4, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(module.patches, x)
+    assert torch.autograd.gradgradcheck(lambda x: module.patches(x) ** 2, x)
 
 
 # -- an independent MAML: an ordinary network, F.conv2d, one task after the other -----------------
@@ -52,17 +60,16 @@ class Plain(nn.Module):
 
     def __init__(self, learner):
         super().__init__()
-        self.blocks = module.BLOCKS
+        self.convolutional = learner.config.encoder == "conv4"
         for name, p in learner.theta.items():
             self.register_parameter(name, nn.Parameter(p.detach().clone()))
 
     def forward(self, x, reference):
-        for b in range(self.blocks):
-            weight = getattr(self, f"conv{b}")  # (9C, F)
-            kernel = weight.T.unflatten(1, (3, 3, -1)).movedim(3, 1)  # (F, C, 3, 3)
-            x, reference = (F.conv2d(i, kernel, stride=2, padding=1) for i in (x, reference))
-            mean = reference.mean((0, 2, 3), keepdim=True)
-            var = reference.var((0, 2, 3), correction=0, keepdim=True)
+        for b in range(4):
+            x, reference = (self.linear(i, getattr(self, f"weight{b}")) for i in (x, reference))
+            axes = (0, 2, 3)  # a fully connected layer has H = W = 1
+            mean = reference.mean(axes, keepdim=True)
+            var = reference.var(axes, correction=0, keepdim=True)
             gain, shift = (getattr(self, f"{n}{b}")[:, None, None] for n in ("scale", "shift"))
             x, reference = (
                 F.relu((i - mean) / (var + module.EPSILON).sqrt() * gain + shift)
@@ -70,43 +77,53 @@ class Plain(nn.Module):
             )
         return x.mean((2, 3)) @ self.head + self.bias
 
+    def linear(self, x, weight):
+        if not self.convolutional:
+            return (x.flatten(1) @ weight)[..., None, None]
+        kernel = weight.T.unflatten(1, (3, 3, -1)).movedim(3, 1)  # (F, C, 3, 3)
+        return F.conv2d(x, kernel, stride=2, padding=1)
 
-def plain_loss(plain, config, batch, transductive=False):
+
+def plain_loss(plain, learner, batch):
     losses = []
     for sx, sy, qx, qy in zip(
         batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True
     ):
         weights = dict(plain.named_parameters())
-        for _ in range(config.inner_steps):
+        adapted = ["head", "bias"] if isinstance(learner, ANIL) else list(weights)
+        for _ in range(learner.config.inner_steps):
             inner = F.cross_entropy(functional_call(plain, weights, (sx, sx)), sy)
             gradients = torch.autograd.grad(
-                inner, list(weights.values()), create_graph=not config.first_order
+                inner,
+                [weights[name] for name in adapted],
+                create_graph=not isinstance(learner, FOMAML),
             )
-            weights = {
-                name: w - config.inner_lr * g
-                for (name, w), g in zip(weights.items(), gradients, strict=True)
-            }
-        logits = functional_call(plain, weights, (qx, qx if transductive else sx))
+            for name, g in zip(adapted, gradients, strict=True):
+                weights[name] = weights[name] - learner.config.inner_lr * g
+        logits = functional_call(plain, weights, (qx, qx if learner.transductive else sx))
         losses.append(F.cross_entropy(logits, qy))
     return torch.stack(losses).mean()
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("cls", "options"),
     [
-        {},
-        {"inner_steps": 3, "inner_lr": 0.1},
-        {"first_order": True, "inner_steps": 2},
-        {"transductive": True},
+        (MAML, {}),
+        (MAML, {"inner_steps": 3, "inner_lr": 0.1}),
+        (MAML, {"transductive": True}),
+        (MAML, {"encoder": "pixels"}),
+        (FOMAML, {"inner_steps": 2}),
+        (ANIL, {}),
+        (ANIL, {"transductive": True, "encoder": "pixels"}),
     ],
     ids=str,
 )
-def test_loss_and_meta_gradient_against_a_plain_loop(options, tiny):
-    learner = build(tiny, **options).double().train()
+def test_loss_and_meta_gradient_against_a_plain_loop(cls, options, tiny):
+    learner = build(tiny, cls=cls, **options).double().train()
     batch = double(tiny.episodes(shots=2, batch=3))
     plain = Plain(learner)
     loss = exact_loss(learner, batch)
-    expected = plain_loss(plain, learner.config, batch, learner.transductive)
+    expected = plain_loss(plain, learner, batch)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(learner.loss(batch), expected.float())
     loss.backward()
@@ -117,10 +134,10 @@ def test_loss_and_meta_gradient_against_a_plain_loop(options, tiny):
 
 def test_second_order_is_not_first_order(tiny):
     gradients = []
-    for first_order in (False, True):
-        learner = build(tiny, first_order=first_order).train()
+    for cls in (MAML, FOMAML):
+        learner = build(tiny, cls=cls).train()
         learner.loss(tiny.episodes()).backward()
-        gradients.append(learner.theta["conv0"].grad)
+        gradients.append(learner.theta["weight0"].grad)
     assert not torch.allclose(*gradients, rtol=0.05)
 
 
@@ -198,6 +215,60 @@ def test_fewer_ways_are_the_first_outputs_of_the_head(tiny):
     torch.testing.assert_close(learner.predict(state, batch.query_x), expected)
 
 
+@torch.no_grad()
+def test_anil_adapts_the_head_only(tiny):
+    learner, batch = build(tiny, cls=ANIL).eval(), tiny.episodes()
+    weights = learner.adapt(batch.support_x, batch.support_y, 5)["weights"]
+    for name, p in learner.theta.items():
+        assert torch.equal(weights[name], p.expand_as(weights[name])) == (
+            name not in ("head", "bias")
+        ), name
+
+
+def test_anil_computes_the_features_once(tiny, monkeypatch):
+    learner, batch, calls = build(tiny, cls=ANIL).eval(), tiny.episodes(), []
+    features = learner.network.features
+    monkeypatch.setattr(
+        learner.network, "features", lambda *given: (calls.append(1), features(*given))[1]
+    )
+    learner.adapt(batch.support_x, batch.support_y, 5)
+    assert len(calls) == 1 < learner.config.inner_steps_test
+
+
+def test_anil_online_knows_the_classes_that_it_has_seen(tiny):
+    """Of those it has not seen a head alone knows nothing, which rules the loss."""
+    torch.manual_seed(0)
+    config = ANIL.Config(filters=32, meta_batch=8)
+    learner = ANIL(config, ANIL.training_task(config, tiny.task("online")))
+    tiny.train(learner, 150)
+    stream = tiny.stream(batch=32, seed=9)
+    with torch.no_grad():
+        state = learner.adapt(stream.x[:, :10], stream.y[:, :10], 5)
+        answers = learner.predict(state, stream.x[:, 10:]).argmax(-1)
+    assert (answers == stream.y[:, 10:]).float().mean() > 0.7
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("encoder", ["conv4", "pixels"])
+def test_one_support_image_with_a_last_map_of_one_pixel(encoder):
+    """A single value has no spread; the variance 0 would blow the queries up by 1 / sqrt(ε)."""
+    torch.manual_seed(0)
+    learner = MAML(MAML.Config(encoder=encoder), TaskSpec((1, 16, 16), 5)).eval()
+    state = learner.adapt(torch.rand(2, 1, 1, 16, 16), torch.tensor([[1], [4]]), 5)
+    logits = learner.predict(state, torch.rand(2, 20, 1, 16, 16))
+    assert logits.abs().max() < 20
+
+
+@pytest.mark.parametrize("cls", [MAML, ANIL])
+@pytest.mark.parametrize("encoder", ["conv4", "pixels"])
+@pytest.mark.parametrize("extreme", [torch.zeros_like, torch.ones_like, lambda x: 1e4 * x])
+def test_extreme_images_have_finite_gradients(cls, encoder, extreme, tiny):
+    learner, batch = build(tiny, cls=cls, encoder=encoder).train(), tiny.episodes()
+    batch.support_x = extreme(batch.support_x)
+    learner.loss(batch).backward()
+    assert all(p.grad.isfinite().all() for p in learner.parameters())
+
+
 # -- meta-training --------------------------------------------------------------------------------
 
 
@@ -221,3 +292,12 @@ def test_its_tasks_and_its_share_of_the_bank():
     assert MAML.bank_share(config, kshot, 1000) == 1000
     assert MAML.bank_share(config, online, 1000) == 200
     assert MAML.bank_share(config, online, 150) == 150
+
+
+def test_the_learning_rate_falls_to_zero_unless_told_otherwise(tiny):
+    optimizer, schedule = build(tiny).optimizer(10)
+    for _ in range(10):
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
+    assert isinstance(build(tiny, decay=False).optimizer(10), torch.optim.Optimizer)

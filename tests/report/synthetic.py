@@ -25,10 +25,11 @@ from bench.records import (
     TrainingResult,
 )
 from bench.stats import first_presentation_ceiling, mean_interval
+from bench.store import save_arrays
 
 NOW = "2026-11-20T12:00:00+00:00"
 KNOWN_BEFORE = set(CellResult.model_fields) - (
-    {"metrics", "by_presentation", "ceiling", "updates", "examples", "training_seconds"}
+    {"metrics", "by_presentation", "ceiling", "bits", "updates", "examples", "training_seconds"}
     | {"best_val_accuracy", "parameters", "transductive", "warnings", "test_seconds"}
     | {"environment", "source", "finished"}
 )
@@ -137,6 +138,62 @@ def write_cell(
     for timed_device, adapt in (timed or {}).items():
         file = folder / "timings" / f"{timed_device.replace('/', '-')}.json"
         store(file, timing(timed_device, adapt))
+    return folder
+
+
+def write_probe(
+    root: Path,
+    learner: str = "ntm",
+    *,
+    items: int = 20,
+    wrong: float = 2.0,
+    heads: tuple[str, ...] = (),
+    **changes: Any,
+) -> Path:
+    """One cell of the memory probe `copy`, with about that many wrong bits per sequence.
+
+    Args:
+        heads: gives it a picture in which the first head walks up the memory, the second down, ...
+        changes: see `write_cell`.
+    """
+    bits, episodes = 8 * items, 40
+    errors = np.random.default_rng(items).poisson(wrong, episodes).clip(0, bits)
+    right = 1 - errors / bits
+    task = {"input_shape": [10], "ways": 1, "protocol": "sequence", "items": items, "outputs": 8}
+    fields: dict[str, Any] = {
+        "suite": "copy", "setting": f"length{items}", "episodes": episodes, "protocol": "sequence",
+        "task": task, "training_task": task | {"items": [1, 20]}, "dataset": "copy", "split": "",
+        "config": {}, "bits": bits,
+        "metrics": {
+            "accuracy": interval(right), "nll": interval(1 - right),
+            "ece": Interval(mean=0.01, ci95=None, n=episodes * bits),
+            "bit_errors": interval(errors),
+        },
+    }  # fmt: skip
+    folder = write_cell(root, learner, "model-based", **fields | changes)
+    if not (folder / "result.json").exists():
+        return folder
+    stored = EpisodeScores(
+        bank=f"copy/length{items}", accuracy=right.tolist(), nll=(1 - right).tolist(),
+        bit_errors=errors.tolist(),
+    )  # fmt: skip
+    store(folder / "episodes.json", stored)
+    if heads:
+        steps, rows = 2 * items + 2, 128
+        rng = np.random.default_rng(0)
+        vectors = (rng.random((items, 8)) < 0.5).astype(float)
+        x, target = np.zeros((steps, 10)), np.zeros((steps, 8))
+        x[0, 8] = x[items + 1, 9] = 1
+        x[1 : items + 1, :8] = target[items + 2 :] = vectors
+        walk = np.arange(steps) % (items + 1)
+        arrays = {
+            f"head {name}": np.eye(rows)[4 + (walk if number % 2 == 0 else items - walk)]
+            for number, name in enumerate(heads)
+        }
+        answer = (0.9 * target + 0.05).clip(0, 1)
+        arrays |= {"x": x, "target": target, "answer": answer, "mask": np.arange(steps) > items + 1}
+        pixels = {key: np.rint(255 * value).astype(np.uint8) for key, value in arrays.items()}
+        save_arrays(folder / "weightings.npz", pixels)
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import shlex
 import xml.etree.ElementTree as ET
@@ -10,17 +11,33 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from bench.cli.report import report as report_command
 from bench.errors import BenchError
 from bench.leaderboard import boards, family_order
 from bench.report import write_report
-from bench.report.plots import Palette, accuracy_figure, presentation_figure
+from bench.report.plots import (
+    Palette,
+    _rows_used,
+    length_figure,
+    presentation_figure,
+    score_figure,
+    weightings_figure,
+)
 from bench.report.summary import commands, ranges
-from bench.results import load_results, rows
-from tests.report.synthetic import a_failure, environment, gallery, store, write_cell
+from bench.results import load_results, rows, weightings
+from tests.report.synthetic import (
+    a_failure,
+    environment,
+    gallery,
+    store,
+    write_cell,
+    write_probe,
+)
 
 EVIL = "<script>alert(1)</script>"
 
@@ -88,6 +105,84 @@ def test_figures_are_svg_with_alt_text_in_light_and_dark(page: Page) -> None:
         assert "<metadata>" not in svg
     alts = [attributes["alt"] or "" for tag, attributes in page.tags if tag == "img"]
     assert all("prototypical 9" in alt or "prototypical 8" in alt for alt in alts[:3])
+
+
+@pytest.fixture(scope="module")
+def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("probes")
+    for items, wrong in ((10, 0.0), (20, 0.1), (50, 9.0)):
+        write_probe(root, "ntm", items=items, wrong=wrong, heads=("write", "read"))
+        write_probe(root, "lstm", items=items, wrong=3.0 * items)
+    return root
+
+
+def test_probes_have_errors_by_length_and_pictures_of_the_heads(probes: Path) -> None:
+    read = Page(write_report(probes).read_text(encoding="utf-8"))
+    alts = [attributes["alt"] or "" for tag, attributes in read.tags if tag == "img"]
+    assert [alt.partition(".")[0].partition(":")[0] for alt in alts] == [
+        "Wrong bits by items", *["Wrong bits by learner", "ntm, seed 0"] * 3,
+    ]  # fmt: skip
+    assert "length50: ntm 8." in alts[0]
+    assert "of 22 steps, its answer, and the heads write, read" in alts[2]
+    assert "Memory probe copy, 50 items a sequence; meta-trained on 1-20 items" in read.text
+    assert "400 bits are asked for, and chance is 200 wrong ones" in read.text
+    best = r"copy, length20, .*ntm 0\.\d+ ± 0\.\d+ wrong bits is the lowest, then lstm"
+    assert re.search(best, read.text)
+    assert re.search(r"same 40 sequences they differ by \d\d\.\d\d ± \d\.\d\d bits", read.text)
+    assert "ways" not in re.sub("always", "", read.text)
+    for svg in read.figures():
+        ET.fromstring(svg)
+
+
+def test_a_single_length_has_no_figure_by_length(tmp_path: Path) -> None:
+    write_probe(tmp_path, items=10)
+    frame = load_results(tmp_path)
+    assert length_figure(boards(frame), Palette(["model-based"])) == ""
+    (alt,) = [
+        attributes["alt"]
+        for tag, attributes in Page(write_report(tmp_path).read_text()).tags
+        if tag == "img"
+    ]
+    assert (alt or "").startswith("Wrong bits by learner")
+
+
+def test_damaged_weightings_are_named_and_the_page_is_made(tmp_path: Path) -> None:
+    (write_probe(tmp_path, heads=("read",)) / "weightings.npz").write_bytes(b"PK")
+    text = Page(write_report(tmp_path).read_text()).text
+    assert "weightings.npz is damaged" in text
+    assert "1 file could not be used" in text
+
+
+def test_pictures_show_the_rows_that_a_head_went_to(probes: Path) -> None:
+    cell = next(probes.glob("cells/copy/length10/ntm-*"))
+    shown = weightings(cell)
+    assert shown is not None
+    uri = weightings_figure(shown, Palette([]))
+    svg = base64.b64decode(uri.partition(",")[2]).decode()
+    found = re.findall(r"data:image/png;base64,\s*([^\"]+)", svg)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(png))).size for png in found]
+    # 22 steps; input, target, answer, and of 128 rows the 11 that each head walks over
+    assert sizes == [(22, 10), (22, 8), (22, 8), (22, 11), (22, 11)]
+
+
+def at_rows(*rows: int, memory: int = 10) -> np.ndarray:
+    """A head (T, memory) that is at these rows, one after the other."""
+    return np.eye(memory, dtype=np.float32)[list(rows)]
+
+
+@pytest.mark.parametrize(
+    ("heads", "rows"),
+    [
+        ([at_rows(2, 3, 5)], [2, 3, 4, 5]),
+        ([at_rows(9, 0, 1)], [9, 0, 1]),  # around the end of the memory
+        ([at_rows(2, 2), at_rows(4, 4)], [2, 3, 4]),
+        ([at_rows(7)], [7]),
+        ([0.05 * at_rows(1, 2)], list(range(10))),  # nowhere in particular
+        ([at_rows(*range(10))], list(range(10))),
+    ],
+)
+def test_rows_used_by_hand(heads: list[np.ndarray], rows: list[int]) -> None:
+    assert _rows_used(heads).tolist() == rows
 
 
 def test_names_and_tracebacks_of_plugins_are_text(tmp_path: Path) -> None:
@@ -202,8 +297,8 @@ def test_figures_leave_no_trace_in_matplotlib(folder: Path) -> None:
     palette = Palette(family_order(frame.family))
     before = dict(mpl.rcParams)
     online = boards(frame)[-1]
-    first = accuracy_figure(online, palette), presentation_figure(online, palette)
-    assert first == (accuracy_figure(online, palette), presentation_figure(online, palette))
+    first = score_figure(online, palette), presentation_figure(online, palette)
+    assert first == (score_figure(online, palette), presentation_figure(online, palette))
     assert dict(mpl.rcParams) == before
     from matplotlib import pyplot as plt
 

@@ -34,7 +34,7 @@ def toml(table: dict) -> str:
 
 @pytest.fixture
 def read_changed(tmp_path):
-    """Reads the tiny k-shot or online suite with one key changed, or removed (None)."""
+    """Reads the tiny k-shot suite, or another, with one key changed, or removed (None)."""
 
     def read(key: str, value: object, base: str = "tiny_suite"):
         content = copy.deepcopy(tomllib.loads((FIXTURES / f"{base}.toml").read_text()))
@@ -57,13 +57,14 @@ def read_changed(tmp_path):
 def test_the_built_in_suites_load(path):
     suite = read_suite(path)
     assert suite.name == path.stem
-    assert suite.test.episodes >= 1000
+    assert suite.test.episodes >= (200 if suite.protocol == "sequence" else 1000)
     assert suite.budgets.smoke.examples < suite.budgets.standard.examples
 
 
 def test_there_are_built_in_suites():
     assert {path.stem for path in BUILT_IN} >= {
         "glyphs-5way", "glyphs-online", "omniglot-5way", "omniglot-20way", "omniglot-online",
+        "copy", "associative-recall",
     }  # fmt: skip
 
 
@@ -79,6 +80,12 @@ def test_the_suites_of_the_paper_are_as_stated():
     online = read_suite(FOLDER / "omniglot-online.toml")
     [setting] = online.settings.values()
     assert (setting.ways, setting.presentations) == (5, 10)
+    copy_task = read_suite(FOLDER / "copy.toml")
+    assert copy_task.training_items == (1, 20)
+    assert [setting.items for setting in copy_task.settings.values()] == [10, 20, 30, 50, 120]
+    recall = read_suite(FOLDER / "associative-recall.toml")
+    assert recall.training_items == (2, 6)
+    assert [s.items for s in recall.settings.values()] == [2, 3, 4, 5, 6, 8, 10, 15, 20]
 
 
 MISTAKES = [
@@ -110,7 +117,15 @@ MISTAKES = [
     ("settings.5way1shot.shots", 1.5, "settings.5way1shot.shots: Input should be a valid integer"),
     ("settings.5way1shot.shots", None, "settings.5way1shot: the kshot protocol wants shots"),
     ("settings.5way1shot.presentations", 3, "settings.5way1shot: the kshot protocol wants shots"),
-    ("protocol", "offline", "protocol: Input should be 'kshot' or 'online', got 'offline'"),
+    ("settings.5way1shot.items", 3, "settings.5way1shot: the kshot protocol wants shots"),
+    ("image_size", None, "image_size: missing"),
+    ("split", None, "split: missing"),
+    ("training_items", [1, 2], "training_items: the kshot protocol has none"),
+    (
+        "protocol",
+        "offline",
+        "protocol: Input should be 'kshot', 'online' or 'sequence', got 'offline'",
+    ),
     ("protocol", "online", "settings.5way1shot: the online protocol wants presentations"),
     ("test.seed", -1, "test.seed: Input should be greater than or equal to 0, got -1"),
     ("name", "Tiny Suite", "name: String should match pattern"),
@@ -141,6 +156,28 @@ def test_the_name_of_a_setting_is_a_file_name(read_changed):
 def test_an_online_setting_has_no_shots(read_changed):
     with pytest.raises(BenchError, match="the online protocol wants presentations"):
         read_changed("settings.3way4times.shots", 1, base="tiny_online")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("training_items", None, "training_items: missing"),
+        ("training_items", [3, 1], "training_items: the fewest and the most items, got [3, 1]"),
+        ("training_items", [0, 1], "training_items: the fewest and the most items, got [0, 1]"),
+        ("training_items", 3, "training_items: Input should be a valid tuple, got 3"),
+        ("image_size", 28, "image_size: the sequence protocol has none"),
+        ("split", "halves", "split: the sequence protocol has none"),
+        ("rotations", {"test": True}, "rotations: the sequence protocol has none"),
+        ("settings.length2.items", None, "settings.length2: the sequence protocol wants items, an"),
+        ("settings.length2.ways", 5, "settings.length2: the sequence protocol wants items, and n"),
+        ("settings.length2.items", 0, "settings.length2.items: Input should be greater than or eq"),
+    ],
+)
+def test_what_a_memory_probe_has_and_has_not(read_changed, key, value, said):
+    with pytest.raises(BenchError) as caught:
+        read_changed(key, value, base="tiny_probe")
+    [mistake] = str(caught.value).splitlines()[1:]
+    assert mistake.strip().startswith(said)
 
 
 def test_several_mistakes_are_told_at_once(tmp_path):

@@ -1,0 +1,170 @@
+"""Baseline: an ordinary classifier, then the nearest centroid. No meta-learning.
+
+References:
+    Chen, Liu, Kira, Wang, Huang 2019, "A Closer Look at Few-shot Classification", ICLR,
+    arXiv:1904.04232: Baseline (a linear classifier) and Baseline++ (a cosine classifier). The paper
+    fine-tunes a classifier of the new classes on the support set; here their centroids serve, as in
+    Wang, Chao, Weinberger, van der Maaten 2019, "SimpleShot", arXiv:1911.04623.
+
+Letters in shapes: B episodes, S support items, Q queries, T time steps, I images of an episode,
+D features, N ways, C meta-training classes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.api import Episodes, Learner, State, Stream, TaskSpec, option
+from bench.nn import (
+    EncoderName,
+    NoveltyLogit,
+    class_means,
+    cosine_similarity,
+    encoder,
+    squared_distance,
+)
+
+
+class Baseline(Learner):
+    """Is meta-learning worth it? The encoder is pretrained to tell all meta-training classes apart.
+
+    One training serves every number of ways and shots.
+    """
+
+    family = "metric-based"
+    contract = 1
+    references = (
+        'Chen et al. 2019, "A Closer Look at Few-shot Classification", arXiv:1904.04232',
+        'Wang et al. 2019, "SimpleShot", arXiv:1911.04623',
+    )
+    presets = {
+        "paper": {"classifier": "linear", "training_ways": 8, "training_images": 2},
+        "paper-cosine": {"classifier": "cosine", "training_ways": 8, "training_images": 2},
+    }
+
+    @dataclass(frozen=True)
+    class Config:
+        """Baseline++ with nearest centroids."""
+
+        encoder: EncoderName = option("conv4", "The embedding: conv4, or pixels.")
+        filters: int = option(64, "Channels of each convolution of conv4.")
+        classifier: Literal["cosine", "linear"] = option("cosine", "Head of the pretraining.")
+        metric: Literal["cosine", "euclidean"] = option("cosine", "How centroids are compared.")
+        scale: float = option(10.0, "Logit per unit of similarity before training.")
+        training_ways: int = option(64, "Classes of a k-shot training batch.")
+        training_images: int = option(2, "Images per class of a k-shot training batch.")
+        training_streams: int = option(8, "Episodes per update in the online protocol.")
+        lr: float = option(1e-3, "Learning rate of Adam; falls linearly to zero.")
+
+    def __init__(self, config: Config, task: TaskSpec) -> None:
+        super().__init__(config, task)
+        if not task.classes:
+            raise ValueError("a classifier needs the number of meta-training classes, got 0")
+        self.encoder = encoder(config.encoder, task.input_shape, config.filters)
+        classifier = nn.Linear if config.classifier == "linear" else CosineClassifier
+        self.classifier = classifier(cast(int, self.encoder.out_features), task.classes)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
+        self.novelty = NoveltyLogit()
+
+    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
+        """Centroids (B, N, D), and which classes have one: (B, N)."""
+        return self._centroids(self.encoder(support_x), support_y, ways)
+
+    def predict(self, state: State, query_x: Tensor) -> Tensor:
+        """Logits (B, Q, N)."""
+        return self._nearest(state, self.encoder(query_x))
+
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
+        """Logits (B, T, N), in one pass."""
+        return self._online(self.encoder(x), y, ways)
+
+    def loss(self, batch: Episodes | Stream) -> Tensor:
+        """The classifier's cross-entropy over all images, support and query alike.
+
+        Beside it the episode's own, which has no gradient for the encoder: scale and novelty, and
+        with them the calibration, are learned on its features as they are.
+        """
+        if isinstance(batch, Stream):
+            x, y = batch.x, batch.y
+        else:
+            x = torch.cat([batch.support_x, batch.query_x], dim=1)  # (B, I, ...)
+            y = torch.cat([batch.support_y, batch.query_y], dim=1)  # (B, I)
+        assert batch.classes is not None, "meta-training batches say which classes they show"
+        z = self.encoder(x)  # (B, I, D)
+        classes = batch.classes.gather(1, y)  # (B, I) in [0, C)
+        pretraining = F.cross_entropy(self.classifier(z).float().flatten(0, 1), classes.flatten())
+        z = z.detach()
+        if isinstance(batch, Stream):
+            logits = self._online(z, y, batch.ways)  # (B, T, N)
+        else:
+            support = batch.support_y.shape[1]
+            state = self._centroids(z[:, :support], batch.support_y, batch.ways)
+            logits, y = self._nearest(state, z[:, support:]), batch.query_y  # (B, Q, N)
+        return pretraining + F.cross_entropy(logits.flatten(0, 1), y.flatten())
+
+    def _centroids(self, z: Tensor, labels: Tensor, ways: int) -> State:
+        centroids, counts = class_means(self._normalised(z), labels, ways)  # (B, N, D), (B, N)
+        return {"centroids": centroids, "seen": counts > 0}
+
+    def _nearest(self, state: State, z: Tensor) -> Tensor:
+        """Logits (B, Q, N)."""
+        return self._logits(self._normalised(z), state["centroids"], state["seen"][:, None])
+
+    def _online(self, z: Tensor, labels: Tensor, ways: int) -> Tensor:
+        """Logits (B, T, N): the centroids of every prefix at once."""
+        with torch.autocast(z.device.type, enabled=False):
+            z = self._normalised(z)  # (B, T, D)
+            member = F.one_hot(labels, ways).float()  # (B, T, N)
+            earlier = torch.ones(z.shape[1], z.shape[1], device=z.device).tril(-1)  # (T, T)
+            counts = earlier @ member  # (B, T, N)
+            sums = torch.einsum("ts,bsn,bsd->btnd", earlier, member, z)
+            centroids = sums / counts.clamp_min(1)[..., None]  # (B, T, N, D)
+            return self._logits(z[:, :, None], centroids, counts[:, :, None] > 0)[:, :, 0]
+
+    def _normalised(self, z: Tensor) -> Tensor:
+        return F.normalize(z.float(), dim=-1) if self.config.metric == "cosine" else z.float()
+
+    def _logits(self, z: Tensor, centroids: Tensor, seen: Tensor) -> Tensor:
+        if self.config.metric == "cosine":
+            similarity = cosine_similarity(z, centroids)
+        else:
+            similarity = -squared_distance(z, centroids)
+        return self.novelty(self.log_scale.exp() * similarity, seen)
+
+    def optimizer(
+        self, updates: int
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        """Adam; the learning rate falls linearly to zero."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
+        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+
+    @classmethod
+    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
+        """A batch of many classes, whatever the ways and shots of the test."""
+        if task.protocol == "online":
+            return task.but(episodes_per_update=config.training_streams)
+        return task.but(
+            ways=config.training_ways,
+            shots=1,
+            queries=config.training_images - 1,
+            episodes_per_update=1,
+        )
+
+
+class CosineClassifier(nn.Module):
+    """Baseline++ (Section 3.2): the scaled cosine with one vector per class."""
+
+    def __init__(self, features: int, classes: int, scale: float = 10.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, features) / math.sqrt(features))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(..., D) to (..., C), float32."""
+        return self.log_scale.exp() * cosine_similarity(z, self.weight)

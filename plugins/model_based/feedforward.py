@@ -1,0 +1,91 @@
+"""Feed-forward: no memory at all. What chance looks like, and the check that labels do not leak.
+
+References:
+    Santoro, Bartunov, Botvinick, Wierstra, Lillicrap 2016, "Meta-Learning with Memory-Augmented
+    Neural Networks", ICML, arXiv:1605.06065, Table 1.
+
+It sees what a `SequenceLearner` sees at one step, the input and the label of the step before, and
+nothing else: labels are shuffled per episode, so at any presentation it can only guess.
+
+Letters in shapes: B episodes, T time steps, L label, H hidden units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.api import Protocol, SequenceLearner, TaskSpec, option
+from bench.nn import EncoderName, encoder
+
+
+class FeedForward(SequenceLearner):
+    """A perceptron with two hidden layers; its state is empty."""
+
+    family = "model-based"
+    contract = 1
+    references = (
+        'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
+        "arXiv:1605.06065",
+    )
+    presets = {"paper": {"optimizer": "rmsprop", "lr": 1e-4}}
+    protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")
+
+    @dataclass(frozen=True)
+    class Config:
+        """As many units as the paper's controllers have."""
+
+        encoder: EncoderName = option("pixels", "What the network sees: pixels, or conv4.")
+        hidden: int = option(200, "Units of a hidden layer.")
+        batch: int = option(16, "Episodes per update.")
+        training_queries: int = option(1, "Queries per class of a k-shot training episode.")
+        optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
+        lr: float = option(1e-3, "Learning rate of Adam.")
+
+    def __init__(self, config: Config, task: TaskSpec) -> None:
+        super().__init__(config, task)
+        self.encoder = encoder(config.encoder, task.input_shape)
+        self.input = nn.Linear(cast(int, self.encoder.out_features), config.hidden)
+        self.label_input = nn.Linear(self.label_size, config.hidden, bias=False)
+        self.middle = nn.Linear(config.hidden, config.hidden)
+        self.output = nn.Linear(config.hidden, task.answer_size)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The input's share of the first layer: (B, T, H)."""
+        return self.input(self.encoder(x))
+
+    def initial_state(self, batch_size: int) -> tuple[()]:
+        """Nothing."""
+        return ()
+
+    def step(self, state: tuple[()], z: Tensor, label: Tensor) -> tuple[Tensor, tuple[()]]:
+        """Any leading dimensions: (..., H) and (..., L) to logits (..., N)."""
+        hidden = F.relu(z + self.label_input(label))  # (..., H)
+        return self.output(F.relu(self.middle(hidden))), state
+
+    def _steps(self, x: Tensor, labels: Tensor) -> Tensor:
+        """All steps at once: none depends on another."""
+        return self.step((), self.encode(x), labels)[0]
+
+    def optimizer(self, updates: int) -> torch.optim.Optimizer:
+        """Adam, or RMSprop with momentum as in the paper."""
+        config = self.config
+        if config.optimizer == "rmsprop":
+            return torch.optim.RMSprop(self.parameters(), config.lr, alpha=0.95, momentum=0.9)
+        return torch.optim.Adam(self.parameters(), config.lr)
+
+    @classmethod
+    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
+        """As tested, but with few queries: what there is to learn lies in the support set."""
+        if task.protocol != "kshot":
+            return task.but(episodes_per_update=config.batch)
+        return task.but(episodes_per_update=config.batch, queries=config.training_queries)
+
+    @classmethod
+    def published_updates(cls, config: Config, task: TaskSpec) -> int:
+        """100,000 episodes (Table 1)."""
+        return 100_000 // config.batch

@@ -1,0 +1,155 @@
+"""Reptile (Nichol et al. 2018) against plain loops over tasks, mini-batches and steps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from bench.api import Episodes, TaskSpec
+from bench_plugins.optimization_based.reptile import Reptile
+
+
+def build(tiny, **options):
+    torch.manual_seed(0)
+    config = Reptile.Config(**{"filters": 6, "training_shots": 3, **options})
+    return Reptile(config, Reptile.training_task(config, tiny.task())).double()
+
+
+def episodes(tiny):
+    """2 tasks of 15 images, one of each class a query."""
+    batch = tiny.episodes(shots=2, queries=1, batch=2)
+    batch.support_x, batch.query_x = batch.support_x.double(), batch.query_x.double()
+    return batch
+
+
+def data(batch, b):
+    """All images of task b, in the order that `loss` takes them."""
+    x = torch.cat([batch.support_x[b], batch.query_x[b]])
+    y = torch.cat([batch.support_y[b], batch.query_y[b]])
+    torch.manual_seed(7)
+    order = torch.randperm(len(y))
+    return x[order], y[order]
+
+
+def plain(learner, x, y, size, steps):
+    """θ' of one task, by an optimizer of torch."""
+    config = learner.config
+    weights = {name: p.detach().clone().requires_grad_() for name, p in learner.theta.items()}
+    if config.inner_optimizer == "adam":
+        optimizer = torch.optim.Adam(weights.values(), config.inner_lr, betas=(0.0, 0.999))
+    else:
+        optimizer = torch.optim.SGD(weights.values(), config.inner_lr)
+    stream = list(range(len(y))) * steps  # again and again in the same order
+    for step in range(steps):
+        items = stream[step * size : (step + 1) * size]
+        one = {name: w[None] for name, w in weights.items()}
+        inputs = learner.network.inputs(x[items][None])
+        logits = learner.network.head(learner.network.features(inputs, one)[0], one)[0]
+        optimizer.zero_grad()
+        F.cross_entropy(logits, y[items]).backward()
+        optimizer.step()
+    return {name: w.detach() for name, w in weights.items()}
+
+
+OPTIONS = [{}, {"inner_optimizer": "sgd", "inner_lr": 0.1}, {"encoder": "pixels"}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_the_gradient_is_the_mean_way_back_from_the_adapted_weights(options, tiny):
+    """Mini-batches of 4 from 15 images: the fourth of 5 steps wraps around."""
+    learner, batch = build(tiny, inner_batch=4, **options).train(), episodes(tiny)
+    torch.manual_seed(7)
+    learner.loss(batch).backward()
+    ends = [plain(learner, *data(batch, b), 4, 5) for b in range(2)]
+    for name, p in learner.theta.items():
+        expected = p.detach() - (ends[0][name] + ends[1][name]) / 2
+        assert expected.abs().max() > 1e-4
+        torch.testing.assert_close(p.grad, expected, msg=name)
+
+
+def test_a_full_outer_step_lands_on_the_mean_of_the_adapted_weights(tiny):
+    """Algorithm 2 with ε = 1, and the loss is ½ |θ - θ'|², averaged over the tasks."""
+    learner, batch = build(tiny).train(), episodes(tiny)
+    ends = [plain(learner, *data(batch, b), 10, 5) for b in range(2)]
+    optimizer, _ = learner.optimizer(10)
+    torch.manual_seed(7)
+    loss = learner.loss(batch)
+    squares = [(p - end[n]).square().sum() for end in ends for n, p in learner.theta.items()]
+    torch.testing.assert_close(loss, 0.5 * torch.stack(squares).sum() / 2)
+    loss.backward()
+    optimizer.step()
+    for name, p in learner.theta.items():
+        torch.testing.assert_close(p.detach(), (ends[0][name] + ends[1][name]) / 2, msg=name)
+
+
+@torch.no_grad()
+def test_meta_test_takes_its_own_steps_and_mini_batches(tiny):
+    learner = build(tiny, inner_steps_test=7, inner_batch_test=4).eval()
+    batch = episodes(tiny)  # 10 support images
+    adapted = learner.adapt(batch.support_x, batch.support_y, 5)["weights"]
+    for b in range(2):
+        with torch.enable_grad():
+            expected = plain(learner, batch.support_x[b], batch.support_y[b], 4, 7)
+        for name, w in expected.items():
+            torch.testing.assert_close(adapted[name][b], w, msg=name)
+
+
+def test_no_graph_goes_through_the_inner_loop(tiny, monkeypatch):
+    learner, batch, asked = build(tiny).train(), episodes(tiny), []
+    gradient = torch.autograd.grad
+
+    def spy(*args, create_graph, **kwargs):
+        asked.append(create_graph)
+        return gradient(*args, create_graph=create_graph, **kwargs)
+
+    monkeypatch.setattr(torch.autograd, "grad", spy)
+    learner.loss(batch)
+    assert asked == [False] * 5
+
+
+def test_all_images_of_an_episode_are_data(tiny):
+    """Which of them the episode calls queries makes no difference."""
+    learner, batch = build(tiny, inner_batch=15).train(), episodes(tiny)
+    cut = 4
+    x = torch.cat([batch.support_x, batch.query_x], dim=1)
+    y = torch.cat([batch.support_y, batch.query_y], dim=1)
+    other = Episodes(5, x[:, :cut], y[:, :cut], x[:, cut:], y[:, cut:])
+    torch.testing.assert_close(learner.loss(batch), learner.loss(other))
+
+
+def test_its_tasks():
+    config = Reptile.Config()
+    for shots in (1, 5):
+        asked = Reptile.training_task(config, TaskSpec((1, 28, 28), 5, shots))
+        assert (asked.shots, asked.queries, asked.episodes_per_update) == (9, 1, 5)
+    many = Reptile.training_task(config, TaskSpec((1, 28, 28), 5, 12))
+    assert many.shots == 12, "never fewer than in the test"
+
+
+def test_the_outer_step_falls_to_zero_along_a_line(tiny):
+    optimizer, schedule = build(tiny).optimizer(4)
+    steps = []
+    for _ in range(5):
+        steps.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert steps == pytest.approx([1, 0.75, 0.5, 0.25, 0])
+
+
+def test_it_trains(tiny):
+    """New tasks are answered with half the negative log-likelihood after 60 updates."""
+    torch.manual_seed(0)
+    config = Reptile.Config(filters=16, inner_lr=3e-3, inner_steps_test=10)
+    learner = Reptile(config, Reptile.training_task(config, tiny.task()))
+    batch = tiny.episodes(batch=32, seed=9)
+
+    @torch.no_grad()
+    def nll():
+        state = learner.eval().adapt(batch.support_x, batch.support_y, 5)
+        logits = learner.predict(state, batch.query_x)
+        return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten()).item()
+
+    before = nll()
+    tiny.train(learner, 60)
+    assert nll() < 0.5 * before
