@@ -27,13 +27,14 @@ SECONDS = 2.0
 
 
 def measure(
-    function: Callable[[], object], device: Device, seconds: float = SECONDS
+    function: Callable[[], object], device: Device, seconds: float | None = None
 ) -> list[float]:
     """Seconds that each call took, warm-up excluded, the device synchronised around each."""
     for _ in range(WARM_UP):
         function()
     times: list[float] = []
-    while len(times) < REPEATS[0] or (sum(times) < seconds and len(times) < REPEATS[1]):
+    limit = SECONDS if seconds is None else seconds
+    while len(times) < REPEATS[0] or (sum(times) < limit and len(times) < REPEATS[1]):
         device.synchronise()
         started = time.perf_counter()
         function()
@@ -56,13 +57,13 @@ class Stopwatch:
         learner: with its meta-trained weights, on the device.
         device: the device.
         precision: ``fp32`` or ``bf16``.
-        seconds: after so long a phase is measured no further.
+        seconds: after so long a phase is measured no further; None: after `SECONDS`.
     """
 
     learner: Learner
     device: Device
     precision: str
-    seconds: float = SECONDS
+    seconds: float | None = None
 
     def meta_train(self, batch: Batch, images: int) -> dict[str, Phase]:
         """One update (loss, backward, optimizer step) on a ready batch, and its share per image

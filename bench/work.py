@@ -37,7 +37,7 @@ from bench.records import (
 from bench.source_hash import source_hash
 from bench.stats import calibration_error, exceeds, first_presentation_ceiling, mean_interval
 from bench.store import PARTIAL, save_arrays, write_json
-from bench.timing import SECONDS, Stopwatch, peak_memory
+from bench.timing import Stopwatch, peak_memory
 from bench.training import (
     MetaTraining,
     Progress,
@@ -217,7 +217,7 @@ def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
     learner, source = _learner(training, device)
     _trained(learner, training, assignment.results)
     bank = _bank(cell, assignment.folders).to(device.torch)
-    seconds = SMOKE_SECONDS if training.budget_name == "smoke" else SECONDS
+    seconds = SMOKE_SECONDS if training.budget_name == "smoke" else None
     watch = Stopwatch(learner, device, training.precision, seconds)
     progress({"fraction": 0.1})
     phases = watch.answers(bank)
