@@ -40,7 +40,7 @@ class ANIL(MAML):
 
         inner_lr: float = option(1.0, "Step size of the inner loop (α).")
         inner_steps: int = option(5, "Inner gradient steps in meta-training.")
-        inner_steps_test: int = option(5, "Inner gradient steps in meta-test.")
+        inner_steps_test: int = option(10, "Inner gradient steps in meta-test.")
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
         """The inner loop on the last layer; the body stays as it was meta-trained.

@@ -9,8 +9,9 @@ References:
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
 
+from bench.api import option
 from bench_plugins.optimization_based.maml import MAML
 
 
@@ -22,4 +23,9 @@ class FOMAML(MAML):
         *MAML.references,
         'Nichol et al. 2018, "On First-Order Meta-Learning Algorithms", arXiv:1803.02999',
     )
-    second_order: ClassVar[bool] = False
+
+    @dataclass(frozen=True)
+    class Config(MAML.Config):
+        """MAML's."""
+
+        first_order: bool = option(True, "Drop the second derivatives of the meta-gradient.")

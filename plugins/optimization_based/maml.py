@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -59,8 +58,6 @@ class MAML(Learner):
             "decay": False,
         },
     }
-    second_order: ClassVar[bool] = True
-    """Whether the meta-gradient goes through the inner gradients."""
 
     @dataclass(frozen=True)
     class Config:
@@ -74,6 +71,7 @@ class MAML(Learner):
         inner_steps: int = option(1, "Inner gradient steps in meta-training.")
         inner_steps_test: int = option(3, "Inner gradient steps in meta-test.")
         transductive: bool = option(False, "Normalise the queries by their own batch statistics.")
+        first_order: bool = option(False, "Drop the second derivatives of the meta-gradient.")
         meta_batch: int = option(8, "Tasks per update.")
         training_queries: int = option(0, "Queries per class in training; 0: as many as shots.")
         lr: float = option(2e-3, "Learning rate of Adam (β).")
@@ -164,7 +162,7 @@ class MAML(Learner):
                 gradients = torch.autograd.grad(
                     loss / labels.shape[1],
                     list(weights.values()),
-                    create_graph=meta_training and self.second_order,
+                    create_graph=meta_training and not self.config.first_order,
                 )
                 weights = rule(weights, dict(zip(weights, gradients, strict=True)))
         return weights if meta_training else {name: w.detach() for name, w in weights.items()}
