@@ -24,17 +24,27 @@ REPEATS = (5, 50)
 """At least and at most so many measurements of a phase ..."""
 SECONDS = 2.0
 """... and no further ones after this time."""
+PATIENCE = 5
+"""After so many times `SECONDS` fewer measurements have to do: one at least."""
 
 
 def measure(
     function: Callable[[], object], device: Device, seconds: float | None = None
 ) -> list[float]:
     """Seconds that each call took, warm-up excluded, the device synchronised around each."""
-    for _ in range(WARM_UP):
-        function()
-    times: list[float] = []
     limit = SECONDS if seconds is None else seconds
-    while len(times) < REPEATS[0] or (sum(times) < limit and len(times) < REPEATS[1]):
+    for _ in range(WARM_UP):
+        started = time.perf_counter()
+        function()
+        device.synchronise()
+        if time.perf_counter() - started > limit:
+            break
+    times: list[float] = []
+    while (
+        not times
+        or (len(times) < REPEATS[0] and sum(times) < PATIENCE * limit)
+        or (len(times) < REPEATS[1] and sum(times) < limit)
+    ):
         device.synchronise()
         started = time.perf_counter()
         function()

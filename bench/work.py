@@ -48,8 +48,8 @@ from bench.training import (
     warnings,
 )
 
-SMOKE_SECONDS = 0.2
-"""A smoke run shows that all works: no phase is timed for longer."""
+SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
+"""A smoke run shows that all works: no phase is timed for longer, no batch is larger."""
 
 LEAK_P = 1e-4
 """First-presentation accuracy above the ceiling at this one-sided p-value is called a leak."""
@@ -217,12 +217,12 @@ def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
     learner, source = _learner(training, device)
     _trained(learner, training, assignment.results)
     bank = _bank(cell, assignment.folders).to(device.torch)
-    seconds = SMOKE_SECONDS if training.budget_name == "smoke" else None
-    watch = Stopwatch(learner, device, training.precision, seconds)
+    smoke = training.budget_name == "smoke"
+    watch = Stopwatch(learner, device, training.precision, SMOKE_SECONDS if smoke else None)
     progress({"fraction": 0.1})
     phases = watch.answers(bank)
     progress({"fraction": 0.4})
-    together = min(cell.timing_batch, len(bank))
+    together = min(SMOKE_BATCH if smoke else cell.timing_batch, len(bank))
     throughput = watch.throughput(bank, together)
     progress({"fraction": 0.7})
     if training.budget is not None:

@@ -135,6 +135,18 @@ def test_warm_up_is_not_counted_and_repeats_are_bounded():
     assert len(calls) == WARM_UP + len(times)
     assert float(np.median(times)) < 0.01
     assert len(measure(lambda: time.sleep(0.02), CPU)) == REPEATS[0]
+    assert len(measure(lambda: time.sleep(0.02), CPU, seconds=0.01)) < REPEATS[0]
+
+
+def test_what_takes_longer_than_all_limits_is_called_twice():
+    calls = []
+
+    def slow():
+        calls.append(None)
+        time.sleep(0.02)
+
+    assert len(measure(slow, CPU, seconds=0.001)) == 1
+    assert len(calls) == 2
 
 
 def test_a_phase_is_median_and_quartiles():
