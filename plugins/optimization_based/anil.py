@@ -30,7 +30,7 @@ class ANIL(MAML):
         *MAML.references,
     )
     presets = {  # MAML's settings, which the paper keeps
-        name: {"inner_lr": 0.4, "inner_steps": 1, "inner_steps_test": 3} | preset
+        name: {"inner_lr": 0.4, "inner_steps": 1, "inner_steps_test": 3, **preset}
         for name, preset in MAML.presets.items()
     }
 

@@ -11,8 +11,9 @@ Letters in shapes: B tasks, S support items, Q queries, T time steps, N ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -31,13 +32,13 @@ class MAML(Learner):
 
     family = "optimization-based"
     contract = 1
-    references = (
+    references: ClassVar[tuple[str, ...]] = (
         'Finn et al. 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", '
         "arXiv:1703.03400",
         'Bronskill et al. 2020, "TaskNorm: Rethinking Batch Normalization for Meta-Learning", '
         "arXiv:2003.03284",
     )
-    presets = {
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
             "training_queries": 0,
             "transductive": True,
@@ -182,7 +183,7 @@ class MAML(Learner):
         return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
 
     @classmethod
-    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
+    def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:
         """As tested, with the meta-batch and the queries of the configuration."""
         if task.protocol == "online":
             return task.but(episodes_per_update=config.meta_batch)
@@ -190,11 +191,11 @@ class MAML(Learner):
         return task.but(episodes_per_update=config.meta_batch, queries=queries)
 
     @classmethod
-    def published_updates(cls, config: Config, task: TaskSpec) -> int | None:
+    def published_updates(cls, config: Any, task: TaskSpec) -> int | None:
         """Appendix A.1."""
         return 60_000
 
     @classmethod
-    def bank_share(cls, config: Config, task: TaskSpec, episodes: int) -> int:
+    def bank_share(cls, config: Any, task: TaskSpec, episodes: int) -> int:
         """Online, every prefix of an episode is an inner loop of its own."""
         return min(episodes, 200) if task.protocol == "online" else episodes
