@@ -134,6 +134,11 @@ def class_means(features: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Te
         return sums / counts.clamp_min(1)[..., None], counts
 
 
+def sum_before(x: Tensor) -> Tensor:
+    """Sum over the steps before t: (B, T, ...) to (B, T, ...), zero at step 0."""
+    return torch.cat([torch.zeros_like(x[:, :1]), x.cumsum(1)[:, :-1]], dim=1)
+
+
 def kernel_logits(
     similarity: Tensor,
     labels: Tensor,
@@ -202,3 +207,10 @@ class NoveltyLogit(nn.Module):
             seen: broadcastable to (..., N), True where the class has support.
         """
         return torch.where(seen, logits, (self.unit * self.value).to(logits.dtype))
+
+
+def falling_to_zero(
+    optimizer: torch.optim.Optimizer, updates: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """The optimizer with a learning rate that falls linearly to zero over all `updates`."""
+    return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-import bench.api
 from bench.api import Episodes, Learner, SequenceLearner, Stream, TaskSpec, map_tensors, option
 
 SHAPE = (1, 2, 2)
@@ -67,17 +64,6 @@ def test_an_option_carries_its_meaning():
 
     assert Config().lr == 0.1
     assert dataclasses.fields(Config)[0].metadata["meaning"] == "Step size."
-
-
-def test_api_imports_nothing_of_the_project():
-    tree = ast.parse(Path(bench.api.__file__).read_text("utf-8"))
-    nodes = list(ast.walk(tree))
-    imported = [
-        alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
-    ]
-    imported += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
-    assert "torch" in imported
-    assert not [name for name in imported if name.split(".")[0] in {"bench", "bench_plugins"}]
 
 
 # -- states ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from bench.nn import (
     Conv4,
@@ -16,8 +17,10 @@ from bench.nn import (
     class_means,
     cosine_similarity,
     encoder,
+    falling_to_zero,
     kernel_logits,
     squared_distance,
+    sum_before,
 )
 
 
@@ -195,3 +198,23 @@ def test_novelty_finds_its_level_at_the_learning_rate_of_weights():
         optimizer.step()
     assert novelty(logits, seen)[0, 1].item() == pytest.approx(-20, abs=0.5)
     assert loss.item() == pytest.approx(math.log(2), abs=0.01)
+
+
+# -- over time ------------------------------------------------------------------------------------
+
+
+def test_sum_before_leaves_out_the_step_itself():
+    x = torch.tensor([[[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]]])
+    assert sum_before(x).tolist() == [[[0.0, 0.0], [1.0, 10.0], [3.0, 30.0]]]
+
+
+def test_a_rate_falls_linearly_and_is_zero_after_the_last_update():
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer, scheduler = falling_to_zero(torch.optim.SGD([weight], lr=0.4), updates=4)
+    rates = []
+    for _ in range(4):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    assert optimizer.param_groups[0]["lr"] == 0

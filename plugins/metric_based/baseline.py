@@ -20,14 +20,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, State, Stream, TaskSpec, option
+from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
 from bench.nn import (
     EncoderName,
     NoveltyLogit,
     class_means,
     cosine_similarity,
     encoder,
+    falling_to_zero,
     squared_distance,
+    sum_before,
 )
 
 
@@ -121,9 +123,8 @@ class Baseline(Learner):
         with torch.autocast(z.device.type, enabled=False):
             z = self._normalised(z)  # (B, T, D)
             member = F.one_hot(labels, ways).float()  # (B, T, N)
-            earlier = torch.ones(z.shape[1], z.shape[1], device=z.device).tril(-1)  # (T, T)
-            counts = earlier @ member  # (B, T, N)
-            sums = torch.einsum("ts,bsn,bsd->btnd", earlier, member, z)
+            counts = sum_before(member)  # (B, T, N)
+            sums = sum_before(member[..., None] * z[:, :, None])  # (B, T, N, D)
             centroids = sums / counts.clamp_min(1)[..., None]  # (B, T, N, D)
             return self._logits(z[:, :, None], centroids, counts[:, :, None] > 0)[:, :, 0]
 
@@ -137,12 +138,9 @@ class Baseline(Learner):
             similarity = -squared_distance(z, centroids)
         return self.novelty(self.log_scale.exp() * similarity, seen)
 
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

@@ -21,8 +21,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, NoveltyLogit, cosine_similarity, encoder, kernel_logits
+from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.nn import (
+    EncoderName,
+    NoveltyLogit,
+    cosine_similarity,
+    encoder,
+    falling_to_zero,
+    kernel_logits,
+)
 
 
 class Matching(Learner):
@@ -110,12 +117,9 @@ class Matching(Learner):
         similarity = self.log_scale.exp() * cosine_similarity(f, g)  # (B, Q, S)
         return self.novelty(*kernel_logits(similarity, labels, ways, causal=causal))
 
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.api import Episodes, Learner, Stream, TaskSpec, option
-from bench.nn import EncoderName, NoveltyLogit, class_means, encoder, squared_distance
+from bench.api import Episodes, Learner, MetaOptimizer, Stream, TaskSpec, option
+from bench.nn import EncoderName, NoveltyLogit, class_means, encoder, squared_distance, sum_before
 
 
 class Prototypical(Learner):
@@ -67,8 +67,8 @@ class Prototypical(Learner):
         """Logits (B, T, N): the prototypes of every prefix at once, by an exclusive running sum."""
         z = self.encoder(x).float()  # (B, T, D)
         member = F.one_hot(y, ways).float()  # (B, T, N)
-        sums = _before(member[..., None] * z[:, :, None])  # (B, T, N, D)
-        counts = _before(member)  # (B, T, N)
+        sums = sum_before(member[..., None] * z[:, :, None])  # (B, T, N, D)
+        counts = sum_before(member)  # (B, T, N)
         prototypes = sums / counts.clamp_min(1)[..., None]  # (B, T, N, D)
         distance = squared_distance(z[:, :, None], prototypes)[:, :, 0]  # (B, T, N)
         return self.novelty(-distance, counts > 0)
@@ -96,9 +96,7 @@ class Prototypical(Learner):
         distance = squared_distance(z, state["prototypes"])  # (B, Q, N)
         return self.novelty(-distance, state["seen"][:, None])
 
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate is halved every 2000 episodes."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
         return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, self.config.halve_every, 0.5)
@@ -117,8 +115,3 @@ class Prototypical(Learner):
         """The paper trains until the validation loss stops falling and names no number. After ten
         halvings of the learning rate nothing moves any more."""
         return 10 * config.halve_every
-
-
-def _before(x: Tensor) -> Tensor:
-    """Sum over the steps before t: (B, T, ...) to (B, T, ...), zero at step 0."""
-    return torch.cat([torch.zeros_like(x[:, :1]), x.cumsum(1)[:, :-1]], dim=1)

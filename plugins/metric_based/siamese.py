@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, encoder, kernel_logits
+from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.nn import EncoderName, encoder, falling_to_zero, kernel_logits
 
 
 class Siamese(Learner):
@@ -115,12 +115,9 @@ class Siamese(Learner):
             apart = (a.float()[:, :, None] - b.float()[:, None]).abs()  # (B, Q, S, D)
             return self.compare(apart)[..., 0]
 
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

@@ -15,15 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Protocol, SequenceLearner, TaskSpec, option
+from bench.api import Protocol, TaskSpec, option
 from bench.nn import EncoderName, encoder
+from bench_plugins.model_based.recurrent_learner import RecurrentLearner
 
 
-class FeedForward(SequenceLearner):
+class FeedForward(RecurrentLearner):
     """A perceptron with two hidden layers; its state is empty."""
 
     family = "model-based"
@@ -32,7 +32,7 @@ class FeedForward(SequenceLearner):
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
     )
-    presets = {"paper": {"optimizer": "rmsprop", "lr": 1e-4}}
+    presets = {"paper": {"optimizer": "rmsprop", "lr": 1e-4, "decay": False}}
     protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")
 
     @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class FeedForward(SequenceLearner):
         batch: int = option(16, "Episodes per update.")
         training_queries: int = option(1, "Queries per class of a k-shot training episode.")
         optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
-        lr: float = option(1e-3, "Learning rate of Adam.")
+        lr: float = option(1e-3, "Learning rate at the start.")
+        decay: bool = option(True, "The learning rate falls linearly to zero.")
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
@@ -70,20 +71,6 @@ class FeedForward(SequenceLearner):
     def _steps(self, x: Tensor, labels: Tensor) -> Tensor:
         """All steps at once: none depends on another."""
         return self.step((), self.encode(x), labels)[0]
-
-    def optimizer(self, updates: int) -> torch.optim.Optimizer:
-        """Adam, or RMSprop with momentum as in the paper."""
-        config = self.config
-        if config.optimizer == "rmsprop":
-            return torch.optim.RMSprop(self.parameters(), config.lr, alpha=0.95, momentum=0.9)
-        return torch.optim.Adam(self.parameters(), config.lr)
-
-    @classmethod
-    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
-        """As tested, but with few queries: what there is to learn lies in the support set."""
-        if task.protocol != "kshot":
-            return task.but(episodes_per_update=config.batch)
-        return task.but(episodes_per_update=config.batch, queries=config.training_queries)
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int:

@@ -20,11 +20,12 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from bench.api import SequenceLearner, State, TaskSpec, option
+from bench.api import State, TaskSpec, option, previous_labels
 from bench.nn import EncoderName, encoder
+from bench_plugins.model_based.recurrent_learner import RecurrentLearner
 
 
-class LSTM(SequenceLearner):
+class LSTM(RecurrentLearner):
     """One call of torch's own LSTM per sequence; `step` is the same call on one time step."""
 
     family = "model-based"
@@ -96,10 +97,10 @@ class LSTM(SequenceLearner):
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
         """The support set in one call; the last label stays pending."""
-        self._check_ways(ways)
+        self.check_ways(ways)
         label = self.label(support_y)
-        previous = torch.cat([torch.zeros_like(label[:, :1]), label[:, :-1]], dim=1)
-        _, memory = self._run(self.begin(support_x[:, 0]), self.encode(support_x), previous)
+        first = self.begin(support_x[:, 0])
+        _, memory = self._run(first, self.encode(support_x), previous_labels(label))
         return {"memory": memory, "pending": label[:, -1], "ways": ways}
 
     def _steps(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -112,26 +113,6 @@ class LSTM(SequenceLearner):
         inputs = torch.cat([z, labels], dim=-1)  # (B, T, D + L)
         output, (hidden, cell) = self.lstm(inputs, (hidden, cell))
         return self.output(output), (hidden.transpose(0, 1), cell.transpose(0, 1))
-
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        """Adam, or RMSprop with momentum as in the paper; a rate that falls linearly to zero."""
-        config = self.config
-        optimizer: torch.optim.Optimizer
-        if config.optimizer == "rmsprop":
-            optimizer = torch.optim.RMSprop(self.parameters(), config.lr, alpha=0.95, momentum=0.9)
-        else:
-            optimizer = torch.optim.Adam(self.parameters(), config.lr)
-        end = 0.0 if config.decay else 1.0
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, end, updates)
-
-    @classmethod
-    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
-        """As tested, but with few queries: what there is to learn lies in the support set."""
-        if task.protocol != "kshot":
-            return task.but(episodes_per_update=config.batch)
-        return task.but(episodes_per_update=config.batch, queries=config.training_queries)
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int:

@@ -32,9 +32,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import SequenceLearner, TaskSpec, option
+from bench.api import TaskSpec, option
 from bench.nn import EncoderName, cosine_similarity, encoder
 from bench_plugins.model_based import label_strings
+from bench_plugins.model_based.recurrent_learner import RecurrentLearner
 
 INITIAL_MEMORY = 1e-6
 
@@ -58,7 +59,7 @@ class Memory(NamedTuple):
     """(B, N, 25), the strings that name this episode's classes; (B, 0, 25): one-hot labels."""
 
 
-class MANN(SequenceLearner):
+class MANN(RecurrentLearner):
     """Each head writes to rows that were least used or just read, and reads by similarity."""
 
     family = "model-based"
@@ -67,7 +68,9 @@ class MANN(SequenceLearner):
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
     )
-    presets = {"paper": {"write_vectors": False, "optimizer": "rmsprop", "lr": 1e-4}}
+    presets = {
+        "paper": {"write_vectors": False, "optimizer": "rmsprop", "lr": 1e-4, "decay": False}
+    }
 
     @dataclass(frozen=True)
     class Config:
@@ -87,7 +90,8 @@ class MANN(SequenceLearner):
         batch: int = option(16, "Episodes per update.")
         training_queries: int = option(1, "Queries per class of a k-shot training episode.")
         optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
-        lr: float = option(3e-3, "Learning rate.")
+        lr: float = option(3e-3, "Learning rate at the start.")
+        decay: bool = option(True, "The learning rate falls linearly to zero.")
         max_grad_norm: float = option(10.0, "Norm the gradient is clipped to; 0: never.")
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
@@ -184,20 +188,6 @@ class MANN(SequenceLearner):
         forget, write, out = gates.sigmoid().chunk(3, dim=1)  # (B, H)
         cell = forget * state.cell + write * candidate.tanh()
         return out * cell.tanh(), cell
-
-    def optimizer(self, updates: int) -> torch.optim.Optimizer:
-        """Adam, or RMSprop with momentum as in the paper."""
-        config = self.config
-        if config.optimizer == "rmsprop":
-            return torch.optim.RMSprop(self.parameters(), config.lr, alpha=0.95, momentum=0.9)
-        return torch.optim.Adam(self.parameters(), config.lr)
-
-    @classmethod
-    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
-        """As tested, but with few queries: what there is to learn lies in the support set."""
-        if task.protocol != "kshot":
-            return task.but(episodes_per_update=config.batch)
-        return task.but(episodes_per_update=config.batch, queries=config.training_queries)
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int:

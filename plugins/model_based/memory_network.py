@@ -42,8 +42,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, NoveltyLogit, encoder
+from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.nn import EncoderName, NoveltyLogit, encoder, falling_to_zero
 
 
 class MemoryNetwork(Learner):
@@ -93,7 +93,7 @@ class MemoryNetwork(Learner):
         Raises:
             ValueError: for more ways than it was trained with.
         """
-        self._check_ways(ways)
+        self.check_ways(ways)
         return {**self._memory(self._embed(self.encoder(support_x)), support_y), "ways": ways}
 
     def predict(self, state: State, query_x: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class MemoryNetwork(Learner):
 
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
         """Logits (B, T, N), all steps at once: step t reads the slots before t."""
-        self._check_ways(ways)
+        self.check_ways(ways)
         m = self._embed(self.encoder(x))  # (B, T, W)
         member = F.one_hot(y, self.task.ways)  # (B, T, N)
         state = {**self._memory(m, y), "seen": member.cumsum(1) > member}
@@ -146,19 +146,9 @@ class MemoryNetwork(Learner):
                 u = u @ self.H.T + o  # equation (4), with the H of layer-wise tying
             return self.novelty(u @ self.C, state["seen"])  # W u^(K+1), W = C^T
 
-    def _check_ways(self, ways: int) -> None:
-        if ways > self.task.ways:
-            raise ValueError(
-                f"this learner has embeddings of {self.task.ways} labels and cannot answer {ways} "
-                f"ways; meta-train it with at least {ways} ways"
-            )
-
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        optimizer = torch.optim.Adam(self.parameters(), self.config.lr)
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

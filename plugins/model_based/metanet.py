@@ -37,7 +37,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, Stream, TaskSpec, option
+from bench.api import Episodes, Learner, MetaOptimizer, Stream, TaskSpec, option
 from bench.nn import EncoderName, cosine_similarity, encoder
 
 P = 7
@@ -131,7 +131,7 @@ class MetaNet(Learner):
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
         """Lines 1 to 14."""
-        self._check_ways(ways)
+        self.check_ways(ways)
         return self._learn(self.encoder(support_x), support_y, ways)
 
     def predict(self, state: State, query_x: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ class MetaNet(Learner):
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
         """Logits (B, T, N) in one pass. Q* of every prefix comes from a running mean, and makes
         other keys of the same examples; W*_i is the example's own, and so a mask is enough."""
-        self._check_ways(ways)
+        self.check_ways(ways)
         z = self.encoder(x)  # (B, T, D)
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
@@ -227,18 +227,9 @@ class MetaNet(Learner):
             return gradients
         return gradients[0].detach(), gradients[1].detach()
 
-    def _check_ways(self, ways: int) -> None:
-        if ways > self.task.ways:
-            raise ValueError(
-                f"its layers have {self.task.ways} outputs and cannot answer {ways} ways; "
-                f"meta-train it with at least {ways} ways"
-            )
-
     # -- meta-training ----------------------------------------------------------------------------
 
-    def optimizer(
-        self, updates: int
-    ) -> torch.optim.Optimizer | tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
         if not self.config.decay:

@@ -24,8 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import SequenceLearner, TaskSpec, option
+from bench.api import TaskSpec, option
 from bench.nn import EncoderName, cosine_similarity, encoder
+from bench_plugins.model_based.recurrent_learner import RecurrentLearner
 
 INITIAL_MEMORY = 1e-6
 
@@ -45,7 +46,7 @@ class Memory(NamedTuple):
     """(B, H, M), w_t of all heads."""
 
 
-class NTM(SequenceLearner):
+class NTM(RecurrentLearner):
     """A head finds its row by what is in it, or by a shift from the row it was on."""
 
     family = "model-based"
@@ -205,26 +206,6 @@ class NTM(SequenceLearner):
             f"{name} {i + 1}" if n > 1 else name for name, n in counts.items() for i in range(n)
         ]
         return dict(zip(names, torch.stack(steps, dim=1).unbind(2), strict=True))
-
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        """Adam, or RMSprop with momentum as in the paper; a rate that falls linearly to zero."""
-        config = self.config
-        optimizer: torch.optim.Optimizer
-        if config.optimizer == "rmsprop":
-            optimizer = torch.optim.RMSprop(self.parameters(), config.lr, alpha=0.95, momentum=0.9)
-        else:
-            optimizer = torch.optim.Adam(self.parameters(), config.lr)
-        end = 0.0 if config.decay else 1.0
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, end, updates)
-
-    @classmethod
-    def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
-        """As tested, but with few queries: what there is to learn lies in the support set."""
-        if task.protocol != "kshot":
-            return task.but(episodes_per_update=config.batch)
-        return task.but(episodes_per_update=config.batch, queries=config.training_queries)
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int | None:

@@ -35,8 +35,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, encoder
+from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.nn import EncoderName, encoder, falling_to_zero
 
 ATTENTIONS = ((64, 32), (256, 128), (512, 256))
 """Key and value sizes; a TC block stands before the second and before the third."""
@@ -171,7 +171,7 @@ class SNAIL(Learner):
         Raises:
             ValueError: for more ways than it was trained with.
         """
-        self._check_ways(ways)
+        self.check_ways(ways)
         pasts = self._remember(self.encoder(support_x), support_y)
         return {"pasts": [_at(past, slice(-1, None)) for past in pasts], "ways": ways}
 
@@ -181,7 +181,7 @@ class SNAIL(Learner):
 
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
         """Logits (B, T, N), all steps in parallel."""
-        self._check_ways(ways)
+        self.check_ways(ways)
         z, steps = self.encoder(x), x.shape[1]  # (B, T, D)
         pasts = [_at(past, slice(steps)) for past in self._remember(z, y)]
         return self._answer(z, pasts, _earlier(steps, z.device))[..., :ways]
@@ -218,19 +218,9 @@ class SNAIL(Learner):
             h = layer(h, past, earlier)
         return self.output(h)
 
-    def _check_ways(self, ways: int) -> None:
-        if ways > self.task.ways:
-            raise ValueError(
-                f"this learner's output was built for {self.task.ways} ways and cannot answer "
-                f"{ways}; meta-train it with at least {ways} ways"
-            )
-
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        optimizer = torch.optim.Adam(self.parameters(), self.config.lr)
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

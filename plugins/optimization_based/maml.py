@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.api import Episodes, Learner, State, Stream, TaskSpec, option
+from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
 from bench.nn import EncoderName
 from bench_plugins.optimization_based.task_network import TaskNetwork, Weights
 
@@ -173,9 +173,7 @@ class MAML(Learner):
 
     # -- meta-training ----------------------------------------------------------------------------
 
-    def optimizer(
-        self, updates: int
-    ) -> torch.optim.Optimizer | tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam with the step size β of the outer loop."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
         if not self.config.decay:

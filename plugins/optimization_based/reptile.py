@@ -23,8 +23,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.api import Episodes, Stream, TaskSpec, option
-from bench.nn import EncoderName
+from bench.api import Episodes, MetaOptimizer, Stream, TaskSpec, option
+from bench.nn import EncoderName, falling_to_zero
 from bench_plugins.optimization_based.maml import MAML, Rule
 from bench_plugins.optimization_based.task_network import Weights
 
@@ -95,12 +95,10 @@ class Reptile(MAML):
         distances = [(start[name] - adapted[name]).square().sum() for name in start]
         return 0.5 * torch.stack(distances).sum() / len(y)
 
-    def optimizer(
-        self, updates: int
-    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    def optimizer(self, updates: int) -> MetaOptimizer:
         """Gradient descent with the outer step size ε."""
         optimizer = torch.optim.SGD(self.parameters(), lr=self.config.outer_lr)
-        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+        return falling_to_zero(optimizer, updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

@@ -325,7 +325,7 @@ def test_it_learns_to_copy():
     torch.manual_seed(0)
     config = NTM.Config(hidden=50, rows=12, width=10, lr=3e-3, decay=False)
     learner = NTM(config, NTM.training_task(config, COPY))
-    (optimizer, _), losses = learner.optimizer(300), []
+    optimizer, losses = learner.optimizer(300), []
     for update in range(300):
         loss = learner.loss(copies(items=1 + update % 3, seed=update))
         optimizer.zero_grad()

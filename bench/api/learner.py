@@ -1,0 +1,200 @@
+"""What every learner is: `adapt` and `predict`, and the defaults around them.
+
+Letters in shapes: see `bench.api`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.api.tasks import Episodes, Protocol, Stream, TaskSpec
+
+CONTRACT_VERSION = 1
+"""Version of this contract. A learner states the one it was written for as ``contract = 1``."""
+
+State = Any
+"""What `Learner.adapt` returns: tensors with leading dimension ``B``, alone or nested in tuples,
+NamedTuples, lists and dicts. Plain numbers and None may stand beside them."""
+
+MetaOptimizer = (
+    torch.optim.Optimizer | tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
+)
+"""An optimizer, alone or with a scheduler that is stepped once per update."""
+
+
+def option(default: Any, meaning: str) -> Any:
+    """A documented hyper-parameter: a field of a learner's `Config` dataclass.
+
+    Args:
+        default: the value used when the user gives none.
+        meaning: one sentence, with the unit and, where there is one, the paper's symbol.
+    """
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], state: State) -> State:
+    """Applies `function` to every tensor of a nested state; keeps the nesting and plain numbers.
+
+    Raises:
+        TypeError: where the state holds something that is no tensor and no container.
+    """
+    if isinstance(state, Tensor):
+        return function(state)
+    if state is None or isinstance(state, int | float):
+        return state
+    if isinstance(state, Mapping):
+        return {key: map_tensors(function, value) for key, value in state.items()}
+    if isinstance(state, tuple) and hasattr(state, "_fields"):  # a NamedTuple
+        return type(state)(*(map_tensors(function, value) for value in state))
+    if isinstance(state, tuple | list):
+        return type(state)(map_tensors(function, value) for value in state)
+    raise TypeError(
+        f"a state holds tensors in tuples, NamedTuples, lists and dicts, not {type(state).__name__}"
+    )
+
+
+class Learner(nn.Module):
+    """A meta-learner. Subclasses write `adapt` and `predict`, and state family and contract.
+
+    The harness builds it with the task that `training_task` asks for, meta-trains it by
+    minimising `loss`, and meta-tests it in ``eval()`` mode under ``no_grad`` (a learner that needs
+    gradients to adapt re-enables them with ``torch.enable_grad()``). Query labels reach it through
+    `loss` only.
+    """
+
+    family: ClassVar[str]
+    """"model-based", "metric-based", "optimization-based", or one of your own."""
+    contract: ClassVar[int]
+    """The `CONTRACT_VERSION` this learner was written for. State it; it is not inherited."""
+    references: ClassVar[tuple[str, ...]] = ()
+    """The papers it implements."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Named configurations, as ``{"paper": {"lr": 1e-4}}``; asked for as ``'NAME[paper]'``."""
+    trained: ClassVar[bool] = True
+    """False for a learner without anything to meta-train."""
+    protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")
+    """Where it can take part."""
+
+    transductive: bool = False
+    """True when a query's answer depends on the other queries. Shown beside every result."""
+    max_grad_norm: float | None = None
+    """Meta-gradients are clipped to this norm; None: not at all."""
+
+    @dataclass(frozen=True)
+    class Config:
+        """The hyper-parameters: one documented `option` each."""
+
+    def __init__(self, config: Any, task: TaskSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.task = task
+
+    # -- to be written ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
+        """Learns the task: prototypes, fast weights, memory contents, cached keys.
+
+        Args:
+            support_x: (B, S, *input_shape), S >= 1, in random order.
+            support_y: (B, S) in [0, ways). In the online view some classes may be absent.
+            ways: classes in these episodes; may differ from the number trained with.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def predict(self, state: State, query_x: Tensor) -> Tensor:
+        """Answers every query on its own.
+
+        Args:
+            state: what `adapt` returned.
+            query_x: (B, Q, *input_shape).
+
+        Returns:
+            Logits (B, Q, ways), finite also for classes that the support set lacks.
+        """
+        raise NotImplementedError
+
+    # -- to be overridden where the default does not fit ------------------------------------------
+
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
+        """The online view: logits for every step, each from the steps before it.
+
+        The default conditions on every prefix in turn, which is correct for any learner and slow;
+        at step 0, where nothing was seen, it answers uniformly.
+
+        Args:
+            x: (B, T, *input_shape).
+            y: (B, T); ``y[:, t]`` may influence the logits after step t only.
+            ways: classes in these episodes.
+
+        Returns:
+            Logits (B, T, ways).
+        """
+        logits = [x.new_zeros(x.shape[0], ways)]
+        for t in range(1, x.shape[1]):
+            state = self.adapt(x[:, :t], y[:, :t], ways)
+            logits.append(self.predict(state, x[:, t : t + 1])[:, 0].float())
+        return torch.stack(logits, dim=1)  # (B, T, N)
+
+    def loss(self, batch: Episodes | Stream) -> Tensor:
+        """The scalar that meta-training minimises. May be a surrogate.
+
+        The default is the cross-entropy of the queries, or of every step of a stream.
+        """
+        if isinstance(batch, Stream):
+            logits, target = self.unroll(batch.x, batch.y, batch.ways), batch.y
+        else:
+            state = self.adapt(batch.support_x, batch.support_y, batch.ways)
+            logits, target = self.predict(state, batch.query_x), batch.query_y
+        return F.cross_entropy(logits.float().flatten(0, 1), target.flatten())
+
+    def optimizer(self, updates: int) -> MetaOptimizer:
+        """The meta-optimizer, alone or with a scheduler that is stepped once per update.
+
+        Args:
+            updates: how many updates the budget allows at most.
+        """
+        return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+    @classmethod
+    def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:
+        """How the learner wants to be meta-trained to be tested on `task`.
+
+        More ways, a range of shots, another number of queries or of episodes per update. Two test
+        tasks for which the answer is the same share one training. Default: as tested.
+        """
+        return task
+
+    @classmethod
+    def published_updates(cls, config: Any, task: TaskSpec) -> int | None:
+        """Meta-training updates in the paper's own schedule (``--budget paper``), if it has one."""
+        return None
+
+    @classmethod
+    def bank_share(cls, config: Any, task: TaskSpec, episodes: int) -> int:
+        """How many of the bank's `episodes` it answers. A learner for which a task is dear may
+        answer the first part only; the harness asks for at least 200."""
+        return episodes
+
+    # -- to be called -----------------------------------------------------------------------------
+
+    def check_ways(self, ways: int) -> None:
+        """For a learner whose output has one place for each way it was built for.
+
+        Raises:
+            ValueError: for more ways than that.
+        """
+        if ways > self.task.ways:
+            raise ValueError(
+                f"this learner's output was built for {self.task.ways} ways and cannot answer "
+                f"{ways}; meta-train it with at least {ways} ways"
+            )

@@ -1,0 +1,168 @@
+"""What a task looks like, and the batches of episodes that a learner is given.
+
+Letters in shapes: see `bench.api`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Protocol = Literal["kshot", "online", "sequence"]
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a task looks like. Nothing in it is data.
+
+    Raises:
+        ValueError: for values that describe no task (0 ways, an online length that is not a
+            multiple of the ways, ...).
+    """
+
+    input_shape: tuple[int, ...]
+    """Shape of one input, for images ``(channels, height, width)``."""
+    ways: int
+    """Classes in an episode (N)."""
+    shots: int | tuple[int, int] = 1
+    """Support examples per class (K). A pair is an inclusive range, drawn once per update."""
+    queries: int = 15
+    """Query examples per class. Only in the k-shot protocol."""
+    protocol: Protocol = "kshot"
+    length: int = 0
+    """Online protocol only: examples in an episode (T), each class ``length / ways`` times."""
+    episodes_per_update: int = 16
+    """Episodes in one meta-training update (the meta-batch)."""
+    classes: int = 0
+    """Classes that meta-training draws from, rotations included. 0 where it is not known. A
+    learner that is pretrained as an ordinary classifier needs it."""
+    items: int | tuple[int, int] = 0
+    """Memory probes only: vectors to copy, items to recall. A pair is an inclusive range, drawn
+    once per update."""
+    outputs: int = 0
+    """Memory probes only: bits of an answer (E)."""
+
+    def __post_init__(self) -> None:
+        low, high = self.shot_range
+        if self.ways < 1 or self.episodes_per_update < 1:
+            raise ValueError(f"ways and episodes_per_update must be at least 1, in {self}")
+        if self.protocol == "sequence":
+            fewest, most = self.item_range
+            if not 1 <= fewest <= most or self.outputs < 1 or len(self.input_shape) != 1:
+                raise ValueError(f"a memory probe has vectors, items and outputs, got {self}")
+        if self.protocol == "kshot" and (not 1 <= low <= high or self.queries < 1):
+            raise ValueError(f"a k-shot task needs shots >= 1 and queries >= 1, got {self}")
+        if self.protocol == "online" and (self.length < 1 or self.length % self.ways):
+            raise ValueError(
+                f"an online task needs a length that is a multiple of its {self.ways} ways, "
+                f"got {self.length}"
+            )
+
+    @property
+    def shot_range(self) -> tuple[int, int]:
+        """Smallest and largest number of shots."""
+        return self.shots if isinstance(self.shots, tuple) else (self.shots, self.shots)
+
+    @property
+    def item_range(self) -> tuple[int, int]:
+        """Smallest and largest number of items of a memory probe."""
+        return self.items if isinstance(self.items, tuple) else (self.items, self.items)
+
+    @property
+    def answer_size(self) -> int:
+        """Logits of one answer: one per class, or one per bit of a memory probe."""
+        return self.outputs if self.protocol == "sequence" else self.ways
+
+    @property
+    def presentations(self) -> int:
+        """How often each class is presented in an online episode."""
+        return self.length // self.ways
+
+    @property
+    def examples_per_episode(self) -> int:
+        """Images (support and query) in one episode, at most. A memory probe counts as one."""
+        if self.protocol == "sequence":
+            return 1
+        if self.protocol == "online":
+            return self.length
+        return self.ways * (self.shot_range[1] + self.queries)
+
+    @property
+    def examples_per_update(self) -> int:
+        """Images that one meta-training update sees, at most."""
+        return self.episodes_per_update * self.examples_per_episode
+
+    def but(self, **changes: Any) -> TaskSpec:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass
+class Episodes:
+    """B k-shot episodes. Support and query items come in random order; labels are shuffled."""
+
+    ways: int
+    support_x: Tensor
+    """(B, S, *input_shape) float32 in [0, 1]"""
+    support_y: Tensor
+    """(B, S) int64 in [0, ways)"""
+    query_x: Tensor
+    """(B, Q, *input_shape)"""
+    query_y: Tensor
+    """(B, Q)"""
+    classes: Tensor | None = None
+    """(B, ways) int64 in [0, TaskSpec.classes): which meta-training class stands behind each
+    label. Given in meta-training only."""
+
+    def to(self, device: torch.device | str) -> Episodes:
+        """The same episodes on another device."""
+        return Episodes(
+            self.ways,
+            self.support_x.to(device),
+            self.support_y.to(device),
+            self.query_x.to(device),
+            self.query_y.to(device),
+            None if self.classes is None else self.classes.to(device),
+        )
+
+
+@dataclass
+class Stream:
+    """B online episodes, each class presented equally often, in random order."""
+
+    ways: int
+    x: Tensor
+    """(B, T, *input_shape) float32 in [0, 1]"""
+    y: Tensor
+    """(B, T) int64 in [0, ways)"""
+    classes: Tensor | None = None
+    """(B, ways), see `Episodes.classes`."""
+
+    def to(self, device: torch.device | str) -> Stream:
+        """The same episodes on another device."""
+        return Stream(
+            self.ways,
+            self.x.to(device),
+            self.y.to(device),
+            None if self.classes is None else self.classes.to(device),
+        )
+
+
+@dataclass
+class Sequences:
+    """B memory probes of equal length."""
+
+    x: Tensor
+    """(B, T, D) float32"""
+    target: Tensor
+    """(B, T, E) float32, the bits to answer: 0 or 1"""
+    mask: Tensor
+    """(B, T) float32, 1 at the steps whose answer counts"""
+
+    def to(self, device: torch.device | str) -> Sequences:
+        """The same probes on another device."""
+        return Sequences(self.x.to(device), self.target.to(device), self.mask.to(device))
