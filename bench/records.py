@@ -61,6 +61,17 @@ class Interval(Record):
     n: int
 
 
+class ReliabilityCurve(Record):
+    """Answers by the probability given to them, in equal-width bins; see `bench.stats`."""
+
+    answers: list[int]
+    """Answers in each bin; 0 for an empty one."""
+    confidence: list[float]
+    """Their mean confidence."""
+    accuracy: list[float]
+    """The fraction of them that was right."""
+
+
 class CurvePoint(Record):
     """One meta-validation."""
 
@@ -150,6 +161,8 @@ class CellResult(Requested):
     """Online protocol: the highest honest accuracy at the first presentation."""
     bits: int | None = None
     """Memory probes: bits that a sequence asks for."""
+    reliability: ReliabilityCurve | None = None
+    """What ``ece`` sums up. None where an older version made the cell."""
     updates: int
     examples: int
     training_seconds: float

@@ -35,6 +35,7 @@ COLUMNS = {
     **dict.fromkeys(["episodes"], "Int64"),
     **dict.fromkeys(["nll", "nll_ci95", "ece", "bit_errors", "bit_errors_ci95"], "float64"),
     **dict.fromkeys(["accuracy_by_presentation", "accuracy_by_presentation_ci95"], "object"),
+    **dict.fromkeys(["reliability"], "object"),
     **dict.fromkeys(["ceiling"], "float64"),
     **dict.fromkeys(["ways", "training_ways", "items", "bits"], "Int64"),
     **dict.fromkeys(["training_items"], "object"),

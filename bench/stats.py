@@ -149,15 +149,31 @@ def first_presentation_ceiling(ways: int) -> float:
     return float(np.mean(1 / np.arange(1, ways + 1)))
 
 
-def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
-    """Expected calibration error, in [0, 1].
+class Reliability(NamedTuple):
+    """Answers by the probability that was given to them: the points of a reliability diagram."""
 
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3: the answers
-    fall into equal-width bins ``((m-1)/M, m/M]`` of confidence, and the gaps between accuracy and
-    mean confidence of each bin are averaged, weighted by the answers in it.
+    answers: NDArray[np.int64]
+    """(M,) answers whose confidence fell into the bin ``((m-1)/M, m/M]``."""
+    confidence: NDArray[np.float64]
+    """(M,) their mean confidence, 0 for an empty bin."""
+    accuracy: NDArray[np.float64]
+    """(M,) the fraction of them that was right, 0 for an empty bin."""
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error, in [0, 1]: the gaps between accuracy and mean confidence of
+        each bin, averaged, weighted by the answers in it."""
+        gaps = np.abs(self.accuracy - self.confidence)
+        return float(self.answers @ gaps / self.answers.sum())
+
+
+def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> Reliability:
+    """Sorts answers into equal-width bins of confidence.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equations 1 to 3.
 
     Args:
-        confidence: (n,) probability given to the answer; NaN among them makes the result NaN.
+        confidence: (n,) probability given to the answer; NaN among them makes the error NaN.
         correct: (n,) whether the answer was right.
         bins: M.
 
@@ -169,5 +185,6 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15)
         raise ValueError(f"{confidence.size} confidences for {correct.size} answers")
     edges = np.linspace(0, 1, bins + 1)[1:-1]
     bin_of = np.digitize(confidence, edges, right=True)
-    # A bin's share times its gap is |sum of correct - sum of confidence| / n.
-    return float(np.abs(np.bincount(bin_of, correct - confidence)).sum() / confidence.size)
+    answers = np.bincount(bin_of, minlength=bins)
+    sums = (np.bincount(bin_of, values, bins) for values in (confidence, correct))
+    return Reliability(answers, *(total / np.maximum(answers, 1) for total in sums))

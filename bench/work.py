@@ -31,11 +31,12 @@ from bench.records import (
     CurvePoint,
     EpisodeScores,
     Interval,
+    ReliabilityCurve,
     TimingResult,
     TrainingResult,
 )
 from bench.source_hash import source_hash
-from bench.stats import calibration_error, exceeds, first_presentation_ceiling, mean_interval
+from bench.stats import exceeds, first_presentation_ceiling, mean_interval, reliability
 from bench.store import PARTIAL, save_arrays, write_json
 from bench.timing import Stopwatch, peak_memory
 from bench.training import (
@@ -185,18 +186,23 @@ def _test(assignment: Assignment, device: Device, progress: Progress) -> None:
     if probe and (arrays := picture(learner, bank)):
         pixels = {name: np.rint(255 * a.clip(0, 1)).astype(np.uint8) for name, a in arrays.items()}
         save_arrays(folder / "weightings.npz", pixels)
-    error = calibration_error(scores.confidence.ravel(), scores.correct.ravel())
+    calibration = reliability(scores.confidence.ravel(), scores.correct.ravel())
     result = CellResult(
         **cell.described(),
         metrics={
             "accuracy": _interval(scores.accuracy),
             "nll": _interval(scores.nll),
-            "ece": Interval(mean=error, ci95=None, n=scores.correct.size),
+            "ece": Interval(mean=calibration.error, ci95=None, n=scores.correct.size),
             **({"bit_errors": _interval(scores.errors)} if probe else {}),
         },
         by_presentation=by_presentation,
         ceiling=ceiling,
         bits=scores.correct.shape[1] if probe else None,
+        reliability=ReliabilityCurve(
+            answers=calibration.answers.tolist(),
+            confidence=_rounded(calibration.confidence),
+            accuracy=_rounded(calibration.accuracy),
+        ),
         updates=trained.updates,
         examples=trained.examples,
         training_seconds=trained.seconds,

@@ -124,17 +124,24 @@ def test_first_presentation_ceiling_is_what_a_perfect_learner_scores() -> None:
 def test_calibration_error_by_hand() -> None:
     # Two bins: (0, 0.5] holds 0.3 wrong, 0.5 right: |1 - 0.8|; (0.5, 1] 0.9 right, 0.9 wrong: |1 -
     # 1.8|. (0.2 + 0.8) / 4.
-    error = stats.calibration_error([0.3, 0.5, 0.9, 0.9], [0, 1, 1, 0], bins=2)
+    error = stats.reliability([0.3, 0.5, 0.9, 0.9], [0, 1, 1, 0], bins=2).error
     assert error == pytest.approx(0.25)
+
+
+def test_reliability_by_hand() -> None:
+    answers, confidence, accuracy = stats.reliability([0.3, 0.5, 0.9, 0.7], [0, 1, 1, 1], bins=4)
+    assert answers.tolist() == [0, 2, 1, 1]
+    assert confidence.tolist() == pytest.approx([0, 0.4, 0.7, 0.9])
+    assert accuracy.tolist() == [0, 0.5, 1, 1]
 
 
 def test_calibration_error_of_the_calibrated_and_the_boastful() -> None:
     rng = np.random.default_rng(5)
     confidence = rng.uniform(0.2, 1, size=200_000)
     correct = rng.uniform(size=confidence.size) < confidence
-    assert stats.calibration_error(confidence, correct) < 0.01
-    assert stats.calibration_error(np.ones(10), np.zeros(10)) == 1.0
-    assert stats.calibration_error(np.zeros(10), np.zeros(10)) == 0.0
+    assert stats.reliability(confidence, correct).error < 0.01
+    assert stats.reliability(np.ones(10), np.zeros(10)).error == 1.0
+    assert stats.reliability(np.zeros(10), np.zeros(10)).error == 0.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
@@ -148,9 +155,9 @@ def test_calibration_error_agrees_with_the_naive_sum(answers: list[tuple[float, 
             gap = np.mean([y for _, y in members]) - np.mean([c for c, _ in members])
             total += abs(gap) * len(members) / len(answers)
     confidence, correct = zip(*answers, strict=True)
-    assert stats.calibration_error(confidence, correct) == pytest.approx(total, abs=1e-12)
+    assert stats.reliability(confidence, correct).error == pytest.approx(total, abs=1e-12)
 
 
 def test_calibration_error_refuses_different_lengths() -> None:
     with pytest.raises(ValueError, match="2 confidences for 3"):
-        stats.calibration_error([0.1, 0.2], [1, 0, 1])
+        stats.reliability([0.1, 0.2], [1, 0, 1])

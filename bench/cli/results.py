@@ -18,7 +18,7 @@ SHORT = (
 RARE = {"bit_errors", "bit_errors_ci95", "reason"}
 """Those of them that are shown only where there is something in them."""
 
-LEFT_OUT = {"failure", "timing_failures", "environments"}
+LEFT_OUT = {"reliability", "failure", "timing_failures", "environments"}
 """Columns that are too long for a list: the files have them."""
 
 
