@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bench.errors import BenchError, unknown_name
-from bench.records import CellResult, EpisodeScores, Failure, Record, TimingResult
+from bench.records import (
+    CellResult,
+    EpisodeScores,
+    Failure,
+    Record,
+    TimingResult,
+    TrainingResult,
+)
 
 Json = dict[str, Any]
 FloatArray = NDArray[np.float32]
@@ -95,6 +102,17 @@ class Weightings:
     answer: FloatArray
     mask: FloatArray
     heads: dict[str, FloatArray]
+
+
+class Validation(NamedTuple):
+    """A meta-validation: one point of a learning curve."""
+
+    examples: float
+    """Seen in meta-training so far."""
+    seconds: float
+    """Of meta-training so far; meta-validation excluded."""
+    accuracy: float
+    """On episodes of the training's own task: as many ways as it was trained with."""
 
 
 class _UnreadableError(Exception):
@@ -233,6 +251,38 @@ def training_records(root: str | Path, training: str) -> tuple[list[str], Json |
             found.append({})
     warnings = found[0].get("warnings")
     return [str(w) for w in warnings] if isinstance(warnings, list) else [], found[1] or None
+
+
+def learning_curve(
+    root: str | Path, training: str, problems: list[Problem] | None = None
+) -> list[Validation]:
+    """The meta-validations of a finished training, the first one first.
+
+    None where the training is unfinished or was not copied with its cells; points that lack a
+    number are left out.
+
+    Args:
+        root: the results folder.
+        training: its folder name, the column ``training`` of `load_results`.
+        problems: a damaged file is added to it, once.
+    """
+    path = Path(root) / "trainings" / training / "result.json"
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+        return []
+    try:
+        points = _read(path, TrainingResult).get("curve") or []
+    except _UnreadableError as error:
+        problem = Problem(str(path), str(error))
+        if problems is not None and problem not in problems:
+            problems.append(problem)
+        return []
+    curve = []
+    for point in points:
+        given = [_number(point.get(key)) for key in ("examples", "seconds", "val_accuracy")]
+        numbers = [number for number in given if number is not None]
+        if len(numbers) == len(given):
+            curve.append(Validation(*numbers))
+    return curve
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

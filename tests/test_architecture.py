@@ -13,18 +13,34 @@ ROOT = Path(__file__).parent.parent
 SHIM = "bench.data.torchvision_shim"
 
 STORED = (
-    "bench.__version__", "bench.errors", "bench.leaderboard", "bench.records", "bench.report",
-    "bench.results", "bench.stats", "bench.store", "bench.tables",
+    "bench.__version__", "bench.answers", "bench.comparisons", "bench.errors", "bench.leaderboard",
+    "bench.records", "bench.report", "bench.results", "bench.side_by_side", "bench.significance",
+    "bench.stats", "bench.store", "bench.tables",
 )  # fmt: skip
 """What a report is made from: together they read stored results and know nothing of learners."""
 
 MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "the contract stands alone": (("bench.api",), ("bench.api",)),
-    "statistics take arrays only": (("bench.stats",), ()),
+    "statistics take arrays only": (
+        ("bench.stats", "bench.significance"),
+        ("bench.stats", "bench.significance"),
+    ),
     "reports read only what is stored": (STORED, STORED),
     "learners know the contract and the building blocks": (
         ("bench_plugins", "bench.nn"),
         ("bench_plugins", "bench.api", "bench.nn"),
+    ),
+    "checks know the contract and how learners are chosen": (
+        ("bench.testing",),
+        (
+            "bench.testing",
+            "bench.api",
+            "bench.nn",
+            "bench.errors",
+            "bench.stats",
+            "bench.learner_specs",
+            "bench.plugins",
+        ),
     ),
     "the harness imports no learner": (("bench",), ("bench",)),
 }
@@ -139,6 +155,7 @@ def test_all_modules_are_looked_at():
 API, STATS, PLANS = "the contract stands alone", "statistics take arrays only", "bench.planning"
 REPORTS = "reports read only what is stored"
 LEARNERS = "learners know the contract and the building blocks"
+TESTING = "checks know the contract and how learners are chosen"
 HARNESS = "the harness imports no learner"
 VISION, NAMES = (
     "only the shim imports torchvision, and only when asked",
@@ -152,6 +169,7 @@ VISION, NAMES = (
         (API, "bench.api", "from bench.errors import BenchError"),
         (API, "bench.api", "import bench"),
         (STATS, "bench.stats", "def f():\n    from bench.records import Interval"),
+        (STATS, "bench.significance", "from bench.leaderboard import Entry"),
         (REPORTS, "bench.report.page", "from bench.plugins import learners"),
         (REPORTS, "bench.report.plots", "import bench.data.omniglot as o"),
         (REPORTS, "bench.results", "from bench import training"),
@@ -159,6 +177,7 @@ VISION, NAMES = (
         (LEARNERS, "bench_plugins.metric_based.siamese", "from bench.training import update"),
         (LEARNERS, "bench_plugins.metric_based.siamese", "from bench import episodes"),
         (LEARNERS, "bench.nn", "from bench.data.base import Split"),
+        (TESTING, "bench.testing.subject", "from bench.training import build_learner"),
         (HARNESS, PLANS, "from bench_plugins.optimization_based.maml import MAML"),
         (HARNESS, PLANS, "importlib.import_module('bench_plugins.model_based')"),
         (HARNESS, "bench.cli.run", "def f():\n    import bench_plugins"),

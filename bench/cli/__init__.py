@@ -7,9 +7,12 @@ import sys
 import click
 
 from bench import __version__
+from bench.cli.check import check
+from bench.cli.compare import compare
 from bench.cli.data import data
 from bench.cli.doctor import doctor
 from bench.cli.list import list_
+from bench.cli.new_learner import new_learner
 from bench.cli.report import report
 from bench.cli.results import results
 from bench.cli.run import run
@@ -27,10 +30,12 @@ def cli() -> None:
     bench run --suite omniglot-5way                 every installed learner, real data
     bench results                                   one row per cell
     bench report                                    tables and plots
+    bench compare before after                      is anything worse? exit code 1
+    bench new-learner my-learner                    a package of your own; then `bench check` it
     """
 
 
-for command in (run, results, report, list_, show, data, doctor):
+for command in (run, results, report, compare, list_, show, data, doctor, check, new_learner):
     cli.add_command(command)
 
 

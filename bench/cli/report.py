@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 
 
@@ -9,7 +11,7 @@ import click
 @click.option("--results", type=click.Path(), default="results", show_default=True, metavar="DIR")
 @click.option(
     "--out", type=click.Path(), default=None, metavar="DIR",
-    help="Folder for report.html.  [default: the results folder]",
+    help="Folder to write into.  [default: the results folder]",
 )  # fmt: skip
 @click.option(
     "--suite", "suites", multiple=True, metavar="NAME",
@@ -19,12 +21,29 @@ import click
     "--learner", "learners", multiple=True, metavar="NAME",
     help="Only this learner, whatever its options; a glob. May be repeated.  [default: all]",
 )  # fmt: skip
+@click.option(
+    "--format", "formats", default="html,markdown,csv,latex,figures", show_default=True,
+    metavar="LIST",
+    help="What to write: report.html, tables as Markdown, CSV and LaTeX into tables/, figures as "
+    "SVG, PNG and PDF into figures/.",
+)  # fmt: skip
 def report(
-    results: str, out: str | None, suites: tuple[str, ...], learners: tuple[str, ...]
+    results: str, out: str | None, suites: tuple[str, ...], learners: tuple[str, ...], formats: str
 ) -> None:
-    """Writes report.html: tables and plots of what is stored, on one self-contained page."""
+    """Writes what is stored as tables, plots and one self-contained page, report.html.
+
+    Reads results only and never trains. Numbers in CSV files are as they are stored: fractions,
+    seconds, bytes.
+    """
     from bench.plugins import installed_sources
     from bench.report import write_report
 
-    page = write_report(results, out, suites=suites, learners=learners, sources=installed_sources())
-    click.echo(f"report: {page}")
+    wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    paths = write_report(
+        results, out, suites=suites, learners=learners, formats=wanted, sources=installed_sources()
+    )
+    page = [path for path in paths if path.name == "report.html"]
+    for path in page:
+        click.echo(f"report: {path}")
+    for folder, number in Counter(path.parent for path in paths[len(page) :]).items():
+        click.echo(f"{folder.name}: {number} files in {folder}")

@@ -157,7 +157,7 @@ def _show_results(runner: Runner) -> bool:
     frame = load_results(runner.results, sources)
     frame = frame[frame["id"].isin([cell.id for cell in runner.plan.cells])]
     leaderboard(frame)
-    report = write_report(runner.results, sources=sources)
+    report = write_report(runner.results, formats=["html"], sources=sources)[0]
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
     if counts["failed"]:

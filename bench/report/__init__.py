@@ -1,5 +1,5 @@
 """The report: tables and plots of stored results, and of nothing else."""
 
-from bench.report.page import write_report
+from bench.report.write import FORMATS, write_report
 
-__all__ = ["write_report"]
+__all__ = ["FORMATS", "write_report"]

@@ -7,14 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from bench.errors import BenchError
+from bench.comparisons import ENOUGH_SEEDS
 from bench.leaderboard import UNTRAINED, Board, Entry, natural
-from bench.results import Json, Problem, episode_scores
-from bench.stats import paired_difference
-from bench.tables import percent, score, wrong_bits
-
-ENOUGH_SEEDS = 3
-"""Below this nothing is claimed about learners, only about the weights that were tested."""
+from bench.results import Json, Problem
+from bench.tables import percent, score
 
 
 def sentences(cells: list[Json], boards: list[Board], problems: list[Problem]) -> list[str]:
@@ -194,34 +190,12 @@ def _board(board: Board) -> str:
         return f"{name}: " + ", ".join(scores) + "." if scores else f"{name}."
     second = board.scored[1]
     told = "is the lowest" if board.probe else "is the highest"
-    return (
-        f"{name}: {labelled_score(board, best)} {told}, then {labelled_score(board, second)}"
-        f"{_pair(board, best, second)}."
-    )
+    return f"{name}: {labelled_score(board, best)} {told}, then {labelled_score(board, second)}."
 
 
 def labelled_score(board: Board, entry: Entry) -> str:
     """``maml 98.70 ± 0.40 %``, ``ntm 0.042 ± 0.013 wrong bits``."""
     return f"{entry.label} {score(board, entry)} {'wrong bits' if board.probe else '%'}"
-
-
-def _pair(board: Board, best: Entry, second: Entry) -> str:
-    """The paired difference, where both are one training tested on the same episodes."""
-    cells = [*best.done, *second.done]
-    if len(cells) != 2 or cells[0]["bank"] != cells[1]["bank"]:
-        return ""
-    try:
-        a, b = (episode_scores(cell["path"]) for cell in cells)
-        if board.probe:
-            mean, ci95, n = paired_difference(b.bit_errors or [], a.bit_errors or [])
-            return (
-                f"; paired over the same {n:,} sequences they differ by {wrong_bits(mean, ci95)} "
-                "bits"
-            )
-        mean, ci95, n = paired_difference(a.accuracy, b.accuracy)
-    except (BenchError, ValueError):
-        return ""
-    return f"; paired over the same {n:,} episodes they differ by {percent(mean, ci95)} points"
 
 
 def _seeds(most: int) -> str:

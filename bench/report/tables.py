@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from bench.leaderboard import Board, Entry
+from bench.report.published import Held, Point, hold_against_papers
 from bench.tables import (
     MISSING,
     PRESENTATIONS,
@@ -17,9 +19,11 @@ from bench.tables import (
     percent,
     score,
     seeds,
-    training_time,
     wrong_bits,
 )
+
+HELD_AT = [ordinal(k) for k in PRESENTATIONS]
+"""Presentations that are held against the papers'."""
 
 OTHER_CODE, TRANSDUCTIVE = "†", "‡"
 MARKS = {
@@ -28,11 +32,16 @@ MARKS = {
 }
 
 
+Value = float | int | str | None
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its heading, and what stands in it."""
 
     title: str
+    value: Callable[[Entry], Value]
+    """What a reader sorts by, and what files hold: fractions, seconds, bytes, names."""
     text: Callable[[Entry], str]
     group: str = ""
     """A heading above the headings of neighbouring columns."""
@@ -44,17 +53,36 @@ class Column:
 class Line:
     """A learner's row."""
 
-    label: str
+    entry: Entry
     marks: str
     cells: list[str]
+    values: list[Value]
     best: bool
-    finished: bool
+
+    @property
+    def label(self) -> str:
+        """The learner, as it is called on its board."""
+        return self.entry.label
+
+    @property
+    def devices(self) -> list[str]:
+        """Where it was tested or timed."""
+        cells = self.entry.cells
+        return sorted({c["device"] for c in cells} | {d for c in cells for d in c["timings"]})
+
+    @property
+    def finished(self) -> bool:
+        """It has figures."""
+        return bool(self.entry.done)
 
 
 @dataclass(frozen=True)
 class Table:
-    """What the page draws."""
+    """What the page draws, and what the files hold."""
 
+    kind: str
+    """``accuracy``, ``cost`` or ``published``: the end of a file's name."""
+    board: Board
     caption: str
     columns: list[Column]
     families: dict[str, list[Line]]
@@ -72,36 +100,50 @@ class Table:
         return spans if any(name for name, _ in spans) else []
 
 
+def tables(board: Board) -> list[Table]:
+    """All tables of a board."""
+    made = [accuracy_table(board), published_table(board), cost_table(board)]
+    return [table for table in made if table is not None]
+
+
 def accuracy_table(board: Board) -> Table:
     """The score, calibration, and what the training took."""
-    columns = [Column("wrong bits" if board.probe else "accuracy, %", partial(score, board))]
+    columns = [
+        Column(
+            "wrong bits" if board.probe else "accuracy, %",
+            lambda entry: entry.score(board.metric),
+            partial(score, board),
+        )
+    ]
     if board.probe:
-        columns += [Column("of", lambda entry: count(entry.common("bits")))]
-        columns += [Column("right, %", lambda entry: percent(entry.mean("accuracy")))]
+        columns += [_column("of", lambda entry: entry.common("bits"), count)]
+        columns += [_column("right, %", lambda entry: entry.mean("accuracy"), percent)]
     if board.online:
-        columns += [Column(ordinal(k), _presentation(k), "by presentation") for k in PRESENTATIONS]
+        columns += [
+            _column(ordinal(k), _presentation(k), percent, "by presentation") for k in PRESENTATIONS
+        ]
     episodes = "sequences" if board.probe else "episodes"
     if board.seeds > 1 or not board.complete:
-        columns += [Column("seeds", seeds)]
+        columns += [Column("seeds", lambda entry: len(entry.done), seeds)]
     if board.seeds > 1:
         write = wrong_bits if board.probe else percent
-        columns += [Column("seed SD", lambda entry: write(entry.seed_deviation(board.metric)))]
+        columns += [_column("seed SD", lambda entry: entry.seed_deviation(board.metric), write)]
     columns += [
-        Column("NLL", lambda entry: number(entry.mean("nll"))),
-        Column("ECE", lambda entry: number(entry.mean("ece"))),
-        Column(episodes, lambda entry: count(entry.mean("episodes"))),
+        _column("NLL", _mean("nll"), number),
+        _column("ECE", _mean("ece"), number),
+        _column(episodes, _mean("episodes"), count),
     ]
     if not board.probe:
-        columns += [
-            Column("encoder", lambda entry: entry.common("encoder") or MISSING, "learner", False)
-        ]
-    columns += [Column("parameters", lambda entry: count(entry.mean("parameters")), "learner")]
+        columns += [_column("encoder", lambda entry: entry.common("encoder"), _name, "learner")]
+    columns += [_column("parameters", _mean("parameters"), count, "learner")]
     if not board.probe:
-        columns += [Column("ways", _trained("training_ways"), "meta-training")]
+        columns += [_column("ways", _trained("training_ways"), count, "meta-training")]
     columns += [
-        Column("updates", _trained("updates"), "meta-training"),
-        Column("sequences" if board.probe else "examples", _trained("examples"), "meta-training"),
-        Column("time", training_time, "meta-training"),
+        _column("updates", _trained("updates"), count, "meta-training"),
+        _column(
+            "sequences" if board.probe else "examples", _trained("examples"), count, "meta-training"
+        ),
+        _column("time", _trained("training_seconds"), duration, "meta-training"),
     ]
     notes = [f"± is the half-width of the 95 % interval over {episodes} (Student-t)"]
     if board.seeds > 1:
@@ -112,7 +154,37 @@ def accuracy_table(board: Board) -> Table:
     if board.best is not None:
         notes += ["bold: " + ("the fewest wrong bits" if board.probe else "the highest accuracy")]
     caption = "Wrong bits and meta-training" if board.probe else "Accuracy and meta-training"
-    return _table(board, caption, columns, notes, best=True)
+    return _table("accuracy", board, caption, columns, notes, best=True)
+
+
+def published_table(board: Board) -> Table | None:
+    """Accuracies beside those that the papers print; None where no learner has any."""
+    held = {one.entry.label: one for one in hold_against_papers(board)}
+    if not held:
+        return None
+    keys = [key for key in HELD_AT if any(key in _points(one) for one in held.values())]
+    columns = []
+    for key in keys if board.online else [""]:
+        here, paper, difference = (_held(held, key, of) for of in (0, 1, 2))
+        columns += [_column("here", here, percent, key), _column("paper", paper, percent, key)]
+        if not board.online:
+            columns += [_column("difference", difference, _signed)]
+            columns += [_words("verdict", lambda entry: _verdict(held[entry.label]))]
+    columns += [
+        _words("the paper's protocol", lambda entry: _protocol(held[entry.label])),
+        _words("source", lambda entry: held[entry.label].published.source),
+    ]
+    notes = [
+        "accuracy in percent; difference in points, here less paper",
+        "a verdict is given where the protocols are known to be the same: whether the difference "
+        "lies inside its 95 % interval over episodes, which is blind to the training seed",
+    ]
+    entries = {
+        family: [entry for entry in members if entry.label in held]
+        for family, members in board.families.items()
+    }
+    shown = replace(board, families={family: own for family, own in entries.items() if own})
+    return _table("published", shown, "Against published figures", columns, notes)
 
 
 def cost_table(board: Board) -> Table | None:
@@ -137,25 +209,33 @@ def cost_table(board: Board) -> Table | None:
         column
         for device in board.devices
         for column in (
-            *(Column(title, _time(device, phase), device) for phase, title in phases.items()),
-            Column(rate, _throughput(device), device),
-            Column("memory", _memory(device), device),
+            *(
+                _column(title, _time(device, phase), duration, device)
+                for phase, title in phases.items()
+            ),
+            _column(rate, _per_device("throughput", device), _rate, device),
+            _column("memory", _per_device("peak_memory", device), _mebibytes, device),
         )
     ]
-    return _table(board, "Cost of each phase", columns, notes) if columns else None
+    return _table("cost", board, "Cost of each phase", columns, notes) if columns else None
 
 
 def _table(
-    board: Board, caption: str, columns: list[Column], notes: list[str], best: bool = False
+    kind: str,
+    board: Board,
+    caption: str,
+    columns: list[Column],
+    notes: list[str],
+    best: bool = False,
 ) -> Table:
     families = {
         family: [
             Line(
-                entry.label,
+                entry,
                 OTHER_CODE * entry.other_code + TRANSDUCTIVE * entry.transductive,
                 [column.text(entry) for column in columns],
+                [column.value(entry) for column in columns],
                 best and entry is board.best,
-                bool(entry.done),
             )
             for entry in entries
         ]
@@ -163,36 +243,77 @@ def _table(
     }
     used = {mark for lines in families.values() for line in lines for mark in line.marks}
     marks = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
-    return Table(caption, columns, families, notes + marks)
+    return Table(kind, board, caption, columns, families, notes + marks)
 
 
-def _trained(column: str) -> Callable[[Entry], str]:
-    return lambda entry: count(entry.mean(column) if entry.mean("updates") else None)
+def _column(
+    title: str, value: Callable[[Entry], Any], write: Callable[[Any], str], group: str = ""
+) -> Column:
+    return Column(title, value, lambda entry: write(value(entry)), group, write is not _name)
 
 
-def _presentation(k: int) -> Callable[[Entry], str]:
-    def text(entry: Entry) -> str:
+def _words(title: str, value: Callable[[Entry], str | None]) -> Column:
+    return _column(title, value, _name)
+
+
+def _name(value: str | None) -> str:
+    return value or MISSING
+
+
+def _mean(column: str) -> Callable[[Entry], float | None]:
+    return lambda entry: entry.mean(column)
+
+
+def _trained(column: str) -> Callable[[Entry], float | None]:
+    return lambda entry: entry.mean(column) if entry.mean("updates") else None
+
+
+def _presentation(k: int) -> Callable[[Entry], float | None]:
+    def value(entry: Entry) -> float | None:
         curve = entry.curve("accuracy_by_presentation")
-        return percent(curve[k - 1]) if k <= len(curve) else MISSING
+        return curve[k - 1] if k <= len(curve) else None
 
-    return text
-
-
-def _time(device: str, phase: str) -> Callable[[Entry], str]:
-    return lambda entry: duration(entry.time(device, phase))
+    return value
 
 
-def _throughput(device: str) -> Callable[[Entry], str]:
-    def text(entry: Entry) -> str:
-        rate = entry.per_device("throughput", device)
-        return MISSING if rate is None else f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
-
-    return text
+def _time(device: str, phase: str) -> Callable[[Entry], float | None]:
+    return lambda entry: entry.time(device, phase)
 
 
-def _memory(device: str) -> Callable[[Entry], str]:
-    def text(entry: Entry) -> str:
-        peak = entry.per_device("peak_memory", device)
-        return MISSING if peak is None else f"{peak / 2**20:,.0f} MiB"
+def _per_device(column: str, device: str) -> Callable[[Entry], float | None]:
+    return lambda entry: entry.per_device(column, device)
 
-    return text
+
+def _rate(rate: float | None) -> str:
+    return MISSING if rate is None else f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
+def _mebibytes(size: float | None) -> str:
+    return MISSING if size is None else f"{size / 2**20:,.0f} MiB"
+
+
+def _signed(fraction: float | None) -> str:
+    return MISSING if fraction is None else f"{100 * fraction:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _points(held: Held) -> dict[str, Point]:
+    return {point.key: point for point in held.points}
+
+
+def _held(held: Mapping[str, Held], key: str, of: int) -> Callable[[Entry], float | None]:
+    """Measured (0), published (1) or their difference (2); no key: the board's only one."""
+
+    def value(entry: Entry) -> float | None:
+        points = _points(held[entry.label])
+        point = points.get(key) if key else next(iter(points.values()))
+        return (point.measured, point.published, point.difference)[of] if point else None
+
+    return value
+
+
+def _verdict(held: Held) -> str | None:
+    return None if held.differences else held.points[0].verdict
+
+
+def _protocol(held: Held) -> str:
+    return "; ".join(held.differences) or "the same"

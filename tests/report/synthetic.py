@@ -7,6 +7,7 @@ seeds, failures, two devices.
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -173,8 +174,9 @@ def write_probe(
     folder = write_cell(root, learner, "model-based", **fields | changes)
     if not (folder / "result.json").exists():
         return folder
+    bank = json.loads((folder / "result.json").read_text(encoding="utf-8"))["bank"]
     stored = EpisodeScores(
-        bank=f"copy/length{items}", accuracy=right.tolist(), nll=(1 - right).tolist(),
+        bank=bank, accuracy=right.tolist(), nll=(1 - right).tolist(),
         bit_errors=errors.tolist(),
     )  # fmt: skip
     store(folder / "episodes.json", stored)

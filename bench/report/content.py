@@ -1,0 +1,178 @@
+"""Everything that a report tells, gathered once for the page and for the files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.comparisons import compare_board, critical_difference, sentence
+from bench.leaderboard import FAMILIES, Board, boards, family_order
+from bench.report import summary
+from bench.report.figures import (
+    Palette,
+    Picture,
+    board_pictures,
+    ranks_picture,
+    suite_pictures,
+)
+from bench.report.published import published_curves
+from bench.report.tables import Table, tables
+from bench.results import Json, Problem, ResultSet, rows, training_records
+
+ENVIRONMENT = ("device", "device_name", "threads", "python", "torch", "numpy", "bench", "commit")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A board: one setting of a suite at one budget."""
+
+    board: Board
+    protocol: str
+    comparisons: list[str]
+    """What can and cannot be told apart, in sentences."""
+    tables: list[Table]
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A cell, or a timing of a cell, that is not there."""
+
+    cell: Json
+    what: str
+    reason: str
+    traceback: str | None
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page and the files are made of."""
+
+    path: Path
+    families: list[str]
+    palette: Palette
+    summary: list[str]
+    ranks: list[Picture]
+    """The learners' mean ranks, where six independent datasets are there."""
+    suites: dict[str, list[Section]]
+    overviews: dict[str, list[Picture]]
+    """By suite: figures about all of its settings."""
+    devices: list[str]
+    gaps: list[Gap]
+    warnings: dict[str, list[Json]]
+    """Each warning with the cells that it belongs to."""
+    environments: list[tuple[list[Any], int]]
+    """Distinct environments, as `ENVIRONMENT` names their parts, each with its number of cells."""
+    problems: list[Problem]
+    commands: list[str]
+
+    @property
+    def tables(self) -> list[Table]:
+        """Of all boards."""
+        return [table for own in self.suites.values() for part in own for table in part.tables]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All of them."""
+        return self.ranks + [
+            picture
+            for suite, own in self.suites.items()
+            for picture in (*self.overviews[suite], *(p for part in own for p in part.pictures))
+        ]
+
+
+def gather(found: ResultSet) -> Content:
+    """Reads what the figures and comparisons need beside the table of cells; draws nothing."""
+    cells = rows(found.frame)
+    all_boards = boards(found.frame)
+    problems = [*found.problems]
+    # All known families, so that a colour means the same in every report.
+    palette = Palette(family_order([*FAMILIES, *(cell["family"] for cell in cells)]))
+    suites: dict[str, list[Section]] = defaultdict(list)
+    for board in all_boards:
+        suites[board.suite].append(_section(board, palette, found.path, problems))
+    return Content(
+        path=found.path,
+        families=family_order(cell["family"] for cell in cells),
+        palette=palette,
+        summary=summary.sentences(cells, all_boards, problems),
+        ranks=_ranks(all_boards),
+        suites=suites,
+        overviews={
+            suite: suite_pictures([part.board for part in parts], palette)
+            for suite, parts in suites.items()
+        },
+        devices=sorted(
+            {cell["device"] for cell in cells} | {d for cell in cells for d in cell["timings"]}
+        ),
+        gaps=_gaps(cells, found.path),
+        warnings=_warnings(cells, found.path),
+        environments=_environments(cells),
+        problems=problems,
+        commands=summary.commands(cells, str(found.path)),
+    )
+
+
+def _section(board: Board, palette: Palette, root: Path, problems: list[Problem]) -> Section:
+    compared = compare_board(board)
+    pictures = board_pictures(
+        board,
+        palette,
+        problems,
+        root=root,
+        compared=compared,
+        published=published_curves(board),
+    )
+    return Section(board, summary.protocol(board), sentence(compared), tables(board), pictures)
+
+
+def _ranks(all_boards: list[Board]) -> list[Picture]:
+    by_budget: dict[str, list[Board]] = defaultdict(list)
+    for board in all_boards:
+        by_budget[board.budget].append(board)
+    ranked = [critical_difference(own) for own in by_budget.values()]
+    return [ranks_picture(one, "all-datasets") for one in ranked if one]
+
+
+def _gaps(cells: list[Json], root: Path) -> list[Gap]:
+    gaps = []
+    for cell in cells:
+        failure = cell["failure"] or {}
+        if cell["status"] == "failed":
+            traceback = failure.get("traceback")
+            if failure.get("kind") == "training" and not traceback and cell["training"]:
+                traceback = (training_records(root, cell["training"])[1] or {}).get("traceback")
+            gaps.append(Gap(cell, "failed", cell["reason"] or "no reason is stored", traceback))
+        if cell["status"] == "unfinished":
+            gaps.append(Gap(cell, "unfinished", "give the same command again to go on", None))
+        for device, why in cell["timing_failures"].items():
+            reason = why.get("reason") or "no reason is stored"
+            gaps.append(Gap(cell, f"timing on {device} failed", reason, why.get("traceback")))
+    return gaps
+
+
+def _warnings(cells: list[Json], root: Path) -> dict[str, list[Json]]:
+    """Each warning with the cells that it belongs to; a finished cell holds its training's."""
+    warned: dict[str, list[Json]] = defaultdict(list)
+    for cell in cells:
+        told = cell["warnings"]
+        if cell["status"] != "done" and cell["training"]:
+            told = training_records(root, cell["training"])[0]
+        for warning in told:
+            warned[str(warning)].append(cell)
+    return warned
+
+
+def _environments(cells: list[Json]) -> list[tuple[list[Any], int]]:
+    """Distinct environments, each with the number of cells that something was computed for in."""
+    used: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    for cell in cells:
+        for environment in cell["environments"]:
+            commit = environment.get("commit")
+            if commit:
+                commit = str(commit)[:10] + (" (changed)" if environment.get("dirty") else "")
+            values = {**environment, "commit": commit}
+            used[tuple(values.get(name) for name in ENVIRONMENT)].add(cell["path"])
+    return [(list(values), len(paths)) for values, paths in used.items()]

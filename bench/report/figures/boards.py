@@ -1,0 +1,97 @@
+"""Which figures a board and a suite have."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.comparisons import BoardComparisons
+from bench.leaderboard import Board
+from bench.report.figures.calibration import calibration_picture
+from bench.report.figures.cost import cost_pictures
+from bench.report.figures.curves import training_pictures
+from bench.report.figures.grid import grid_picture
+from bench.report.figures.online import PublishedCurves, presentation_picture
+from bench.report.figures.pairs import differences_picture
+from bench.report.figures.panels import by_family
+from bench.report.figures.probes import length_picture, weightings_pictures
+from bench.report.figures.scores import score_picture
+from bench.report.figures.style import Palette, Picture
+from bench.results import Problem
+
+MOST = 40
+"""Learners in a figure."""
+
+
+def board_pictures(
+    board: Board,
+    palette: Palette,
+    problems: list[Problem],
+    *,
+    root: str | Path | None = None,
+    compared: BoardComparisons | None = None,
+    published: PublishedCurves | None = None,
+) -> list[Picture]:
+    """The figures of one board, in the order of the page. Of more than `MOST` learners, the best.
+
+    Args:
+        board: what they are drawn from.
+        palette: of the whole report.
+        problems: what cannot be read is added to it.
+        root: the results folder; without it there are no learning curves.
+        compared: of this board; without it there is no matrix of paired differences.
+        published: by label, (presentation, accuracy as a fraction).
+    """
+    shown = _best(board)
+    pictures = [score_picture(shown, palette)]
+    if board.online:
+        pictures += [presentation_picture(shown, palette, published or {})]
+    if compared:
+        pictures += [differences_picture(_among(compared, shown), palette)]
+    pictures += cost_pictures(shown, palette)
+    pictures += [calibration_picture(shown, palette)]
+    if root is not None:
+        pictures += training_pictures(shown, palette, Path(root), problems)
+    if board.probe:
+        pictures += weightings_pictures(shown, problems)
+    note = f" The best {MOST} of {len(board.entries)} learners." if shown is not board else ""
+    return [replace(p, caption=p.caption + note) for p in pictures if p]
+
+
+def suite_pictures(boards: Sequence[Board], palette: Palette) -> list[Picture]:
+    """The figures about all settings of a suite.
+
+    Args:
+        boards: all boards of the suite: its settings, budgets and versions.
+        palette: of the whole report.
+    """
+    by_budget: dict[Any, list[Board]] = defaultdict(list)
+    for board in boards:
+        by_budget[board.suite_version, board.budget].append(_best(board))
+    pictures = []
+    for own in by_budget.values():
+        if probes := [board for board in own if board.probe]:
+            pictures += [length_picture(probes, palette)]
+        pictures += [grid_picture(own, palette)]
+    return [picture for picture in pictures if picture]
+
+
+def _best(board: Board) -> Board:
+    if len(board.entries) <= MOST:
+        return board
+    return replace(board, families=by_family(board.scored[:MOST]))
+
+
+def _among(compared: BoardComparisons, shown: Board) -> BoardComparisons:
+    if shown is compared.board:
+        return compared
+    there = {id(entry) for entry in shown.entries}
+    return replace(
+        compared,
+        compared=[entry for entry in compared.compared if id(entry) in there],
+        pairs=[p for p in compared.pairs if id(p.a) in there and id(p.b) in there],
+        left_out=[(entry, why) for entry, why in compared.left_out if id(entry) in there],
+    )

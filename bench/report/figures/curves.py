@@ -1,0 +1,231 @@
+"""Meta-training: learning curves, and what it takes to reach an accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from bench.leaderboard import Board, Entry
+from bench.report import summary
+from bench.report.figures.panels import (
+    by_family,
+    legend_of,
+    log_axis,
+    looks,
+    rows_of_families,
+    rows_of_learners,
+    shared_legend,
+)
+from bench.report.figures.style import (
+    CONTEXT,
+    FAINT,
+    Palette,
+    Picture,
+    beside,
+    picture_name,
+    short,
+    style,
+)
+from bench.results import Problem, Validation, learning_curve
+from bench.tables import count, duration, percent
+
+TARGETS = (0.9, 0.95)
+"""Meta-validation accuracies to be reached."""
+UNITS = (("h", 3600), ("min", 60), ("s", 1))
+
+
+def compact(value: float) -> str:
+    """``20k``, ``1M``."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A learner of a board with its learning curves, one per seed."""
+
+    entry: Entry
+    label: str
+    """With the ways it was meta-trained with, where the board's learners differ in that."""
+    curves: list[list[Validation]]
+
+
+Spent = Callable[[Validation], float]
+
+
+def spendings(trained: Sequence[Trained]) -> dict[str, tuple[Spent, Callable[[float], str]]]:
+    """What a training spends: a name with its unit, how to read it off, and how to write it."""
+    longest = max(curve[-1].seconds for t in trained for curve in t.curves)
+    unit, seconds = next((u, s) for u, s in UNITS if longest >= 2 * s or s == 1)
+    return {
+        "examples seen": (lambda point: point.examples, compact),
+        f"meta-training time, {unit}": (lambda point: point.seconds / seconds, "{:g}".format),
+    }
+
+
+def trained_learners(board: Board, root: Path, problems: list[Problem]) -> list[Trained]:
+    """The learners of a board that have learning curves.
+
+    Args:
+        board: what they stand on.
+        root: the results folder.
+        problems: damaged files are added to it.
+    """
+    found: list[tuple[Entry, list[list[Validation]]]] = []
+    for entry in board.entries:
+        names = [str(cell["training"]) for cell in entry.cells if cell["training"]]
+        curves = [learning_curve(root, name, problems) for name in dict.fromkeys(names)]
+        if any(curves):
+            found.append((entry, [curve for curve in curves if curve]))
+    ways = [entry.common("training_ways") for entry, _ in found]
+    several = len(set(ways)) > 1
+    return [
+        Trained(entry, f"{entry.label}, {n}-way" if several and n else entry.label, curves)
+        for (entry, curves), n in zip(found, ways, strict=True)
+    ]
+
+
+def reached(curve: Sequence[Validation], target: float) -> Validation | None:
+    """The first meta-validation with at least this accuracy; None where there is none."""
+    return next((point for point in curve if point.accuracy >= target), None)
+
+
+def training_pictures(
+    board: Board, palette: Palette, root: Path, problems: list[Problem]
+) -> list[Picture]:
+    """Learning curves and time to a target accuracy; none where no curve is stored."""
+    trained = trained_learners(board, root, problems)
+    if not trained:
+        return []
+    name = summary.board_name(board)
+    lacking = [e.label for e in board.entries if not any(e is t.entry for t in trained)]
+    lacks = f" No curve is stored of {', '.join(lacking)}." if lacking else ""
+    unequal = any(t.label != t.entry.label for t in trained)
+    task = (
+        "Meta-validation is of the task that a learner was meta-trained with, and more ways are "
+        "harder: compare learners of equal ways."
+        if unequal
+        else "Meta-validation is of the task that a learner was meta-trained with."
+    )
+    families = list(by_family(t.entry for t in trained))
+    return [
+        Picture(
+            picture_name(board, "learning-curves"),
+            "Meta-validation accuracy against examples seen and meta-training time. "
+            + "; ".join(map(_course, trained)),
+            "Learning curves: meta-validation accuracy against the examples seen and the time of "
+            "meta-training (without meta-validation), a line per seed; grey: the other families. "
+            f"{task}{lacks} {name}.",
+            lambda: learning_figure(trained, palette),
+            families,
+        ),
+        Picture(
+            picture_name(board, "time-to-accuracy"),
+            "Meta-training up to a target accuracy. "
+            + "; ".join(_arrival(t, target) for t in trained for target in TARGETS),
+            f"What meta-training took up to the first meta-validation at {_targets()} or above, a "
+            "mark per seed; an arrow stands where meta-training ended without reaching it. "
+            f"{task}{lacks} {name}.",
+            lambda: target_figure(trained, palette),
+            families,
+        ),
+    ]
+
+
+def _targets() -> str:
+    return " and ".join(f"{100 * target:g} %" for target in TARGETS)
+
+
+def _course(trained: Trained) -> str:
+    first, last = trained.curves[0][0], trained.curves[0][-1]
+    return (
+        f"{trained.label} from {percent(first.accuracy)} % after {count(first.examples)} examples "
+        f"to {percent(last.accuracy)} % after {count(last.examples)} ({duration(last.seconds)})"
+    )
+
+
+def _arrival(trained: Trained, target: float) -> str:
+    points = [reached(curve, target) for curve in trained.curves]
+    told = [
+        f"{count(p.examples)} examples, {duration(p.seconds)}" if p else "never" for p in points
+    ]
+    return f"{trained.label} at {100 * target:g} %: {', '.join(told)}"
+
+
+def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
+    """A row per family, against examples and against time; the other families in grey."""
+    entries = [t.entry for t in trained]
+    look = looks(entries, palette)
+    spent_on = spendings(trained)
+    families = {family: len(members) for family, members in by_family(entries).items()}
+    with style():
+        figure, rows = rows_of_families(families, palette, len(spent_on))
+        for family, panels in rows.items():
+            own = [t for t in trained if t.entry.family == family]
+            others = [t for t in trained if t.entry.family != family]
+            for axes, (spent, _) in zip(panels, spent_on.values(), strict=True):
+                for t in others:
+                    _lines(axes, t, spent, color=CONTEXT, linewidth=0.6, zorder=1)
+                for t in own:
+                    _lines(axes, t, spent, **look[t.entry.label], markevery=0.25, zorder=2)
+            panels[0].set_ylabel("accuracy, %")
+            legend_of(panels[-1], {short(t.label, 28): look[t.entry.label] for t in own})
+        for axes, (name, (spent, text)) in zip(panels, spent_on.items(), strict=True):
+            axes.set_xlabel(name)
+            values = [spent(point) for t in trained for curve in t.curves for point in curve]
+            log_axis(axes, values, text, pad=0.07)
+        return figure
+
+
+def _lines(axes: Any, trained: Trained, spent: Callable[[Validation], float], **look: Any) -> None:
+    for curve in trained.curves:
+        axes.plot([spent(p) for p in curve], [100 * p.accuracy for p in curve], **look)
+
+
+def target_figure(
+    trained: Sequence[Trained], palette: Palette, targets: Sequence[float] = TARGETS
+) -> Figure:
+    """A row per learner, against examples and against time; the targets one above the other."""
+    labels = {id(t.entry): short(t.label, 34) for t in trained}
+    curves = {id(t.entry): t.curves for t in trained}
+    spent_on = spendings(trained)
+    fills = [("none", "full", "left", "right")[place % 4] for place in range(len(targets))]
+    with style():
+        figure, panels, placed = rows_of_learners(
+            [t.entry for t in trained], palette, len(spent_on), lambda entry: labels[id(entry)]
+        )
+        for axes, (name, (spent, text)) in zip(panels, spent_on.items(), strict=True):
+            drawn: list[float] = []
+            for entry, y in placed:
+                for place, target in enumerate(targets):
+                    height = y + 0.3 * (place - (len(targets) - 1) / 2)
+                    for curve in curves[id(entry)]:
+                        there = reached(curve, target)
+                        drawn.append(spent(there or curve[-1]))
+                        axes.plot(
+                            drawn[-1], height, linestyle="none", markersize=4.5,
+                            marker=palette.marker(entry.family) if there else ">",
+                            color=palette.light(entry.family) if there else FAINT,
+                            fillstyle=fills[place] if there else "full",
+                        )  # fmt: skip
+            axes.set_xlabel(name)
+            log_axis(axes, drawn, text, pad=0.1)
+        for entry, y in placed:
+            best = max(point.accuracy for curve in curves[id(entry)] for point in curve)
+            beside(panels[-1], 1.02, y, f"{100 * best:.1f}", FAINT)
+        beside(panels[-1], 1.02, -0.35, "best, %", FAINT)
+        shared_legend(
+            figure,
+            {
+                f"{100 * target:g} %": {"marker": "o", "fillstyle": fill, "color": FAINT}
+                for target, fill in zip(targets, fills, strict=True)
+            }
+            | {"not reached": {"marker": ">", "color": FAINT}},
+        )
+        return figure

@@ -1,0 +1,96 @@
+"""Accuracy over a suite's settings: by ways and shots."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from bench.leaderboard import Board, Entry, family_order
+from bench.report import summary
+from bench.report.figures.panels import by_family, legend_of, looks, rows_of_families
+from bench.report.figures.style import Palette, Picture, short, slug, style
+
+Grid = dict[tuple[int, int], Board]
+
+
+def grid_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
+    """Accuracy by ways and shots; None where neither differs.
+
+    Args:
+        boards: the settings of one suite at one budget.
+    """
+    grid = grid_of(boards)
+    if len(grid) < 2:
+        return None
+    first = boards[0]
+    told = [
+        f"{ways}-way {shots}-shot: "
+        + ", ".join(summary.labelled_score(board, entry) for entry in board.scored)
+        for (ways, shots), board in grid.items()
+    ]
+    return Picture(
+        slug(first.suite, first.budget, "ways-and-shots"),
+        "Accuracy by ways and shots. " + "; ".join(told),
+        "Accuracy by ways and shots of the meta-test, with 95 % intervals over episodes; "
+        f"{first.suite}, budget {first.budget}.",
+        lambda: grid_figure(grid, palette),
+        family_order(family for board in grid.values() for family in board.families),
+    )
+
+
+def grid_of(boards: Sequence[Board]) -> Grid:
+    """The k-shot boards by their (ways, shots)."""
+    found: Grid = {}
+    for board in boards:
+        shots = {cell["task"].get("shots") for cell in board.cells if not _is_list(cell)}
+        shot = shots.pop() if len(shots) == 1 else None
+        if board.protocol == "kshot" and board.ways and isinstance(shot, int) and board.scored:
+            found.setdefault((board.ways, shot), board)
+    return dict(sorted(found.items()))
+
+
+def _is_list(cell: dict[str, Any]) -> bool:
+    return isinstance(cell["task"].get("shots"), list)
+
+
+def grid_figure(grid: Grid, palette: Palette) -> Figure:
+    """A row of panels per family: a panel per number of ways with a line over the shots, or one
+    panel with a line over the ways where all shots are equal."""
+    by_shots = len({shots for _, shots in grid}) > 1
+    columns = sorted({ways for ways, _ in grid}) if by_shots else [0]
+    entries: dict[str, Entry] = {}
+    lines: dict[tuple[str, int], list[tuple[int, float, float]]] = defaultdict(list)
+    for (ways, shots), board in grid.items():
+        for entry in board.scored:
+            x, column = (shots, ways) if by_shots else (ways, 0)
+            score = 100 * (entry.score(board.metric) or 0.0)
+            half = 100 * (entry.half_width(board.metric) or 0.0)
+            lines[entry.label, column].append((x, score, half))
+            entries.setdefault(entry.label, entry)
+    look = looks(entries.values(), palette)
+    families = {family: len(members) for family, members in by_family(entries.values()).items()}
+    with style():
+        figure, rows = rows_of_families(families, palette, len(columns))
+        for family, panels in rows.items():
+            own = [label for label, entry in entries.items() if entry.family == family]
+            for axes, column in zip(panels, columns, strict=True):
+                for label in own:
+                    if points := lines.get((label, column)):
+                        x, y, half = np.array(points).T
+                        axes.errorbar(x, y, yerr=half, **look[label])
+            panels[0].set_ylabel("accuracy, %")
+            legend_of(panels[-1], {short(label, 28): look[label] for label in own})
+        for axes, column in zip(panels, columns, strict=True):
+            axes.set_xlabel(f"shots, {column}-way" if by_shots else "ways")
+            ticks = sorted({x for (_, c), p in lines.items() if c == column for x, _, _ in p})
+            axes.set_xscale("log")
+            axes.set_xlim(ticks[0] / 1.25, ticks[-1] * 1.25)
+            axes.xaxis.set_major_locator(FixedLocator(ticks))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        return figure

@@ -1,0 +1,228 @@
+"""How figures with many learners are laid out: rows of learners, panels of families, legends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
+
+from bench.leaderboard import Entry, family_order
+from bench.report.figures.style import CONTEXT, RULE, WIDTH, Palette, beside, line_style, plain_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+AXIS = 0.45
+"""Inches below a panel for its ticks and label."""
+LINE = 0.235
+"""Inches from one learner's row to the next."""
+
+
+def by_family(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """The learners of each family, families in their order, learners as given."""
+    found = list(entries)
+    families = family_order(entry.family for entry in found)
+    return {family: [entry for entry in found if entry.family == family] for family in families}
+
+
+def looks(entries: Iterable[Entry], palette: Palette) -> dict[str, dict[str, Any]]:
+    """By label, how a learner's line looks: the same in all figures of a board."""
+    return {
+        entry.label: line_style(palette, family, place)
+        for family, members in by_family(entries).items()
+        for place, entry in enumerate(sorted(members, key=lambda entry: entry.label))
+    }
+
+
+def rows_of_learners(
+    entries: Sequence[Entry], palette: Palette, columns: int, text: Callable[[Entry], str]
+) -> tuple[Figure, list[Axes], list[tuple[Entry, float]]]:
+    """Panels side by side that share their rows: a learner each, under its family's name.
+
+    Args:
+        entries: who.
+        palette: of the report.
+        columns: panels.
+        text: a learner's name beside its row.
+
+    Returns:
+        The figure, its panels, and the height of each learner's row.
+    """
+    lines: list[tuple[str, Entry | None]] = []
+    for family, members in by_family(entries).items():
+        lines += [(family, None), *((text(entry), entry) for entry in members)]
+    figure = Figure(figsize=(WIDTH, 0.8 + LINE * len(lines)), layout="constrained")
+    panels = list(figure.subplots(1, columns, sharey=True, squeeze=False)[0])
+    placed = [(entry, float(y)) for y, (_, entry) in enumerate(lines) if entry]
+    panels[0].set_ylim(len(lines) - 0.4, -0.6)
+    panels[0].set_yticks([y for _, y in placed], [label for label, entry in lines if entry])
+    plain_text(panels[0].get_yticklabels())
+    for y, (family, entry) in enumerate(lines):
+        if entry is None:
+            beside(panels[0], 0, y, family, palette.light(family), weight="bold", left=True)
+    for axes in panels:
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color=RULE, linewidth=0.6)
+        axes.hlines([y for _, y in placed], 0, 1, RULE, linewidth=0.4, zorder=0,
+                    transform=axes.get_yaxis_transform())  # fmt: skip
+        sns.despine(ax=axes, left=True)
+    return figure, panels, placed
+
+
+def rows_of_families(
+    families: Mapping[str, int], palette: Palette, columns: int
+) -> tuple[Figure, dict[str, list[Axes]]]:
+    """A row of panels per family, with room for a legend to the right.
+
+    Args:
+        families: the number of learners of each.
+        palette: of the report.
+        columns: panels in a row.
+    """
+    heights = [max(1.45, 0.25 + 0.155 * learners) for learners in families.values()]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.45), layout="constrained")
+    panels = figure.subplots(
+        len(families), columns, sharex="col", sharey=True, squeeze=False, height_ratios=heights
+    )
+    for family, row in zip(families, panels, strict=True):
+        row[0].set_title(
+            family, color=palette.light(family), fontsize=9, fontweight="bold", loc="left",
+            parse_math=False,
+        )  # fmt: skip
+        for axes in row:
+            axes.grid(axis="y", color=RULE, linewidth=0.6)
+            sns.despine(ax=axes)
+    return figure, {family: list(row) for family, row in zip(families, panels, strict=True)}
+
+
+def panels_of_families(
+    families: Mapping[str, int], palette: Palette, xlabel: str, ylabel: str
+) -> tuple[Figure, dict[str, Axes], list[Axes]]:
+    """A panel per family, with room for a legend below each.
+
+    Args:
+        families: the number of lines in the legend of each.
+        palette: of the report.
+        xlabel: of all panels.
+        ylabel: of the first panel in a row.
+
+    Returns:
+        The figure, its panels, and those of them that nothing stands to the right of.
+    """
+    columns = 2 if len(families) == 4 else min(len(families), 3)
+    rows = -(-len(families) // columns)
+    most = max(families.values())
+    figure = Figure(figsize=(WIDTH, rows * (2.5 + 0.17 * most)), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    panels = dict(zip(families, grid.flat, strict=False))
+    for family, axes in panels.items():
+        axes.set_title(
+            family, color=palette.light(family), fontsize=9, fontweight="bold", parse_math=False
+        )
+        axes.set_xlabel(xlabel)
+        axes.tick_params(labelbottom=True)
+        sns.despine(ax=axes)
+    for axes in grid.flat[len(families) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel)
+    ends = [place for place in range(len(families)) if place % columns == columns - 1]
+    return figure, panels, [grid.flat[place] for place in {*ends, len(families) - 1}]
+
+
+def legend_of(
+    axes: Axes, labels: Mapping[str, dict[str, Any]], below: bool = False, **options: Any
+) -> None:
+    """A legend of learners to the right of a panel, or below it.
+
+    Args:
+        axes: the panel.
+        labels: how each line looks.
+        below: where the panel's x axis has a label.
+        options: of matplotlib's legend.
+    """
+    handles = [Line2D([], [], **look, label=label) for label, look in labels.items()]
+    defaults: dict[str, Any] = {
+        "loc": "upper left", "frameon": False, "borderpad": 0, "fontsize": 7.5,
+        "handlelength": 2.6, "labelspacing": 0.35, "title_fontsize": 7.5, "alignment": "left",
+        "bbox_to_anchor": (-0.05, 0) if below else (1.02, 1.04),
+    }  # fmt: skip
+    if below:  # inches, so that the layout knows the room that it takes
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        shift = ScaledTranslation(0, -AXIS, figure.dpi_scale_trans)
+        defaults["bbox_transform"] = axes.transAxes + shift
+    plain_text(axes.legend(handles=handles, **defaults | options).get_texts())
+
+
+def log_axis(
+    axes: Axes,
+    values: Iterable[float],
+    text: Callable[[float], str] = "{:g}".format,
+    gap: float = 0.2,
+    pad: float = 0.15,
+) -> None:
+    """A logarithmic x axis with few ticks at round numbers.
+
+    Args:
+        axes: the panel.
+        values: all that is drawn, above 0.
+        text: a tick's label.
+        gap: between ticks, as a fraction of the axis.
+        pad: room on both sides, in decades.
+    """
+    there = [value for value in values if value > 0] or [1.0]
+    low, high = min(there), max(there)
+    if len(round_values(low / 10**pad, high * 10**pad, 0)) < 2:  # of values close together
+        low, high = neighbours(low, high)
+    low, high = low / 10**pad, high * 10**pad
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(round_values(low, high, gap)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+
+def neighbours(low: float, high: float) -> tuple[float, float]:
+    """The numbers 1, 2, 5, 10, ... that lie around two."""
+    found = round_values(low / 10, high * 10, 0)
+    return max(v for v in found if v < low), min(v for v in found if v > high)
+
+
+def round_values(low: float, high: float, gap: float) -> list[float]:
+    """Round numbers between two, as many as leave a gap between neighbours.
+
+    They are 1, 2, 5, 10, ... or 1, 3, 10, ... or powers of ten, a hundred or a thousand.
+
+    Args:
+        low: above 0.
+        high: above `low`.
+        gap: the least distance on a logarithmic axis, as a fraction of it.
+    """
+    least = gap * math.log10(high / low)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    found: list[float] = []
+    for mantissas, step in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)):
+        powers = range(first - first % step, last + 1, step)
+        found = [m * 10.0**p for p in powers for m in mantissas if low <= m * 10.0**p <= high]
+        if all(math.log10(b / a) >= least for a, b in pairwise(found)):
+            break
+    return found
+
+
+def shared_legend(figure: Figure, markers: Mapping[str, dict[str, Any]], **options: Any) -> None:
+    """A legend below a figure, of marks that mean the same for every learner."""
+    shared: dict[str, Any] = {"color": CONTEXT, "linestyle": "none", "markersize": 5}
+    handles = [Line2D([], [], **shared | look, label=label) for label, look in markers.items()]
+    legend = figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), frameon=False,
+        fontsize=8, handletextpad=0.2, columnspacing=1.2, **options,
+    )  # fmt: skip
+    plain_text(legend.get_texts())

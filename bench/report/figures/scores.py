@@ -1,0 +1,58 @@
+"""The score of each learner."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bench.leaderboard import Board
+from bench.report import summary
+from bench.report.figures.panels import rows_of_learners
+from bench.report.figures.style import (
+    INK,
+    Palette,
+    Picture,
+    beside,
+    picture_name,
+    short,
+    style,
+)
+from bench.tables import score
+
+
+def score_picture(board: Board, palette: Palette) -> Picture | None:
+    """Accuracy, or a memory probe's wrong bits, by learner; None where nobody has a score."""
+    scored = [entry for entry in board.entries if entry.score(board.metric) is not None]
+    if not scored:
+        return None
+    what, over = ("Wrong bits", "sequences") if board.probe else ("Accuracy", "episodes")
+    told = ", ".join(summary.labelled_score(board, entry) for entry in scored)
+    return Picture(
+        picture_name(board, "scores"),
+        f"{what} by learner. {told}",
+        f"{what} with 95 % intervals over {over}; {summary.board_name(board)}.",
+        lambda: score_figure(board, palette),
+        list(board.families),
+    )
+
+
+def score_figure(board: Board, palette: Palette) -> Figure:
+    """A dot and its 95 % interval per learner, family by family."""
+    metric, scale = board.metric, 1 if board.probe else 100
+    scored = [entry for entry in board.entries if entry.score(metric) is not None]
+    with style():
+        figure, (axes,), placed = rows_of_learners(scored, palette, 1, lambda e: short(e.label))
+        for entry, y in placed:
+            axes.errorbar(
+                scale * (entry.score(metric) or 0.0), y,
+                xerr=scale * (entry.half_width(metric) or 0.0),
+                color=palette.light(entry.family), marker=palette.marker(entry.family),
+                markersize=4, linewidth=1.4, capsize=0,
+            )  # fmt: skip
+            beside(axes, 1.02, y, score(board, entry), INK)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.set_xlabel("wrong bits per sequence" if board.probe else "accuracy, %")
+        low, high = axes.get_xlim()
+        if not board.probe:
+            axes.set_xlim(max(low, 0), min(high, 100.5))
+        return figure

@@ -1,0 +1,173 @@
+"""The one style of all figures: colours, markers, text from plugins, and how a figure is stored.
+
+Colours stand in the page's SVG as CSS variables with a light and a dark value, so that a figure
+follows the reader's page.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import seaborn as sns
+
+from bench.leaderboard import Board
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+INK, FAINT, CONTEXT, RULE = "#222225", "#8a8a90", "#bdbdb8", "#d9d9d4"
+DARK = {INK: "#e4e4e0", FAINT: "#8f8f96", CONTEXT: "#5c5c62", RULE: "#3c3c42"}
+MARKERS = "osD^vP*Xh"
+LINES = ("-", "--", ":", "-.")
+WIDTH = 7.0
+"""Inches; the page shows an inch as 96 pixels."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """One colour and one marker per family, the same in every figure and table.
+
+    The colours are seaborn's for the colour-blind, lightened on a dark page.
+    """
+
+    families: Sequence[str]
+
+    def light(self, family: str) -> str:
+        """On a light page."""
+        colours = sns.color_palette("colorblind").as_hex()
+        return str(colours[self.families.index(family) % len(colours)])
+
+    def dark(self, family: str) -> str:
+        """On a dark page."""
+        r, g, b = mpl.colors.to_rgb(self.light(family))
+        lighter = (r + 0.35 * (1 - r), g + 0.35 * (1 - g), b + 0.35 * (1 - b))
+        return str(mpl.colors.to_hex(lighter))
+
+    def marker(self, family: str) -> str:
+        """For readers who see no colours."""
+        return MARKERS[self.families.index(family) % len(MARKERS)]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that can be drawn."""
+
+    name: str
+    """Stem of a file's name, of the characters a-z, 0-9 and ``-``."""
+    alt: str
+    """What is to be seen in it, in words and numbers."""
+    caption: str
+    draw: Callable[[], Figure]
+    families: Sequence[str]
+    """Those whose colours are in it."""
+
+
+def picture_name(board: Board, kind: str) -> str:
+    """Suite, setting, budget and kind as the stem of a file's name."""
+    return slug(board.suite, board.setting, board.budget, kind)
+
+
+def slug(*parts: str) -> str:
+    """``omniglot-5way-5way1shot-standard-scores``: of plugins' text only what a file name bears."""
+    return "-".join(re.sub("[^a-z0-9]+", "-", part.lower()).strip("-")[:60] for part in parts)
+
+
+def short(label: str, width: int = 40) -> str:
+    """A label that fits beside a plot; tables have the whole."""
+    return label if len(label) <= width else label[: width - 1] + "…"
+
+
+def line_style(palette: Palette, family: str, place: int) -> dict[str, Any]:
+    """How the line of the `place`-th learner of a family looks."""
+    return {
+        "color": palette.light(family),
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place % len(LINES)],
+        "markersize": 4,
+        "linewidth": 1.3,
+    }
+
+
+def beside(
+    axes: Axes, x: float, y: float, text: str, color: str, left: bool = False, **style: Any
+) -> None:
+    """Text beside the axes, at a height in data."""
+    axes.annotate(
+        text, (x, y), xycoords=("axes fraction", "data"), va="center", annotation_clip=False,
+        ha="right" if left else "left", color=color, fontsize=9, parse_math=False,
+        xytext=(-4 if left else 0, 0), textcoords="offset points", **style,
+    )  # fmt: skip
+
+
+def plain_text(texts: Iterable[Text]) -> None:
+    """A ``$`` in a plugin's name begins no formula."""
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def legend_beside(axes: Axes, **options: Any) -> None:
+    """A legend of all that has a label."""
+    legend = axes.legend(**{"loc": "upper left", "frameon": False, "borderpad": 0} | options)
+    plain_text(legend.get_texts())
+
+
+def style() -> Any:
+    """The context to draw and to store figures in."""
+    settings = sns.axes_style("ticks") | {
+        "font.size": 9,
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 9,
+        "font.family": ["DejaVu Sans"],
+        "text.color": INK,
+        "axes.labelcolor": FAINT,
+        "axes.edgecolor": FAINT,
+        "xtick.color": FAINT,
+        "xtick.labelcolor": INK,
+        "ytick.color": FAINT,
+        "ytick.labelcolor": INK,
+        "axes.linewidth": 0.7,
+        "svg.hashsalt": "bench",  # the same figure is the same file
+        "svg.fonttype": "path",
+        "pdf.fonttype": 42,  # TrueType, as publishers ask
+    }
+    return mpl.rc_context(settings)
+
+
+def svg(figure: Figure, transparent: bool = True) -> str:
+    """The figure as SVG in light colours, without dates."""
+    buffer = io.StringIO()
+    with style():
+        figure.savefig(
+            buffer, format="svg", transparent=transparent,
+            metadata={"Date": None, "Creator": None, "Type": None, "Format": None},
+        )  # fmt: skip
+    return re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+
+
+def data_uri(picture: Picture, palette: Palette) -> str:
+    """The picture as ``<img>`` source: an image runs no script and keeps its ids to itself."""
+    drawn = svg(picture.draw())
+    light, dark = [], []
+    for number, (on_light, on_dark) in enumerate(_colours(palette, picture.families).items()):
+        drawn = drawn.replace(on_light, f"var(--c{number})")
+        light.append(f"--c{number}:{on_light}")
+        dark.append(f"--c{number}:{on_dark}")
+    rules = (
+        f"<style>:root{{{';'.join(light)}}}"
+        f"@media (prefers-color-scheme:dark){{:root{{{';'.join(dark)}}}}}</style>"
+    )
+    drawn = drawn.replace("<defs>", rules + "<defs>", 1)
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode()
+
+
+def _colours(palette: Palette, families: Iterable[str]) -> dict[str, str]:
+    return DARK | {palette.light(family): palette.dark(family) for family in families}

@@ -1,0 +1,93 @@
+// Sorting and filtering of the report's tables. Without it the page is complete, only still.
+"use strict";
+
+const each = (selector, act, root = document) => root.querySelectorAll(selector).forEach(act);
+
+// -- sorting: a click sorts all families together, the third click groups them again -------------
+
+function key(row, column) {
+  const cell = row.cells[column];
+  const value = cell.dataset.value ?? (column === 0 ? cell.textContent : "");
+  return value === "" ? null : isNaN(value) ? value.toLowerCase() : Number(value);
+}
+
+function compare(a, b) {
+  return typeof a === "string" || typeof b === "string"
+    ? String(a).localeCompare(String(b), "en", { numeric: true })
+    : a - b;
+}
+
+function makeSortable(table) {
+  const groups = [...table.tBodies];
+  const order = groups.map((group) => [...group.rows]);
+  const flat = document.createElement("tbody");
+  flat.className = "flat";
+
+  function sort(head, column) {
+    const lines = order.flatMap((rows) => rows.slice(1)); // each begins with the family's name
+    const numbers = column > 0 && lines.some((row) => typeof key(row, column) === "number");
+    const [first, second] = numbers ? ["descending", "ascending"] : ["ascending", "descending"];
+    const now = head.getAttribute("aria-sort");
+    const next = now === first ? second : now === second ? null : first;
+    each("thead [aria-sort]", (other) => other.removeAttribute("aria-sort"), table);
+    groups.forEach((group, g) => group.replaceChildren(...order[g]));
+    flat.remove();
+    if (!next) return table.append(...groups);
+    head.setAttribute("aria-sort", next);
+    const sign = next === "ascending" ? 1 : -1;
+    lines.sort((a, b) => {
+      const [x, y] = [key(a, column), key(b, column)];
+      return x === null || y === null ? (x === null) - (y === null) : sign * compare(x, y);
+    });
+    flat.replaceChildren(...lines);
+    groups.forEach((group) => group.remove());
+    table.append(flat);
+  }
+
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => sort(head, column));
+  });
+}
+
+// -- filtering: by learner, family and device, in all tables at once ------------------------------
+
+function filter() {
+  const wanted = document.querySelector("#learner").value.trim().toLowerCase();
+  const device = document.querySelector("#device")?.value ?? "";
+  const families = new Set();
+  each("#families input:checked", (box) => families.add(box.value));
+  const shown = new Set();
+  const all = new Set();
+  each("tr[data-learner]", (row) => {
+    const { learner, family, devices } = row.dataset;
+    row.hidden =
+      !learner.toLowerCase().includes(wanted) ||
+      !families.has(family) ||
+      (device !== "" && !JSON.parse(devices).includes(device));
+    all.add(learner);
+    if (!row.hidden) shown.add(learner);
+  });
+  each("tr.family", (row) => {
+    row.hidden = [...row.parentElement.rows].slice(1).every((other) => other.hidden);
+  });
+  each("[data-device]", (cell) => {
+    cell.hidden = device !== "" && cell.dataset.device !== device;
+  });
+  document.querySelector("#shown").textContent = `${shown.size} of ${all.size} learners`;
+}
+
+each("table.board", makeSortable);
+const form = document.querySelector("#filter");
+if (form) {
+  form.hidden = false;
+  form.addEventListener("input", filter);
+  form.addEventListener("change", filter); // what assistive tools and test drivers send
+  form.addEventListener("reset", () => setTimeout(filter));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  filter(); // a reloaded page keeps what stood in the fields
+}

@@ -1,0 +1,166 @@
+"""What the papers report, and how far from it a board is.
+
+A verdict (below, above, inside the interval) is due only where split, rotations of the test
+classes, transduction and fine-tuning are known to be the same; elsewhere the difference in protocol
+is named.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.leaderboard import Board, Entry
+from bench.results import Json
+from bench.tables import ordinal
+
+FILE = Path(__file__).with_name("published.toml")
+
+
+class Published(BaseModel):
+    """A row of a paper's table. Figures are percentages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learner: str
+    protocol: Literal["kshot", "online", "sequence"]
+    dataset: str | None = None
+    source: str
+    values: dict[str, float] = {}
+    """By setting (``5way1shot``), or online by presentation (``2nd``)."""
+    ci: dict[str, float] = {}
+    """Half-widths of 95 % intervals, where the source prints them."""
+    note: str = ""
+    split: str | None = None
+    test_rotations: bool | None = None
+    transductive: bool | None = None
+    fine_tuned: bool | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One figure beside a measured one; all are fractions."""
+
+    key: str
+    """``5way1shot``, or ``2nd``."""
+    measured: float
+    published: float
+    half_width: float | None
+    """Of the 95 % interval of the difference; None where the measured one has none."""
+
+    @property
+    def difference(self) -> float:
+        """Measured less published."""
+        return self.measured - self.published
+
+    @property
+    def verdict(self) -> str:
+        """Where the measured figure lies, if the protocols are the same."""
+        if self.half_width is None:
+            return "no interval"
+        if abs(self.difference) <= self.half_width:
+            return "inside the interval"
+        return "above" if self.difference > 0 else "below"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A learner on a board, held against a paper's row."""
+
+    entry: Entry
+    published: Published
+    points: list[Point]
+    differences: list[str]
+    """How the protocols differ, or may differ; empty: they are the same."""
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """All rows of ``published.toml``."""
+    table = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    return tuple(Published(**row) for row in table["result"])
+
+
+def hold_against_papers(board: Board) -> list[Held]:
+    """What of a board has published figures, in the order of its entries."""
+    held = []
+    for entry in board.entries:
+        for row in _rows(board):
+            if row.learner != entry.cells[0]["learner_name"] or not entry.done:
+                continue
+            points = [point for key in _keys(board) if (point := _point(entry, row, key, board))]
+            if points:
+                differences = list(_differences(entry.done[0], row, entry.transductive))
+                held.append(Held(entry, row, points, differences))
+    return held
+
+
+def published_curves(board: Board) -> dict[str, list[tuple[int, float]]]:
+    """Published accuracies by presentation, as fractions: those of the learners on an online board,
+    and of the rows that no installed learner stands for (people)."""
+    if not board.online:
+        return {}
+    present = {entry.cells[0]["learner_name"] for entry in board.entries if entry.done}
+    keys = _keys(board)
+    return {
+        f"{row.learner}, published": [
+            (keys.index(key) + 1, value / 100) for key, value in row.values.items() if key in keys
+        ]
+        for row in _rows(board)
+        if row.learner in present or row.learner == "human"
+    }
+
+
+def _rows(board: Board) -> list[Published]:
+    datasets = {cell["dataset"] for cell in board.cells}
+    return [r for r in published() if r.protocol == board.protocol and r.dataset in datasets]
+
+
+def _keys(board: Board) -> list[str]:
+    task = board.cells[0]["task"]
+    if board.online:
+        return [ordinal(k + 1) for k in range(task.get("length", 0) // (board.ways or 1))]
+    return [f"{board.ways}way{task.get('shots')}shot"]
+
+
+def _point(entry: Entry, row: Published, key: str, board: Board) -> Point | None:
+    if key not in row.values:
+        return None
+    measured, half = entry.score(board.metric), entry.half_width(board.metric)
+    if board.online:
+        place = _keys(board).index(key)
+        curve, halves = (
+            entry.curve(f"accuracy_by_presentation{suffix}") for suffix in ("", "_ci95")
+        )
+        measured = curve[place] if place < len(curve) else None
+        half = halves[place] if place < len(halves) else None
+    if measured is None:
+        return None
+    if half is not None:
+        half = math.hypot(half, row.ci.get(key, 0.0) / 100)
+    return Point(key, measured, row.values[key] / 100, half)
+
+
+def _differences(cell: Json, row: Published, transductive: bool) -> Iterator[str]:
+    """In words; what the source does not state may differ, but for fine-tuning, which is rare."""
+    if row.split is None:
+        yield "split not stated"
+    elif row.split != cell["split"]:
+        yield f"split {row.split}, here {cell['split']}"
+    if row.test_rotations is None:
+        yield "rotations of test classes not stated"
+    elif row.test_rotations != cell["test_rotations"]:
+        yield "rotated test classes" if row.test_rotations else "upright test classes"
+    if row.transductive is None:
+        yield "transduction not stated"
+    elif row.transductive != transductive:
+        yield "transductive" if row.transductive else "inductive, here transductive"
+    if row.fine_tuned:
+        yield "fine-tuned"

@@ -1,0 +1,66 @@
+"""Writes the report: the page, the tables and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.errors import BenchError, unknown_name
+from bench.report.content import gather
+from bench.report.figures import save_figures
+from bench.report.page import render
+from bench.report.table_files import WRITERS, save_tables
+from bench.results import read_results, select
+from bench.store import write_atomically
+
+FORMATS = ("html", "markdown", "csv", "latex", "figures")
+
+
+def write_report(
+    results_dir: str | Path,
+    out_dir: str | Path | None = None,
+    *,
+    suites: Sequence[str] = (),
+    learners: Sequence[str] = (),
+    formats: Sequence[str] = FORMATS,
+    sources: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Writes ``report.html``, ``tables/`` and ``figures/``.
+
+    Args:
+        results_dir: the results folder; nothing else is read.
+        out_dir: where to write; default: into the results folder.
+        suites: only these, see `bench.results.select`.
+        learners: only these.
+        formats: some of `FORMATS`; figures are SVG, PNG and PDF.
+        sources: see `bench.results.load_results`; without it no row is marked as other code's.
+
+    Returns:
+        The paths of what was written, the page first.
+
+    Raises:
+        BenchError: there are no results, a format is unknown, or a file cannot be written.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("format", name, set(FORMATS))
+    found = read_results(results_dir, sources)
+    content = gather(replace(found, frame=select(found.frame, suites, learners)))
+    out = Path(results_dir if out_dir is None else out_dir)
+    paths = []
+    try:
+        if "html" in formats:
+            page = render(content).encode()
+            write_atomically(out / "report.html", lambda file: file.write(page))
+            paths.append(out / "report.html")
+        as_text = [name for name in formats if name in WRITERS]
+        paths += save_tables(content.tables, out / "tables", as_text)
+        if "figures" in formats:
+            paths += save_figures(content.pictures, out / "figures")
+    except OSError as error:
+        raise BenchError(
+            f"cannot write {error.filename or out} ({error.strerror}); name another folder with "
+            "--out"
+        ) from error
+    return paths

@@ -1,0 +1,147 @@
+"""Checks of equivalences: the two views, and what must make no difference."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bench.api import Episodes
+from bench.testing.check import FailedError, NotApplicableError, check
+from bench.testing.subject import (
+    TOLERANCE,
+    Subject,
+    agree,
+    answers,
+    difference,
+    train,
+)
+
+
+@check(
+    "Compare `unroll` with the default of bench.api.Learner, which conditions on every prefix: "
+    "where they differ, the mask, the shift of the labels or a class without support is at fault."
+)
+def two_views(subject: Subject) -> None:
+    """unroll(x, y)[:, t] equals predict(adapt(x[:, :t], y[:, :t]), x[:, t]) for t >= 1: both
+    protocols measure one learner."""
+    learner, stream = subject.online()
+    online = answers(learner, stream)
+    for t in range(1, stream.y.shape[1]):
+        prefix = Episodes(
+            stream.ways, stream.x[:, :t], stream.y[:, :t], stream.x[:, t : t + 1], stream.y[:, t:]
+        )
+        alone = answers(learner, prefix)[:, 0]
+        agree(online[:, t], alone, f"after {t} examples unroll and adapt with predict differ")
+
+
+@check(
+    "Begin every episode from scratch in `adapt` (`initial_state`), and put all that `predict` "
+    "needs into the state; assign nothing to `self`."
+)
+def state_reset(subject: Subject) -> None:
+    """Nothing of an episode is left for the next one: the same episodes are answered alike before
+    and after others, also from a state that was made before them."""
+    for protocol, learner, batch in subject.views():
+        others = subject.batch(protocol, seed=8)
+        first = answers(learner, batch)
+        answers(learner, others)
+        agree(first, answers(learner, batch), f"other episodes before it count, {protocol}")
+        if isinstance(batch, Episodes):
+            with torch.no_grad():
+                torch.manual_seed(0)
+                made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
+                answers(learner, others)
+                late = learner.predict(made, batch.query_x).float()
+            agree(first, late, "a state gives other answers once another one was made")
+
+
+@check(
+    "Draw with torch's generators only (they are seeded before each batch), and assign no weight "
+    "by the order of a set."
+)
+def determinism(subject: Subject) -> None:
+    """The same seed gives the same initial weights, the same first updates and the same answers: a
+    resumed training equals an undisturbed one."""
+    for protocol in subject.protocols:
+        twins = [subject.build(protocol, seed=3) for _ in range(2)]
+        states = [twin.state_dict() for twin in twins]
+        other = [name for name in states[0] if not torch.equal(states[0][name], states[1][name])]
+        if other:
+            raise FailedError(f"initial weights differ under one seed: {', '.join(other)}")
+        if subject.learner.trained:
+            first, second = (torch.tensor(list(train(twin, 3))) for twin in twins)
+            agree(first, second, f"losses of the first updates differ under one seed, {protocol}")
+        told = [answers(twin, subject.batch(protocol)) for twin in (*twins, twins[0])]
+        agree(told[0], told[1], f"answers differ under one seed, {protocol}")
+        agree(told[0], told[2], f"a second time it answers otherwise, {protocol}")
+
+
+@check(
+    "Keep all that is learned or drawn at construction in parameters and buffers "
+    "(`register_buffer`), and nothing that `torch.load(weights_only=True)` refuses."
+)
+def state_dict(subject: Subject) -> None:
+    """Weights that were saved and loaded into a new learner answer as those that were trained: a
+    test is another process than the training."""
+    for protocol in subject.protocols:
+        weights = subject.weights(protocol)
+        file = io.BytesIO()
+        torch.save(weights.state, file)
+        file.seek(0)
+        loaded = subject.build(protocol, seed=1)  # another seed: what is not stored is drawn anew
+        loaded.load_state_dict(torch.load(file, weights_only=True))
+        told = answers(loaded, subject.batch(protocol))
+        agree(weights.answers, told, f"after saving and loading it answers otherwise, {protocol}")
+
+
+@check("Aggregate the support set by sums, means or attention; or take `order_invariant` away.")
+def support_order(subject: Subject) -> str:
+    """Where a learner states `order_invariant = True`, the order of the support set makes no
+    difference; of others it is reported whether it does."""
+    return _invariant(subject, "order_invariant", "the order of the support set", _reordered)
+
+
+@check("Give every class the same initial weights; or take `label_equivariant` away.")
+def label_order(subject: Subject) -> str:
+    """Where a learner states `label_equivariant = True`, exchanging the labels of classes exchanges
+    their logits and changes nothing else; of others it is reported whether it does."""
+    return _invariant(subject, "label_equivariant", "which label a class has", _relabelled)
+
+
+def _invariant(
+    subject: Subject,
+    statement: str,
+    what: str,
+    change: Callable[[Episodes], tuple[Episodes, Tensor]],
+) -> str:
+    """What is stated holds; what is not stated is reported."""
+    stated = getattr(subject.learner, statement, False)
+    learner, batch = subject.kshot()
+    changed, back = change(batch)
+    told = answers(learner, batch)
+    apart, scale = difference(told, answers(learner, changed).gather(2, back.expand_as(told)))
+    if apart <= TOLERANCE * scale:
+        return f"{what} makes no difference" + ("" if stated else ", and that is not stated")
+    seen = f"{what} moves logits of up to {scale:.2g} by {apart:.2g}"
+    if stated:
+        raise FailedError(seen)
+    raise NotApplicableError(f"{seen}; {statement} = True is not stated")
+
+
+def _reordered(batch: Episodes) -> tuple[Episodes, Tensor]:
+    """The support set backwards, and where each logit is then: where it was."""
+    changed = dataclasses.replace(
+        batch, support_x=batch.support_x.flip(1), support_y=batch.support_y.flip(1)
+    )
+    return changed, torch.arange(batch.ways)
+
+
+def _relabelled(batch: Episodes) -> tuple[Episodes, Tensor]:
+    """Every label one higher, the last one 0, and where each logit is then."""
+    support_y = (batch.support_y + 1) % batch.ways
+    changed = dataclasses.replace(batch, support_y=support_y)
+    return changed, (torch.arange(batch.ways) + 1) % batch.ways

@@ -1,0 +1,97 @@
+"""Checks of meta-training: gradients, and that it learns at all."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.api import Episodes, Stream
+from bench.testing.check import FailedError, NotApplicableError, check
+from bench.testing.subject import Subject, answers, loss_of, train
+from bench.testing.tasks import Batch, draw, tiny_task
+
+FEW_PATTERNS, TOGETHER = 3, 32
+"""The patterns, and the episodes of an update: a recurrent learner gets them in 200 updates."""
+
+MOST_UPDATES, EVERY = 500, 10
+ANSWERED = 64
+"""Episodes that are answered to see how far it is."""
+
+
+@check(
+    "Add a small constant under roots, logarithms and norms, as bench.nn.cosine_similarity does; "
+    "set `requires_grad_(False)` on what is not trained; look for a `detach` too many."
+)
+def gradients(subject: Subject) -> None:
+    """Every parameter that asks for a gradient gets one, and it is finite, also for images that are
+    all zeros, all ones or all alike: a single NaN ends a training."""
+    subject.needs_training()
+    for protocol in subject.protocols:
+        for what, inputs in (
+            ("ordinary inputs", None),
+            ("inputs of zeros", torch.zeros_like),
+            ("inputs of ones", torch.ones_like),
+            ("inputs that are all alike", lambda x: x[:1, :1].expand_as(x)),
+        ):
+            learner = subject.build(protocol).train()
+            batch: Any = draw(learner.task, 2, seed=7, training=True)
+            if inputs is not None:
+                names = ("support_x", "query_x") if isinstance(batch, Episodes) else ("x",)
+                changes = {name: inputs(getattr(batch, name)) for name in names}
+                batch = dataclasses.replace(batch, **changes)
+            loss_of(learner, batch).backward()
+            for name, parameter in learner.named_parameters():
+                if parameter.requires_grad and parameter.grad is None:
+                    raise FailedError(f"{name} gets no gradient, {protocol}")
+                if parameter.grad is not None and not parameter.grad.isfinite().all():
+                    raise FailedError(
+                        f"{name} gets a gradient that is not finite at {what}, {protocol}"
+                    )
+
+
+@check(
+    "Look at `loss` (does it reach the weights?), at the learning rate in `optimizer`, and at "
+    "whether the support labels reach the answer; a learner without anything to train states "
+    "`trained = False`."
+)
+def trains(subject: Subject) -> str:
+    """On 2-way tasks of three patterns the queries' negative log-likelihood, or their error rate, is
+    halved within 500 updates."""
+    subject.needs_training()
+    protocol = next((name for name in ("kshot", "online") if name in subject.protocols), None)
+    if protocol is None:
+        raise NotApplicableError("it takes part in memory probes only")
+    test = tiny_task(protocol, ways=2).but(classes=FEW_PATTERNS, episodes_per_update=TOGETHER)
+    torch.manual_seed(0)
+    learner = subject.learner(subject.config, subject.training_task(test))
+    batch = draw(test, ANSWERED, seed=9)
+    nll, error = _scores(answers(learner, batch), batch)
+    if nll < 0.05 and error < 0.01:
+        raise NotApplicableError(
+            f"untrained it answers with a likelihood of {nll:.2g} nats already"
+        )
+    now = nll, error
+    for update, _ in enumerate(train(learner, MOST_UPDATES), start=1):
+        if update % EVERY == 0:
+            now = _scores(answers(learner, batch), batch)
+            if now[0] <= nll / 2 or now[1] <= error / 2:
+                break
+    seen = f"{nll:.2f} to {now[0]:.2f} nats, {error:.0%} to {now[1]:.0%} wrong, in {update} updates"
+    if not (now[0] <= nll / 2 or now[1] <= error / 2):  # NaN too
+        raise FailedError(seen)
+    return seen
+
+
+def _scores(told: Tensor, batch: Batch) -> tuple[float, float]:
+    """Negative log-likelihood in nats and error rate; online, of classes that were seen before."""
+    assert isinstance(batch, Episodes | Stream)
+    y, known = (batch.query_y if isinstance(batch, Episodes) else batch.y), torch.tensor(True)
+    if isinstance(batch, Stream):
+        known = (y[:, :, None] == y[:, None]).tril(-1).any(2)  # (B, T)
+    known = known.expand_as(y)
+    nll = F.cross_entropy(told[known], y[known])
+    return nll.item(), (told.argmax(-1) != y)[known].float().mean().item()

@@ -1,0 +1,201 @@
+"""What is checked: a learner in one configuration, built and trained on tiny tasks as the harness
+does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from bench.api import Episodes, Learner, Protocol, SequenceLearner, Stream, TaskSpec
+from bench.testing.check import FailedError, NotApplicableError
+from bench.testing.tasks import Batch, draw, tiny_task, training_batch
+
+PROTOCOLS: tuple[Protocol, ...] = ("kshot", "online", "sequence")
+UPDATES = 15
+"""Before training, labels hardly change an answer, and what must not depend on them would not."""
+
+EPISODES = 3
+TOLERANCE = 1e-4
+"""Differences that float32 explains, relative to the largest logit."""
+
+MOST_EPISODES, MOST_QUERIES = 32, 5
+"""What a training task is cut down to, so that a check takes seconds."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a short training left behind."""
+
+    state: dict[str, Tensor]
+    answers: Tensor
+    """Of the learner that was trained, before anything was saved or loaded."""
+
+
+class View(NamedTuple):
+    """A protocol with the learner trained for it, in ``eval()``, and test episodes."""
+
+    protocol: Protocol
+    learner: Learner
+    batch: Batch
+
+
+class Subject:
+    """A learner in one configuration, and its weights after a few updates.
+
+    Args:
+        learner: the class.
+        config: an instance of its Config; default: ``learner.Config()``.
+    """
+
+    def __init__(self, learner: type[Learner], config: Any = None) -> None:
+        self.learner = learner
+        self._config = config
+        self._weights: dict[Protocol, Weights] = {}
+
+    @cached_property
+    def config(self) -> Any:
+        """The configuration."""
+        return self.learner.Config() if self._config is None else self._config
+
+    @property
+    def protocols(self) -> list[Protocol]:
+        """Those that the learner takes part in."""
+        return [protocol for protocol in PROTOCOLS if protocol in self.learner.protocols]
+
+    def training_task(self, task: TaskSpec) -> TaskSpec:
+        """What the learner asks for, cut down to the patterns that there are."""
+        asked = self.learner.training_task(self.config, task)
+        asked = asked.but(episodes_per_update=min(asked.episodes_per_update, MOST_EPISODES))
+        if asked.protocol == "sequence":
+            return asked
+        ways = min(asked.ways, task.classes)
+        length = asked.length // asked.ways * ways
+        queries = min(asked.queries, MOST_QUERIES)
+        return asked.but(ways=ways, classes=task.classes, length=length, queries=queries)
+
+    def build(self, protocol: Protocol, seed: int = 0) -> Learner:
+        """A new learner with the initial weights of a seed."""
+        torch.manual_seed(seed)
+        return self.learner(self.config, self.training_task(tiny_task(protocol)))
+
+    def weights(self, protocol: Protocol) -> Weights:
+        """What `UPDATES` updates make of it."""
+        if protocol not in self._weights:
+            learner = self.build(protocol)
+            if self.learner.trained:
+                list(train(learner, UPDATES))
+            state = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+            told = answers(learner, self.batch(protocol))
+            self._weights[protocol] = Weights(state, told)
+        return self._weights[protocol]
+
+    def slightly_trained(self, protocol: Protocol) -> Learner:
+        """A new learner with these weights, in ``eval()``: no check sees what another one did."""
+        learner = self.build(protocol)
+        learner.load_state_dict(self.weights(protocol).state)
+        return learner.eval()
+
+    def batch(self, protocol: Protocol, seed: int = 1) -> Batch:
+        """Test episodes: 5-way 2-shot; online, with two presentations of a class; a probe."""
+        return draw(tiny_task(protocol).but(shots=2), EPISODES, seed)
+
+    def views(self) -> Iterator[View]:
+        """One for each protocol of the learner."""
+        for protocol in self.protocols:
+            yield View(protocol, self.slightly_trained(protocol), self.batch(protocol))
+
+    def kshot(self) -> tuple[Learner, Episodes]:
+        """The k-shot view.
+
+        Raises:
+            NotApplicableError: where the learner has none.
+        """
+        if "kshot" not in self.protocols:
+            raise NotApplicableError("it has no k-shot view")
+        return self.slightly_trained("kshot"), cast(Episodes, self.batch("kshot"))
+
+    def online(self) -> tuple[Learner, Stream]:
+        """The online view.
+
+        Raises:
+            NotApplicableError: where the learner has none.
+        """
+        if "online" not in self.protocols:
+            raise NotApplicableError("it has no online view")
+        return self.slightly_trained("online"), cast(Stream, self.batch("online"))
+
+    def needs_training(self) -> None:
+        """Raises a `NotApplicableError` for a learner without anything to meta-train."""
+        if not self.learner.trained:
+            raise NotApplicableError("nothing is meta-trained")
+
+
+def train(learner: Learner, updates: int) -> Iterator[float]:
+    """Meta-trains as the harness does, torch seeded per update; yields the loss of each."""
+    made = learner.optimizer(updates)
+    optimizer, schedule = made if isinstance(made, tuple) else (made, None)
+    for number in range(updates):
+        learner.train()
+        torch.manual_seed(number)
+        loss = loss_of(learner, training_batch(learner.task, number))
+        optimizer.zero_grad()
+        loss.backward()
+        if learner.max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(learner.parameters(), learner.max_grad_norm)
+        optimizer.step()
+        if schedule is not None:
+            schedule.step()
+        yield loss.item()
+
+
+def loss_of(learner: Learner, batch: Batch) -> Tensor:
+    """The learner's loss; memory probes are given to learners that take part in them only."""
+    return cast(SequenceLearner, learner).loss(batch)
+
+
+@torch.no_grad()
+def answers(learner: Learner, batch: Batch) -> Tensor:
+    """Logits in ``eval()``, as float32: (B, Q or T, N), of memory probes (B, T, E).
+
+    Raises:
+        FailedError: where they have another shape.
+    """
+    learner.eval()
+    torch.manual_seed(0)  # the harness does so before every batch of a test
+    if isinstance(batch, Episodes):
+        view, expected = "predict", (*batch.query_x.shape[:2], batch.ways)
+        state = learner.adapt(batch.support_x, batch.support_y, batch.ways)
+        logits = learner.predict(state, batch.query_x)
+    elif isinstance(batch, Stream):
+        view, expected = "unroll", (*batch.y.shape, batch.ways)
+        logits = learner.unroll(batch.x, batch.y, batch.ways)
+    else:
+        view, expected = "respond", tuple(batch.target.shape)
+        logits = cast(SequenceLearner, learner).respond(batch.x)
+    if not isinstance(logits, Tensor):
+        raise FailedError(
+            f"{view} returned {type(logits).__name__}, expected a tensor of {expected}"
+        )
+    if tuple(logits.shape) != expected:
+        raise FailedError(
+            f"{view} returned logits of shape {tuple(logits.shape)}, expected {expected}"
+        )
+    return logits.float()
+
+
+def difference(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """By how much logits differ at most, and how large the largest of them is, at least 1."""
+    scale = max(1.0, a.abs().max().item(), b.abs().max().item())
+    return (a - b).abs().max().item(), scale
+
+
+def agree(a: Tensor, b: Tensor, otherwise: str, tolerance: float = TOLERANCE) -> None:
+    """Raises `FailedError` with the words `otherwise` where logits differ by more than rounding."""
+    apart, scale = difference(a, b)
+    if not apart <= tolerance * scale:  # NaN too
+        raise FailedError(f"{otherwise}: logits of up to {scale:.2g} differ by {apart:.2g}")

@@ -1,0 +1,113 @@
+"""`bench check`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.cli import cli
+from bench.errors import BenchError
+from bench.testing import CHECKS
+
+pytestmark = pytest.mark.usefixtures("tiny_plugins")
+
+
+def check(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["check", *arguments])
+
+
+QUICK = ("--check", "declaration", "--check", "config", "--check", "two-views")
+
+
+def test_a_learner_that_passes():
+    ran = check("nearest-code[width=8]", *QUICK)
+    assert ran.exit_code == 0, ran.output
+    first, blank, header, *rows = ran.stdout.splitlines()
+    assert first == "nearest-code[width=8]: 3 pass, 0 fail, 0 not applicable"
+    assert (blank, header.split()) == ("", ["check", "result", "seen"])
+    assert [row.split() for row in rows] == [
+        ["declaration", "pass"], ["config", "pass"], ["two-views", "pass"],
+    ]  # fmt: skip
+    assert ran.stderr == "", "no bar in a pipe"
+
+
+def test_a_leak_is_explained_and_exits_with_1():
+    ran = check("leaks", "--check", "first-presentation", "--check", "query-labels")
+    assert ran.exit_code == 1
+    assert ran.stdout.startswith("leaks: 1 pass, 1 fail, 0 not applicable")
+    details = ran.stdout.partition("\nfirst-presentation failed: ")[2]
+    assert details.startswith("100.0% at the first presentation; the ceiling is 45.7%\n")
+    assert "\n  checked  Online, the first presentation of a class is not" in details
+    assert "\n  hint     Look for the label of a step" in details
+
+
+def test_json_has_everything():
+    ran = check("leaks", *QUICK, "--format", "json")
+    assert ran.exit_code == 1
+    rows = json.loads(ran.stdout)
+    assert [(row["learner"], row["name"], row["status"]) for row in rows] == [
+        ("leaks", "declaration", "pass"),
+        ("leaks", "config", "pass"),
+        ("leaks", "two-views", "fail"),
+    ]
+    assert rows[2].keys() == {
+        "learner", "name", "status", "explanation", "reason", "hint", "traceback", "seconds",
+    }  # fmt: skip
+    assert rows[2]["hint"] == CHECKS["two-views"].hint
+    assert rows[0]["hint"] is None
+
+
+def test_an_exception_is_shown_once():
+    """The same in two checks: a traceback for the first, a reference for the second."""
+    ran = check("raises", "--check", "logits", "--check", "sizes", "--check", "declaration")
+    assert ran.exit_code == 1
+    assert ran.stdout.count("Traceback (most recent call last)") == 1
+    assert "in loss" in ran.stdout
+    assert "sizes failed like logits" in ran.stdout
+
+
+def test_several_learners_at_once():
+    ran = check("nearest-code[width=4,8]", "--check", "declaration")
+    assert ran.exit_code == 0
+    assert ran.stdout.count("1 pass, 0 fail") == 2
+    assert "nearest-code[width=4]:" in ran.stdout
+
+
+def test_a_class_that_is_not_installed(tmp_path, monkeypatch):
+    """It is imported from the current folder."""
+    source = "from tiny_plugins import NearestCode\nclass Mine(NearestCode): 'My own.'\n"
+    (tmp_path / "my_module.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    ran = check("my_module:Mine[width=4]", "--check", "declaration")
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout.startswith("my_module:Mine[width=4]: 1 pass")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nearest-cod"], "did you mean 'nearest-code'"),
+        (["nearest-code[widht=3]"], "did you mean 'width'"),
+        (["nearest-code", "--check", "two-view"], "did you mean 'two-views'"),
+        (["absent_module:Mine"], "No module named 'absent_module'\nwrite NAME"),
+        (["tiny_plugins:Absent"], "has no attribute 'Absent'"),
+        (["tiny_plugins:Codes"], "is not a subclass of bench.api.Learner"),
+    ],
+)
+def test_wrong_input_is_one_message(arguments, words):
+    ran = check(*arguments)
+    assert isinstance(ran.exception, BenchError)
+    assert words in str(ran.exception)
+
+
+def test_wrong_input_exits_with_2():
+    command = [sys.executable, "-c", "from bench.cli import main; main()", "check", "nearest-cod"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("Error: no learner is called 'nearest-cod'")
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,207 @@
+"""The page in a real browser: headless Chromium, Debian's `chromium` and `chromium-driver`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report import write_report
+from tests.report.synthetic import gallery, write_cell
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+HOSTILE = "<script>alert(1)</script>"
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs Debian's packages chromium and chromium-driver"
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    gallery(folder)
+    write_cell(
+        folder, HOSTILE, HOSTILE, suite="omniglot-5way", setting="5way1shot", accuracy=0.5,
+        device="cuda", timed={"cuda": 0.001}, warnings=[HOSTILE],
+    )  # fmt: skip
+    write_cell(
+        folder, "breaks", HOSTILE, suite="omniglot-5way", status="failed",
+        failure={"reason": HOSTILE, "traceback": f"Error: {HOSTILE}"},
+    )  # fmt: skip
+    return write_report(folder, formats=["html"])[0]
+
+
+@pytest.fixture(scope="module")
+def browser(page: Path) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1280,1000")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    try:
+        driver.get(page.as_uri())
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(autouse=True)
+def unfiltered(browser: Any) -> None:
+    browser.execute_script("document.querySelector('#filter').reset()")
+
+
+def learners(browser: Any, table: int = 0) -> list[str]:
+    """Names in a table, from top to bottom, as far as they are shown."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll('table.board')[arguments[0]]"
+        ".querySelectorAll('tr[data-learner]')].filter(row => row.offsetParent)"
+        ".map(row => row.dataset.learner)",
+        table,
+    )
+
+
+def values(browser: Any, column: int) -> list[float | None]:
+    """A column of the first table, from top to bottom."""
+    texts = browser.execute_script(
+        "return [...document.querySelector('table.board')"
+        ".querySelectorAll('tr[data-learner]')].map(row => row.cells[arguments[0]].dataset.value)",
+        column,
+    )
+    return [float(text) if text else None for text in texts]
+
+
+def click(browser: Any, column: int) -> None:
+    browser.execute_script(
+        "document.querySelectorAll('table.board thead tr:last-child')[0]"
+        ".cells[arguments[0]].querySelector('button').click()",
+        column,
+    )
+
+
+def test_the_console_is_silent_and_the_network_too(browser: Any, page: Path) -> None:
+    requests = [
+        json.loads(entry["message"])["message"]["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    assert requests[0] == page.as_uri()
+    assert {url[:5] for url in requests[1:]} <= {"data:"}
+    assert browser.get_log("browser") == []
+
+
+def test_every_figure_is_drawn(browser: Any) -> None:
+    sizes = browser.execute_script(
+        "return [...document.images].map(image => [image.naturalWidth, image.clientHeight])"
+    )
+    assert len(sizes) > 3
+    assert all(width > 300 and height > 50 for width, height in sizes)
+
+
+def test_hostile_names_are_text(browser: Any) -> None:
+    assert HOSTILE in learners(browser)
+    assert HOSTILE in browser.find_element("tag name", "main").text
+    scripts = browser.execute_script("return document.scripts.length")
+    assert scripts == 1
+    exceptions = pytest.importorskip("selenium.common.exceptions")
+    with pytest.raises(exceptions.NoAlertPresentException):
+        _ = browser.switch_to.alert.text
+
+
+def test_the_policy_stops_a_script_that_is_not_ours(browser: Any) -> None:
+    """Even text that came through unescaped would not run."""
+    browser.execute_script(
+        "const planted = document.createElement('script');"
+        "planted.textContent = 'window.planted = true'; document.body.append(planted);"
+        "planted.remove()"
+    )
+    assert browser.execute_script("return window.planted") is None
+    assert "Content Security Policy" in browser.get_log("browser")[0]["message"]
+
+
+def test_a_click_sorts_all_families_and_the_third_groups_them_again(browser: Any) -> None:
+    grouped = learners(browser)
+    click(browser, 1)
+    falling = values(browser, 1)
+    known = [value for value in falling if value is not None]
+    assert known == sorted(known, reverse=True)
+    assert falling[: len(known)] == known  # what has no score stands last
+    assert learners(browser) != grouped
+    assert sorted(learners(browser)) == sorted(grouped)
+    click(browser, 1)
+    rising = [value for value in values(browser, 1) if value is not None]
+    assert rising == sorted(known)
+    click(browser, 1)
+    assert learners(browser) == grouped
+    click(browser, 0)
+    assert learners(browser) == sorted(grouped, key=str.lower)
+    click(browser, 0)
+    click(browser, 0)
+
+
+def test_numbers_are_sorted_as_numbers(browser: Any) -> None:
+    heads = [
+        head.text
+        for head in browser.find_elements("css selector", "table.board thead tr:last-child th")
+    ]
+    column = heads.index("parameters")
+    click(browser, column)
+    known = [value for value in values(browser, column) if value is not None]
+    assert known == sorted(known, reverse=True)
+    click(browser, column)
+    click(browser, column)
+
+
+def test_filters_by_learner_family_and_device(browser: Any) -> None:
+    everyone = learners(browser)
+    box = browser.find_element("id", "learner")
+    box.send_keys("MAML")
+    assert learners(browser) == [name for name in everyone if "maml" in name]
+    assert browser.find_element("id", "shown").text.endswith("learners")
+    box.clear()
+    box.send_keys(" ")  # clear() alone fires no event
+    assert learners(browser) == everyone
+    metric = browser.find_element("css selector", "#families input[value='metric-based']")
+    metric.click()
+    assert "prototypical" not in learners(browser)
+    assert "mann" in learners(browser)
+    metric.click()
+    device = browser.find_element("id", "device")
+    device.find_element("xpath", "option[.='cuda']").click()
+    assert learners(browser) == [HOSTILE]
+    device.find_element("xpath", "option[.='all']").click()
+    assert learners(browser) == everyone
+
+
+@pytest.mark.parametrize("width", [390, 820, 1280])
+def test_the_page_is_as_wide_as_the_window(browser: Any, width: int) -> None:
+    """Wide tables and figures scroll in themselves: on a phone nothing else moves."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_light_and_dark_pages_have_ink_of_their_own(browser: Any) -> None:
+    colours = []
+    for scheme in ("light", "dark"):
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        colours.append(
+            browser.execute_script(
+                "const style = getComputedStyle(document.body);"
+                "return [style.color, style.backgroundColor]"
+            )
+        )
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    (ink, paper), (dark_ink, dark_paper) = colours
+    assert len({ink, paper, dark_ink, dark_paper}) == 4

@@ -1,0 +1,123 @@
+"""Measured beside published: figures, and when a verdict is due."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.leaderboard import Board, boards
+from bench.records import Interval
+from bench.report.published import hold_against_papers, published, published_curves
+from bench.report.tables import published_table
+from bench.results import load_results
+from tests.report.synthetic import write_cell
+
+SNELL = {"dataset": "omniglot", "split": "vinyals", "test_rotations": True}
+"""The protocol of Prototypical's paper, as far as our file states it."""
+
+
+def board(folder: Path) -> Board:
+    (only,) = boards(load_results(folder))
+    return only
+
+
+def measured(mean: float, ci95: float = 0.002) -> dict[str, Any]:
+    """Fields of a 5-way 1-shot cell with this accuracy."""
+    accuracy = Interval(mean=mean, ci95=ci95, n=1000)
+    return {"metrics": {"accuracy": accuracy}, **SNELL}
+
+
+def test_every_row_names_its_source_and_plausible_figures() -> None:
+    rows = published()
+    assert len(rows) > 10
+    for row in rows:
+        assert row.source
+        assert all(10 < value <= 100 for value in row.values.values())
+        assert set(row.ci) <= set(row.values)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "verdict"), [(0.9836, "below"), (0.9865, "inside the interval"), (0.9901, "above")]
+)
+def test_a_verdict_where_the_protocols_are_the_same(
+    tmp_path: Path, accuracy: float, verdict: str
+) -> None:
+    """Snell et al. print 98.8; the interval is ours, ± 0.2."""
+    write_cell(tmp_path, **measured(accuracy))
+    (held,) = hold_against_papers(board(tmp_path))
+    (point,) = held.points
+    assert held.differences == []
+    assert point.difference == pytest.approx(accuracy - 0.988)
+    assert point.half_width == pytest.approx(0.002)
+    assert point.verdict == verdict
+
+
+def test_the_papers_interval_counts_too(tmp_path: Path) -> None:
+    """Finn et al. print 98.7 ± 0.4: beside ± 0.3 of ours the difference has ± 0.5."""
+    write_cell(tmp_path, "maml", **measured(0.983, 0.003))
+    (held,) = hold_against_papers(board(tmp_path))
+    assert held.points[0].half_width == pytest.approx(0.005)
+    assert held.points[0].verdict == "inside the interval"
+
+
+@pytest.mark.parametrize(
+    ("learner", "changes", "differences"),
+    [
+        ("prototypical", {"split": "santoro"}, ["split vinyals, here santoro"]),
+        ("prototypical", {"test_rotations": False}, ["rotated test classes"]),
+        ("prototypical", {"transductive": True}, ["inductive, here transductive"]),
+        (
+            "maml",
+            {},
+            [
+                "split santoro, here vinyals",
+                "rotations of test classes not stated",
+                "transductive",
+            ],
+        ),
+    ],
+)
+def test_other_protocols_are_named_and_get_no_verdict(
+    tmp_path: Path, learner: str, changes: dict[str, Any], differences: list[str]
+) -> None:
+    write_cell(tmp_path, learner, **measured(0.98) | changes)
+    (held,) = hold_against_papers(board(tmp_path))
+    assert held.differences == differences
+    table = published_table(board(tmp_path))
+    assert table is not None
+    (line,) = (line for lines in table.families.values() for line in lines)
+    verdict = [column.title for column in table.columns].index("verdict")
+    assert line.cells[verdict] == "–"
+    assert "; ".join(differences) in line.cells
+
+
+def test_learners_settings_and_datasets_without_figures_are_left_out(tmp_path: Path) -> None:
+    write_cell(tmp_path / "a", "my-learner", **measured(0.98))
+    write_cell(tmp_path / "b", ways=7, **measured(0.98))
+    write_cell(tmp_path / "c", **measured(0.98) | {"dataset": "glyphs"})
+    write_cell(tmp_path / "d", status="failed", **measured(0.98))
+    for folder in "abcd":
+        assert hold_against_papers(board(tmp_path / folder)) == []
+        assert published_table(board(tmp_path / folder)) is None
+
+
+def test_online_by_presentation(tmp_path: Path) -> None:
+    curve = [0.33, 0.80, 0.85, 0.88, 0.9, 0.91, 0.92, 0.93, 0.93, 0.94]
+    write_cell(
+        tmp_path, "mann", "model-based", suite="omniglot-online", by_presentation=curve,
+        dataset="omniglot", split="santoro", test_rotations=True,
+    )  # fmt: skip
+    only = board(tmp_path)
+    (held,) = hold_against_papers(only)
+    published_at = {point.key: point.published for point in held.points}
+    assert published_at == pytest.approx(
+        {"1st": 0.364, "2nd": 0.828, "3rd": 0.91, "4th": 0.926, "5th": 0.949, "10th": 0.981}
+    )
+    table = published_table(only)
+    assert table is not None
+    assert [name for name, _ in table.groups] == ["1st", "2nd", "5th", "10th", ""]
+    curves = published_curves(only)
+    assert set(curves) == {"mann, published", "human, published"}
+    assert curves["human, published"][-1] == (10, pytest.approx(0.924))

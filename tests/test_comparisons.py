@@ -1,0 +1,509 @@
+"""Comparisons of boards: what is claimed, of whom, and how often wrongly."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from bench.answers import Answers
+from bench.comparisons import (
+    CriticalDifference,
+    _compare,
+    compare_board,
+    compare_pairs,
+    critical_difference,
+    sentence,
+)
+from bench.leaderboard import ACCURACY, boards
+from bench.records import CellResult, EpisodeScores
+from bench.results import load_results
+from bench.significance import holm
+from bench.stats import paired_difference
+from tests.report.synthetic import interval, store, write_cell, write_probe
+
+
+def write_scores(root, learner, scores, seed=0, **changes):
+    """A finished cell with exactly these scores, of the first part of one bank."""
+    changes = {"suite": "glyphs-5way", "setting": "5way1shot"} | changes
+    folder = write_cell(
+        root, learner, "metric-based", seed=seed, episodes=len(scores),
+        metrics={"accuracy": interval(scores), "nll": interval(scores), "ece": interval([0.0])},
+        **changes,
+    )  # fmt: skip
+    bank = CellResult.model_validate_json((folder / "result.json").read_bytes()).bank
+    scores = np.asarray(scores).tolist()
+    store(folder / "episodes.json", EpisodeScores(bank=bank, accuracy=scores, nll=scores))
+    return folder
+
+
+def drawn(means, seed=0, episodes=200, spread=0.03):
+    """Scores around each mean (shape (*, episodes)), on episodes of differing difficulty."""
+    rng = np.random.default_rng(seed)
+    means = np.asarray(means)
+    return means[..., None] + rng.normal(0, 0.05, episodes) + rng.normal(
+        0, spread, (*means.shape, episodes)
+    )  # fmt: skip
+
+
+def write_learners(root, means, **changes):
+    """By learner the means of its seeds."""
+    for number, (learner, seeds) in enumerate(means.items()):
+        for seed, scores in enumerate(drawn(seeds, seed=number)):
+            write_scores(root, learner, scores, seed, **changes)
+
+
+def compared(root):
+    [board] = boards(load_results(root))
+    return compare_board(board)
+
+
+def labels(groups):
+    return [[entry.label for entry in group] for group in groups]
+
+
+# -- what is computed -----------------------------------------------------------------------------
+
+
+def test_with_one_seed_it_is_the_paired_test_of_these_weights(tmp_path):
+    a, b = drawn([0.90, 0.91])
+    write_scores(tmp_path, "one", a)
+    write_scores(tmp_path, "two", b)
+    [pair] = compared(tmp_path).pairs
+    assert (pair.a.learner, pair.b.learner, pair.about, pair.n) == ("two", "one", "weights", 200)
+    expected = scipy_stats.ttest_rel(b, a)
+    assert pair.p == pytest.approx(expected.pvalue)
+    assert pair.p_holm == pair.p
+    low, high = expected.confidence_interval(0.95)
+    assert (pair.mean - pair.ci95, pair.mean + pair.ci95) == pytest.approx((low, high))
+    assert (pair.mean, pair.ci95) == pytest.approx(paired_difference(b, a)[:2])
+    # 80 % power at 5 %: (1.972 + 0.843) errors for 199 degrees, against 1.972 in the interval.
+    assert pair.detectable == pytest.approx(pair.ci95 * (1.972 + 0.843) / 1.972, rel=1e-3)
+
+
+def test_from_three_seeds_on_it_is_welchs_test_with_the_episodes_share(tmp_path):
+    a, b = drawn([0.90, 0.91, 0.92]), drawn([0.93, 0.92, 0.95, 0.94])
+    for learner, seeds in (("one", a), ("two", b)):
+        for seed, scores in enumerate(seeds):
+            write_scores(tmp_path, learner, scores, seed)
+    [pair] = compared(tmp_path).pairs
+    assert (pair.a.learner, pair.about, pair.n) == ("two", "learners", 3)
+    seeds = a.mean(1).var(ddof=1) / 3, b.mean(1).var(ddof=1) / 4
+    episodes = (b.mean(0) - a.mean(0)).var(ddof=1) / 200
+    df = (sum(seeds) + episodes) ** 2 / (
+        seeds[0] ** 2 / 2 + seeds[1] ** 2 / 3 + episodes**2 / 199
+    )  # Satterthwaite
+    error = math.sqrt(sum(seeds) + episodes)
+    assert pair.mean == pytest.approx(b.mean() - a.mean())
+    assert pair.ci95 == pytest.approx(scipy_stats.t.ppf(0.975, df) * error)
+    assert pair.p == pytest.approx(2 * scipy_stats.t.sf(pair.mean / error, df))
+
+
+def test_weights_are_compared_where_one_side_has_few_seeds(tmp_path):
+    a, b = drawn([0.90, 0.91, 0.92]), drawn([0.93, 0.92])
+    for learner, seeds in (("one", a), ("two", b)):
+        for seed, scores in enumerate(seeds):
+            write_scores(tmp_path, learner, scores, seed)
+    result = compared(tmp_path)
+    [pair] = result.pairs
+    assert (pair.about, pair.n) == ("weights", 200)
+    assert pair.p == pytest.approx(scipy_stats.ttest_rel(b.mean(0), a.mean(0)).pvalue)
+    assert result.tie_groups is None
+
+
+def test_all_pairs_stand_in_a_fixed_order_and_share_holms_adjustment(tmp_path):
+    write_learners(tmp_path, {"a": [0.9], "b": [0.905], "c": [0.91], "d": [0.902]})
+    result = compared(tmp_path)
+    assert [e.score(ACCURACY) for e in result.compared] == sorted(
+        (e.score(ACCURACY) for e in result.compared), reverse=True
+    )
+    order = [(pair.a, pair.b) for pair in result.pairs]
+    assert order == list(combinations(result.compared, 2))
+    expected = holm([pair.p for pair in result.pairs])
+    assert [pair.p_holm for pair in result.pairs] == pytest.approx(expected.tolist())
+    assert max(expected / [pair.p for pair in result.pairs]) > 1
+    unsure = replace(result.pairs[0], p=0.03, p_holm=0.06)
+    assert not unsure.told_apart
+
+
+def test_unequal_lengths_are_compared_on_the_common_first_part(tmp_path):
+    a, b, c = drawn([0.90, 0.91, 0.92], episodes=300)
+    write_scores(tmp_path, "short", a[:200])
+    write_scores(tmp_path, "long", b)
+    write_scores(tmp_path, "longer", c)
+    pairs = {frozenset((p.a.learner, p.b.learner)): p for p in compared(tmp_path).pairs}
+    short = pairs[frozenset(("short", "long"))]
+    assert short.n == 200
+    sign = 1 if short.a.learner == "long" else -1
+    assert sign * short.mean == pytest.approx(np.mean(b[:200] - a[:200]))
+    assert pairs[frozenset(("long", "longer"))].n == 300
+
+
+def test_of_seeds_too_only_the_common_first_part_counts(tmp_path):
+    a, b = drawn([0.9] * 3, episodes=300), drawn([0.9] * 3, seed=1, episodes=300)
+    b[:, 200:] += 0.5  # nobody else has answered these
+    for seed in range(3):
+        write_scores(tmp_path, "short", a[seed, :200], seed)
+        write_scores(tmp_path, "long", b[seed], seed)
+    [pair] = compared(tmp_path).pairs
+    assert pair.about == "learners"
+    assert pair.mean == pytest.approx(b[:, :200].mean() - a[:, :200].mean())
+    assert not pair.told_apart
+
+
+def test_learners_without_any_variance(tmp_path):
+    for seed in range(3):
+        write_scores(tmp_path, "same", np.full(20, 0.5), seed)
+        write_scores(tmp_path, "equal", np.full(20, 0.5), seed)
+        write_scores(tmp_path, "higher", np.full(20, 0.75), seed)
+    pairs = {frozenset((p.a.learner, p.b.learner)): p for p in compared(tmp_path).pairs}
+    tied, apart = pairs[frozenset(("same", "equal"))], pairs[frozenset(("same", "higher"))]
+    assert (tied.mean, tied.ci95, tied.p, tied.told_apart) == (0, 0, 1, False)
+    assert (apart.mean, apart.ci95, apart.p, apart.told_apart) == (0.25, 0, 0, True)
+
+
+def test_seeds_that_change_nothing_do_not_hide_the_choice_of_episodes(tmp_path):
+    """Deterministic learners: Welch alone would call any difference certain."""
+    a, b = drawn([0.900, 0.901])
+    for seed in range(3):
+        write_scores(tmp_path, "one", a, seed)
+        write_scores(tmp_path, "two", b, seed)
+    [pair] = compared(tmp_path).pairs
+    assert pair.about == "learners"
+    assert pair.p == pytest.approx(scipy_stats.ttest_rel(a, b).pvalue)
+
+
+def test_a_single_episode_shows_nothing(tmp_path):
+    write_scores(tmp_path, "one", [0.5])
+    write_scores(tmp_path, "two", [0.9])
+    [pair] = compared(tmp_path).pairs
+    assert (pair.mean, pair.n) == (pytest.approx(0.4), 1)
+    assert [pair.ci95, pair.p, pair.p_holm, pair.detectable] == [None] * 4
+    assert not pair.told_apart
+
+
+def test_of_wrong_bits_fewer_are_better(tmp_path):
+    good = write_probe(tmp_path, "ntm", wrong=1.0)
+    bad = write_probe(tmp_path, "lstm", wrong=9.0)
+    for folder, errors in ((good, np.arange(40) % 3), (bad, 5 + np.arange(40) % 4)):
+        bank = CellResult.model_validate_json((folder / "result.json").read_bytes()).bank
+        right = (1 - errors / 160).tolist()
+        scores = {"accuracy": right, "nll": right, "bit_errors": errors.tolist()}
+        store(folder / "episodes.json", EpisodeScores(bank=bank, **scores))
+    result = compared(tmp_path)
+    [pair] = result.pairs
+    assert (pair.a.learner, pair.b.learner) == ("ntm", "lstm")
+    assert pair.mean == pytest.approx(np.mean(np.arange(40) % 3) - 5 - 1.5)
+    assert sentence(result) == [
+        "Of these trained weights, ntm is ahead of lstm; a claim about the learners takes 3 seeds "
+        "or more of each."
+    ]
+
+
+# -- what is left out -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["failed", "unfinished"])
+def test_nothing_is_averaged_over_a_missing_cell(tmp_path, status):
+    write_learners(tmp_path, {"a": [0.9] * 3, "b": [0.8] * 3})
+    write_learners(tmp_path, {"c": [0.99] * 2})
+    write_cell(tmp_path, "c", seed=2, status=status)
+    result = compared(tmp_path)
+    assert [entry.label for entry in result.compared] == ["a", "b"]
+    [(entry, reason)] = result.left_out
+    assert (entry.label, reason) == ("c", f"of 3 cells 1 {status}")
+    assert f"c is not compared: of 3 cells 1 {status}." in sentence(result)
+
+
+def test_other_banks_are_left_out(tmp_path):
+    write_learners(tmp_path, {"a": [0.9], "b": [0.8]})
+    write_learners(tmp_path, {"c": [0.95]}, bank="another bank of 200")
+    write_scores(tmp_path, "d", drawn([0.9])[0][:50], split="other", bank="other")
+    write_scores(tmp_path, "e", drawn([0.9])[0][:50])
+    result = compared(tmp_path)
+    assert {entry.label for entry in result.compared} == {"a", "b", "e"}
+    why = {entry.label: reason for entry, reason in result.left_out}
+    assert why == dict.fromkeys("cd", "answered other episodes than the rest of the board")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda stored: stored.pop("accuracy"), "is damaged"),
+        (lambda stored: stored["accuracy"].pop(), "is of another run than result.json"),
+        (lambda stored: stored.update(bank="other"), "is of another run than result.json"),
+        (lambda stored: stored.update(accuracy=[]), "lacks scores"),
+        (lambda stored: stored["accuracy"].__setitem__(3, math.nan), "lacks scores"),
+    ],
+)
+def test_damaged_episode_files_are_named(tmp_path, damage, reason):
+    write_learners(tmp_path, {"a": [0.9], "b": [0.8]})
+    folder = write_scores(tmp_path, "c", drawn([0.99])[0])
+    stored = json.loads((folder / "episodes.json").read_text())
+    damage(stored)
+    (folder / "episodes.json").write_text(json.dumps(stored))
+    result = compared(tmp_path)
+    assert len(result.pairs) == 1
+    [(entry, why)] = result.left_out
+    assert entry.label == "c"
+    assert reason in why
+    assert "\n" not in why
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[1, 2", b"\xff\x00"])
+def test_missing_and_truncated_episode_files_are_named(tmp_path, content):
+    write_learners(tmp_path, {"a": [0.9]})
+    file = write_scores(tmp_path, "c", drawn([0.99])[0]) / "episodes.json"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    result = compared(tmp_path)
+    assert (result.pairs, [entry.label for entry in result.compared]) == ([], ["a"])
+    assert "episodes.json" in result.left_out[0][1]
+
+
+def test_pairs_say_which_side_cannot_be_compared(tmp_path):
+    write_learners(tmp_path, {"a": [0.9], "b": [0.8]})
+    write_cell(tmp_path, "c", status="failed")
+    write_scores(tmp_path, "d", drawn([0.9])[0], bank="another")
+    [board] = boards(load_results(tmp_path))
+    a, b, c, d = sorted(board.entries, key=lambda entry: entry.label)
+    made = compare_pairs([(a, b, ACCURACY), (a, c, ACCURACY), (a, d, ACCURACY)])
+    assert made[1:] == ["B: failed", "A and B answered other episodes"]
+    assert made[0].mean == pytest.approx(b.score(ACCURACY) - a.score(ACCURACY))
+    assert (made[0].a.label, made[0].b.label) == ("b", "a")  # B - A
+
+
+# -- what is said ---------------------------------------------------------------------------------
+
+APART, CLOSE = [0.80, 0.802, 0.801], [0.90, 0.9005, 0.9002]
+
+
+def test_tie_groups_and_their_sentence(tmp_path):
+    means = {"prototypical": CLOSE, "snail": [0.8999, 0.9003, 0.9001], "maml": APART}
+    write_learners(tmp_path, means)
+    result = compared(tmp_path)
+    assert [sorted(group) for group in labels(result.tie_groups)] == [
+        ["prototypical", "snail"],
+        ["maml"],
+    ]
+    first, second = labels(result.tie_groups)[0]
+    assert sentence(result) == [
+        f"{first} and {second} cannot be told apart; both are ahead of maml."
+    ]
+
+
+def test_with_one_seed_the_sentence_speaks_of_these_weights(tmp_path):
+    write_learners(tmp_path, {"prototypical": [0.9], "maml": [0.8], "mann": [0.7]})
+    result = compared(tmp_path)
+    assert result.tie_groups is None
+    assert sentence(result) == [
+        "Of these trained weights, prototypical is ahead of maml, which is ahead of mann; a claim "
+        "about the learners takes 3 seeds or more of each."
+    ]
+
+
+def test_learners_and_weights_have_a_sentence_each(tmp_path):
+    write_learners(tmp_path, {"prototypical": CLOSE, "maml": APART, "mann": [0.7]})
+    result = compared(tmp_path)
+    assert labels(result.tie_groups) == [["prototypical"], ["maml"]]
+    assert sentence(result) == [
+        "prototypical is ahead of maml.",
+        "Of these trained weights (mann with fewer than 3 seeds), prototypical is ahead of maml, "
+        "which is ahead of mann; a claim about the learners takes 3 seeds or more of each.",
+    ]
+
+
+def test_overlapping_groups(tmp_path):
+    """b lies between a and c and varies, so that it is told apart from neither."""
+    write_learners(
+        tmp_path,
+        {"a": [0.920, 0.921, 0.922], "b": [0.90, 0.92, 0.91], "c": [0.90, 0.901, 0.902]},
+    )
+    result = compared(tmp_path)
+    assert labels(result.tie_groups) == [["a", "b"], ["b", "c"]]
+    assert sentence(result) == [
+        "a and b, as well as b and c, cannot be told apart; of every other pair the one named "
+        "first is ahead: a, b, c."
+    ]
+
+
+def test_where_the_shared_part_turns_the_order_the_sentence_says_so(tmp_path):
+    a, b = drawn([0.90, 0.85], episodes=400)
+    a[200:] -= 0.4  # a dear learner has not answered these
+    write_scores(tmp_path, "long", a)
+    write_scores(tmp_path, "short", b[:200])
+    told = sentence(compared(tmp_path))[0]
+    assert "but long is ahead of short on the episodes that both answered" in told
+
+
+def test_one_learner_needs_no_sentence(tmp_path):
+    write_learners(tmp_path, {"a": CLOSE})
+    result = compared(tmp_path)
+    assert (result.pairs, result.tie_groups, sentence(result)) == ([], None, [])
+
+
+# -- several datasets -----------------------------------------------------------------------------
+
+
+def write_datasets(root, n, learners=("a", "b", "c"), **changes):
+    for k in range(n):
+        for number, learner in enumerate(learners):
+            write_cell(
+                root, learner, suite=f"suite{k}", dataset=f"data{k}",
+                accuracy=0.9 - 0.1 * number, **changes,
+            )  # fmt: skip
+
+
+def test_learners_are_ranked_over_six_datasets_and_not_over_fewer(tmp_path):
+    write_datasets(tmp_path, 6)
+    write_cell(tmp_path, "d", suite="suite0", dataset="data0")  # nowhere else
+    every = boards(load_results(tmp_path))
+    # Three learners in the same order everywhere: chi^2 = 6 * (3 - 1) = 12, p = exp(-6);
+    # CD = 2.343 sqrt(3 * 4 / (6 * 6)) = 1.353.
+    assert critical_difference(every) == CriticalDifference(
+        budget="standard",
+        datasets=[f"data{k}" for k in range(6)],
+        learners=["a", "b", "c"],
+        ranks=[1.0, 2.0, 3.0],
+        p=pytest.approx(math.exp(-6)),
+        critical_difference=pytest.approx(1.353, abs=1e-3),
+        groups=[["a", "b"], ["b", "c"]],
+        left_out=["d"],
+    )
+    assert critical_difference(every[:5]) is None
+    assert critical_difference([]) is None
+
+
+def test_suites_of_one_dataset_are_one_dataset(tmp_path):
+    write_datasets(tmp_path, 5)
+    for number, learner in enumerate("abc"):
+        write_cell(tmp_path, learner, suite="more", dataset="data0", accuracy=0.9 - 0.1 * number)
+    assert critical_difference(boards(load_results(tmp_path))) is None
+
+
+def test_no_ranks_over_unequal_sets_of_cells(tmp_path):
+    write_datasets(tmp_path, 6, ("a", "b", "c", "d"))
+    write_cell(tmp_path, "b", suite="suite3", dataset="data3", seed=1, status="failed")
+    ranked = critical_difference(boards(load_results(tmp_path)))
+    assert (ranked.learners, ranked.left_out) == (["a", "c", "d"], ["b"])
+
+
+def test_ranks_are_of_one_budget(tmp_path):
+    write_datasets(tmp_path, 6)
+    write_datasets(tmp_path, 1, budget="smoke")
+    with pytest.raises(ValueError, match="several budgets: smoke, standard"):
+        critical_difference(boards(load_results(tmp_path)))
+
+
+# -- simulations ----------------------------------------------------------------------------------
+
+SEED, NOISE, DIFFICULTY = 0.2, 1.55, 3.0
+"""Standard deviations in points: between the seeds of a learner, and of 5-way accuracies between
+the trainings on an episode and between the episodes."""
+REPETITIONS = 2000
+
+
+def simulate(learners, seeds, episodes, interaction=0.0, spread=SEED):
+    """Learners that do not differ, (REPETITIONS, learners, seeds, episodes).
+
+    A score is the seed's own shift (of standard deviation `spread`) + the episode's difficulty,
+    which all share + what a learner, whatever its seed, makes of an episode (`interaction`) +
+    noise.
+    """
+    rng = np.random.default_rng([learners, seeds, episodes])
+
+    def normal(scale, *shape):
+        return scale * rng.standard_normal((REPETITIONS, *shape), dtype=np.float32)
+
+    scores = normal(NOISE, learners, seeds, episodes)
+    scores += normal(spread, learners, seeds, 1) + normal(DIFFICULTY, 1, 1, episodes)
+    return scores + normal(interaction, learners, 1, episodes)
+
+
+def claims(scores):
+    """All pairs of each repetition, as `compare_board` makes them: (repetitions, pairs)."""
+    repetitions, learners = scores.shape[:2]
+    answered = [Answers(None, answers) for family in scores for answers in family]
+    first, second = np.triu_indices(learners, 1)
+    offset = learners * np.arange(repetitions)[:, None]
+    pairs = _compare(answered, (offset + first).ravel(), (offset + second).ravel())
+    return np.array(pairs, object).reshape(repetitions, -1)
+
+
+def figures(pairs, name):
+    return np.array([[getattr(pair, name) for pair in family] for family in pairs])
+
+
+def bound(share):
+    """Three binomial standard errors."""
+    return 3 * math.sqrt(share * (1 - share) / REPETITIONS)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("interaction", [0.0, 3.0])
+def test_a_false_claim_about_a_pair_of_learners_comes_in_at_most_5_percent(seeds, interaction):
+    pairs = claims(simulate(2, seeds, 500, interaction))
+    assert {pair.about for pair in pairs.flat} == {"learners"}
+    assert np.mean(figures(pairs, "p") < 0.05) < 0.05 + bound(0.05)
+    covered = np.abs(figures(pairs, "mean")) <= figures(pairs, "ci95")
+    assert covered.mean() > 0.95 - bound(0.05)
+
+
+def test_a_false_claim_in_a_family_of_learners_comes_in_at_most_5_percent():
+    pairs = claims(simulate(6, 3, 100, interaction=1.0))
+    p = figures(pairs, "p")
+    assert p.shape == (REPETITIONS, 15)
+    any_claim = np.mean([(holm(family) < 0.05).any() for family in p])
+    assert any_claim < 0.05 + bound(0.05)
+    assert np.mean((p < 0.05).any(1)) > 0.10  # without Holm
+
+
+def test_the_paired_test_alone_claims_a_difference_of_two_trainings_in_64_percent():
+    """The figure of the design: why one seed says nothing of learners."""
+    pairs = claims(simulate(2, 1, 1000))
+    assert {pair.about for pair in pairs.flat} == {"weights"}
+    assert np.mean(figures(pairs, "p") < 0.05) == pytest.approx(0.64, abs=bound(0.64))
+
+
+def test_welch_alone_overlooks_the_choice_of_episodes():
+    """Seeds share the bank, so the spread of their means lacks what the learners make of it."""
+    means = simulate(2, 3, 200, interaction=3.0).mean(3)
+    p = scipy_stats.ttest_ind(means[:, 0], means[:, 1], axis=1, equal_var=False).pvalue
+    assert np.mean(p < 0.05) > 0.15
+
+
+def test_intervals_of_trained_weights_cover_in_95_percent():
+    """Of given weights: whatever their seeds have shifted is part of the truth."""
+    shift = np.random.default_rng(9).normal(0, SEED, (REPETITIONS, 2, 1, 1))
+    pairs = claims(simulate(2, 1, 200, interaction=1.0, spread=0.0) + shift)
+    truth = shift[:, 0, 0] - shift[:, 1, 0]
+    covered = np.abs(figures(pairs, "mean") - truth) <= figures(pairs, "ci95")
+    assert covered.mean() == pytest.approx(0.95, abs=bound(0.05))
+
+
+def test_a_true_difference_of_the_detectable_size_is_found_in_80_percent():
+    scores = simulate(2, 5, 200)
+    true = np.median(figures(claims(scores), "detectable"))
+    scores[:, 0] += true
+    found = np.mean(figures(claims(scores), "p") < 0.05)
+    assert 0.7 < found < 0.9  # the error is estimated from five seeds
+
+
+# -- size -----------------------------------------------------------------------------------------
+
+
+def test_a_board_of_200_cells_takes_a_fraction_of_a_second(tmp_path):
+    """A report must bear fifty such boards in well under a minute."""
+    write_learners(tmp_path, {f"l{k}": np.linspace(0.9, 0.91, 10) for k in range(20)})
+    [board] = boards(load_results(tmp_path))
+    start = time.process_time()
+    result = compare_board(board)
+    assert time.process_time() - start < 2.0
+    assert len(result.pairs) == 190
