@@ -19,8 +19,8 @@ IMPORTED = {"Learner", "NoveltyLogit", "State", "TaskSpec", "Tensor"}
 @click.command("new-learner")
 @click.argument("name")
 @click.option(
-    "--dir", "parent", type=click.Path(file_okay=False, path_type=Path), default=".", show_default=True,
-    help="Where the folder of the package is made.",
+    "--dir", "parent", type=click.Path(file_okay=False, path_type=Path), default=".",
+    show_default=True, help="Where the folder of the package is made.",
 )  # fmt: skip
 def new_learner(name: str, parent: Path) -> None:
     """Makes the package bench-NAME: a working learner to change, its tests, and the next steps.

@@ -30,8 +30,8 @@ class Section:
 
     board: Board
     protocol: str
-    comparisons: list[str]
-    """What can and cannot be told apart, in sentences."""
+    sentences: list[str]
+    """What can and cannot be told apart, and where the papers' figures lie."""
     tables: list[Table]
     pictures: list[Picture]
 
@@ -125,7 +125,8 @@ def _section(board: Board, palette: Palette, root: Path, problems: list[Problem]
         compared=compared,
         published=published_curves(board),
     )
-    return Section(board, summary.protocol(board), sentence(compared), tables(board), pictures)
+    told = sentence(compared) + summary.against_papers(board)
+    return Section(board, summary.protocol(board), told, tables(board), pictures)
 
 
 def _ranks(all_boards: list[Board]) -> list[Picture]:

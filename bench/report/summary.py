@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.comparisons import ENOUGH_SEEDS
 from bench.leaderboard import UNTRAINED, Board, Entry, natural
+from bench.report.published import hold_against_papers
 from bench.results import Json, Problem
 from bench.tables import percent, score
 
@@ -191,6 +192,18 @@ def _board(board: Board) -> str:
     second = board.scored[1]
     told = "is the lowest" if board.probe else "is the highest"
     return f"{name}: {labelled_score(board, best)} {told}, then {labelled_score(board, second)}."
+
+
+def against_papers(board: Board) -> list[str]:
+    """Where the protocols are the same: how the measured accuracies lie to the published ones."""
+    return [
+        f"By the protocol of {held.published.source}, {held.entry.label} is at "
+        f"{percent(point.measured)} % where the paper has {percent(point.published)} % ({point.key}"
+        f"): {percent(abs(point.difference), point.half_width)} points, {point.verdict}."
+        for held in hold_against_papers(board)
+        for point in held.points
+        if not held.differences
+    ]
 
 
 def labelled_score(board: Board, entry: Entry) -> str:
