@@ -82,6 +82,11 @@ class Learner(nn.Module):
     """False for a learner without anything to meta-train."""
     protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")
     """Where it can take part."""
+    order_invariant: ClassVar[bool] = False
+    """True for a learner that promises the same answers for any order of the support set; checked
+    by `bench check`."""
+    label_equivariant: ClassVar[bool] = False
+    """True for one that promises that renaming the labels renames its answers, and no more."""
 
     transductive: bool = False
     """True when a query's answer depends on the other queries. Shown beside every result."""

@@ -31,8 +31,9 @@ def two_views(subject: Subject) -> None:
     learner, stream = subject.online()
     online = answers(learner, stream)
     for t in range(1, stream.y.shape[1]):
+        now = slice(t, t + 1)
         prefix = Episodes(
-            stream.ways, stream.x[:, :t], stream.y[:, :t], stream.x[:, t : t + 1], stream.y[:, t:]
+            stream.ways, stream.x[:, :t], stream.y[:, :t], stream.x[:, now], stream.y[:, now]
         )
         alone = answers(learner, prefix)[:, 0]
         agree(online[:, t], alone, f"after {t} examples unroll and adapt with predict differ")

@@ -1,4 +1,4 @@
-"""What holds for every learner here, on slightly trained weights."""
+"""What holds for every learner here: the checks of `bench.testing`, and what is ours to ask."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from bench.api import CONTRACT_VERSION, TaskSpec
+from bench.plugins import learners
+from bench.testing import check_learner
 from bench_plugins.metric_based.baseline import Baseline
 from bench_plugins.metric_based.matching import Matching
 from bench_plugins.metric_based.pixel_nearest_neighbour import PixelNearestNeighbour
@@ -71,79 +73,26 @@ def kshot_logits(learner, episodes):
     return learner.predict(state, episodes.query_x)
 
 
-@LEARNERS
-@torch.no_grad()
-def test_the_two_views_agree(cls, slightly_trained, tiny):
-    learner, stream = slightly_trained(cls), tiny.stream()
-    logits = learner.unroll(stream.x, stream.y, stream.ways)
-    assert logits.shape == (*stream.y.shape, stream.ways)
-    for t in range(1, stream.y.shape[1]):
-        state = learner.adapt(stream.x[:, :t], stream.y[:, :t], stream.ways)
-        alone = learner.predict(state, stream.x[:, t : t + 1])[:, 0]
-        torch.testing.assert_close(logits[:, t], alone, atol=1e-4, rtol=1e-4)
+NO_MEMORY = {FeedForward: {"trains"}}
+"""What chance looks like: it cannot learn, and must not."""
 
 
 @LEARNERS
-@torch.no_grad()
-def test_no_answer_depends_on_what_comes_later(cls, slightly_trained, tiny):
-    learner, stream, now = slightly_trained(cls), tiny.stream(), 7
-    other = tiny.stream(seed=2)
-    x, y = stream.x.clone(), stream.y.clone()
-    x[:, now + 1 :] = other.x[:, now + 1 :]
-    y[:, now:] = other.y[:, now:]  # the label of step `now` itself, too, comes after its answer
-    before = learner.unroll(stream.x, stream.y, stream.ways)
-    after = learner.unroll(x, y, stream.ways)
-    torch.testing.assert_close(before[:, : now + 1], after[:, : now + 1], atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(before[:, now + 1 :], after[:, now + 1 :]), "and the rest does change"
+def test_it_passes_all_checks_that_apply(cls):
+    results = check_learner(cls, cls.Config(**SMALL[cls]))
+    failed = {result.name: str(result) for result in results if result.status == "fail"}
+    assert failed.keys() == NO_MEMORY.get(cls, set()), failed
+    allowed = {"support-order", "label-order"}  # reported of learners that state neither
+    allowed |= set() if cls.trained else {"query-labels", "gradients", "trains"}
+    assert {result.name for result in results if result.status == "not applicable"} <= allowed
 
 
-@LEARNERS
-@PROTOCOLS
-@torch.no_grad()
-def test_an_episode_is_answered_alike_in_any_batch(cls, protocol, slightly_trained, tiny):
-    learner, episodes = slightly_trained(cls, protocol), tiny.episodes(shots=2)
-    together = kshot_logits(learner, episodes)
-    for b in range(len(together)):
-        one = dataclasses.replace(
-            episodes,
-            support_x=episodes.support_x[b : b + 1],
-            support_y=episodes.support_y[b : b + 1],
-            query_x=episodes.query_x[b : b + 1],
-        )
-        alone = kshot_logits(learner, one)[0]
-        torch.testing.assert_close(together[b], alone, atol=1e-4, rtol=1e-4)
-
-
-@LEARNERS
-@torch.no_grad()
-def test_a_query_is_answered_alike_in_any_company(cls, slightly_trained, tiny):
-    learner, episodes = slightly_trained(cls, "kshot"), tiny.episodes()
-    state = learner.adapt(episodes.support_x, episodes.support_y, episodes.ways)
-    together = learner.predict(state, episodes.query_x)
-    for q in range(together.shape[1]):
-        alone = learner.predict(state, episodes.query_x[:, q : q + 1])[:, 0]
-        torch.testing.assert_close(together[:, q], alone, atol=1e-4, rtol=1e-4)
-
-
-@LEARNERS
-@PROTOCOLS
-@torch.no_grad()
-def test_classes_not_seen_have_finite_logits(cls, protocol, slightly_trained, tiny):
-    learner, episodes = slightly_trained(cls, protocol), tiny.episodes()
-    one_class = torch.full_like(episodes.support_y, 3)
-    state = learner.adapt(episodes.support_x, one_class, episodes.ways)
-    logits = learner.predict(state, episodes.query_x)
-    assert logits.shape == (*episodes.query_y.shape, 5)
-    assert logits.isfinite().all()
-
-
-@LEARNERS
-@torch.no_grad()
-def test_fewer_ways_than_trained(cls, slightly_trained, tiny):
-    learner = slightly_trained(cls, "kshot")
-    episodes, stream = tiny.episodes(ways=3), tiny.stream(ways=3)
-    assert kshot_logits(learner, episodes).shape == (*episodes.query_y.shape, 3)
-    assert learner.unroll(stream.x, stream.y, 3).shape == (*stream.y.shape, 3)
+def test_no_built_in_learner_is_forgotten():
+    families = {cls.__module__.rpartition(".")[0] for cls in SMALL}
+    installed = {
+        c for c in learners().things.values() if c.__module__.rpartition(".")[0] in families
+    }
+    assert installed == set(SMALL)
 
 
 @pytest.mark.parametrize(
@@ -153,18 +102,6 @@ def test_more_ways_than_trained_are_refused_in_words(cls, slightly_trained, tiny
     episodes = tiny.episodes(ways=6)
     with pytest.raises(ValueError, match=r"cannot answer 6.*at least 6 ways"):
         slightly_trained(cls, "kshot").adapt(episodes.support_x, episodes.support_y, 6)
-
-
-@TRAINED
-@PROTOCOLS
-def test_every_parameter_gets_a_finite_gradient(cls, protocol, tiny):
-    config = cls.Config(**SMALL[cls])
-    learner = cls(config, cls.training_task(config, tiny.task(protocol)))
-    batch = tiny.stream() if protocol == "online" else tiny.episodes()
-    learner.loss(batch).backward()
-    for name, parameter in learner.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
 
 
 @TRAINED

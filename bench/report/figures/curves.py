@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -35,6 +36,8 @@ from bench.tables import count, duration, percent
 
 TARGETS = (0.9, 0.95)
 """Meta-validation accuracies to be reached."""
+MOST_LINES = 5
+"""Of a learner with more seeds its median is drawn, in a band from the lowest to the highest."""
 UNITS = (("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -120,7 +123,8 @@ def training_pictures(
             "Meta-validation accuracy against examples seen and meta-training time. "
             + "; ".join(map(_course, trained)),
             "Learning curves: meta-validation accuracy against the examples seen and the time of "
-            "meta-training (without meta-validation), a line per seed; grey: the other families. "
+            "meta-training (without meta-validation), a line per seed (from six on their median "
+            "and a band from the lowest to the highest); grey: the other families. "
             f"{task}{lacks} {name}.",
             lambda: learning_figure(trained, palette),
             families,
@@ -183,9 +187,20 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
         return figure
 
 
-def _lines(axes: Any, trained: Trained, spent: Callable[[Validation], float], **look: Any) -> None:
-    for curve in trained.curves:
-        axes.plot([spent(p) for p in curve], [100 * p.accuracy for p in curve], **look)
+def _lines(axes: Any, trained: Trained, spent: Spent, **look: Any) -> None:
+    if len(trained.curves) <= MOST_LINES:
+        for curve in trained.curves:
+            axes.plot([spent(p) for p in curve], [100 * p.accuracy for p in curve], **look)
+        return
+    validations = list(
+        zip(*trained.curves, strict=False)
+    )  # the first of all seeds, the second, ...
+    x = [median(map(spent, points)) for points in validations]
+    seeds = [sorted(100 * point.accuracy for point in points) for points in validations]
+    axes.plot(x, [median(accuracies) for accuracies in seeds], **look)
+    if look["color"] != CONTEXT:
+        low, high = [a[0] for a in seeds], [a[-1] for a in seeds]
+        axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
 
 
 def target_figure(
@@ -205,14 +220,17 @@ def target_figure(
             for entry, y in placed:
                 for place, target in enumerate(targets):
                     height = y + 0.3 * (place - (len(targets) - 1) / 2)
-                    for curve in curves[id(entry)]:
-                        there = reached(curve, target)
-                        drawn.append(spent(there or curve[-1]))
+                    runs = [(reached(curve, target), curve[-1]) for curve in curves[id(entry)]]
+                    there = [spent(point) for point, _ in runs if point]
+                    ended = [spent(last) for point, last in runs if not point]
+                    drawn += there + ended
+                    own = palette.marker(entry.family), palette.light(entry.family), fills[place]
+                    for x, (marker, color, fill) in ((there, own), (ended, (">", FAINT, "full"))):
+                        if not x:
+                            continue
                         axes.plot(
-                            drawn[-1], height, linestyle="none", markersize=4.5,
-                            marker=palette.marker(entry.family) if there else ">",
-                            color=palette.light(entry.family) if there else FAINT,
-                            fillstyle=fills[place] if there else "full",
+                            x, [height] * len(x), linestyle="none", markersize=4.5, marker=marker,
+                            color=color, fillstyle=fill,
                         )  # fmt: skip
             axes.set_xlabel(name)
             log_axis(axes, drawn, text, pad=0.1)

@@ -37,6 +37,9 @@ def save_figures(
         used[picture.name] += 1
         number = f"-{used[picture.name]}" if used[picture.name] > 1 else ""
         figure = picture.draw()
+        with style():
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # else each format would lay it out again
         for kind in formats:
             path = Path(folder) / f"{picture.name}{number}.{kind}"
             write_atomically(path, partial(_write, figure, kind))

@@ -96,7 +96,7 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
             if size >= SMALLEST:
                 axes.text(
                     j + 0.5, i + 0.52, _signed(values[i, j]), color=colour, fontsize=size,
-                    ha="center", va="center",
+                    ha="center", va="center", in_layout=False,
                 )  # fmt: skip
         axes.set(xlim=(0, max(n, FEWEST_COLUMNS)), ylim=(n, 0))
         axes.set_xticks(np.arange(n) + 0.5, labels, rotation=90)
