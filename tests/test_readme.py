@@ -37,7 +37,7 @@ FIRST = "bench run --suite glyphs-5way --budget smoke"
 
 def parse(line: str) -> click.Context:
     """What a command line means; raises a click exception for a wrong one."""
-    _, *words = shlex.split(line)
+    _, *words = shlex.split(line, comments=True)
     command: click.Command = cli
     while isinstance(command, click.Group):
         _, command, words = command.resolve_command(click.Context(command), words)

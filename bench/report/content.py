@@ -91,8 +91,13 @@ def gather(found: ResultSet) -> Content:
     # All known families, so that a colour means the same in every report.
     palette = Palette(family_order([*FAMILIES, *(cell["family"] for cell in cells)]))
     suites: dict[str, list[Section]] = defaultdict(list)
+    shown: set[frozenset[str]] = set()
     for board in all_boards:
-        suites[board.suite].append(_section(board, palette, found.path, problems))
+        trainings = frozenset(cell["training"] for cell in board.cells)
+        # Settings that share their trainings, as those of a memory probe do, share their curves.
+        root = None if trainings in shown else found.path
+        suites[board.suite].append(_section(board, palette, root, problems))
+        shown.add(trainings)
     return Content(
         path=found.path,
         families=family_order(cell["family"] for cell in cells),
@@ -115,7 +120,7 @@ def gather(found: ResultSet) -> Content:
     )
 
 
-def _section(board: Board, palette: Palette, root: Path, problems: list[Problem]) -> Section:
+def _section(board: Board, palette: Palette, root: Path | None, problems: list[Problem]) -> Section:
     compared = compare_board(board)
     pictures = board_pictures(
         board,
