@@ -93,7 +93,7 @@ def load(name: str) -> type[Learner]:
     sys.path.insert(0, str(Path.cwd()))
     try:
         thing = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # an import may raise anything
+    except (Exception, SystemExit) as error:  # an import may raise anything
         raise BenchError(
             f"cannot import {name}: {type(error).__name__}: {error}\n{ARGUMENT}"
         ) from error

@@ -33,10 +33,15 @@ def new_learner(name: str, parent: Path) -> None:
         raise BenchError(f"{folder} exists already; choose another name, or another --dir")
     module = f"bench_{name.replace('-', '_')}"
     values = {"name": name, "module": module, "class_name": class_name(name)}
-    for path, text in render(values).items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+    try:
+        for path, text in render(values).items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BenchError(
+            f"cannot write {folder} ({error.strerror}); choose another --dir"
+        ) from error
     click.echo(f"{folder} is made. Go on with:\n")
     click.echo(f"  cd {folder} && pip install -e . && bench check {name}\n")
     click.echo(f"{folder / f'{module}.py'} is the learner, README.md tells the steps.")

@@ -32,7 +32,10 @@ function makeSortable(table) {
     each("thead [aria-sort]", (other) => other.removeAttribute("aria-sort"), table);
     groups.forEach((group, g) => group.replaceChildren(...order[g]));
     flat.remove();
-    if (!next) return table.append(...groups);
+    if (!next) {
+      table.append(...groups);
+      return filter(); // headings were away while rows were hidden and shown
+    }
     head.setAttribute("aria-sort", next);
     const sign = next === "ascending" ? 1 : -1;
     lines.sort((a, b) => {
@@ -57,6 +60,7 @@ function makeSortable(table) {
 // -- filtering: by learner, family and device, in all tables at once ------------------------------
 
 function filter() {
+  if (!document.querySelector("#filter")) return;
   const wanted = document.querySelector("#learner").value.trim().toLowerCase();
   const device = document.querySelector("#device")?.value ?? "";
   const families = new Set();

@@ -5,19 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 from bench.leaderboard import UNTRAINED, Board
-from bench.report.tables import Line, Table, Value
+from bench.report.figures.style import slug
+from bench.report.tables import MARKS, Line, Table, Value
 from bench.store import write_atomically
 
 LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
     "±": r"$\pm$", "µ": r"\textmu{}", "–": "--", "…": r"\ldots{}", "−": "$-$", "·": r"$\cdot$",
     "†": r"\textdagger{}", "‡": r"\textdaggerdbl{}",
 }  # fmt: skip
@@ -27,7 +29,7 @@ def as_csv(table: Table) -> str:
     """Numbers as they are stored: fractions, seconds, bytes; empty where there is none."""
     first = table.columns[0]
     header = ["family", "learner", _plain(first.group, first.title), "ci95"]
-    header += [_plain(column.group, column.title) for column in table.columns[1:]]
+    header += [*(_plain(column.group, column.title) for column in table.columns[1:]), "marks"]
     if table.kind != "accuracy":
         header.remove("ci95")
     buffer = io.StringIO()
@@ -38,7 +40,8 @@ def as_csv(table: Table) -> str:
             values = list(line.values)
             if table.kind == "accuracy":
                 values.insert(1, line.entry.half_width(table.board.metric))
-            writer.writerow([family, line.label, *map(_stored, values)])
+            marks = " ".join(MARKS[mark].partition(":")[0] for mark in line.marks)
+            writer.writerow([*map(_stored, (family, line.label, *values)), marks])
     return buffer.getvalue()
 
 
@@ -48,17 +51,17 @@ def as_markdown(table: Table) -> str:
     right = [False, False, *(column.figures for column in table.columns)]
     lines = [header, ["--:" if r else "---" for r in right]]
     lines += [
-        [family, line.label + line.marks, *_bold(line, "**{}**".format)]
+        [_markdown(family), _markdown(line.label + line.marks), *_bold(line, "**{}**", _markdown)]
         for family, members in table.families.items()
         for line in members
     ]
-    drawn = ["| " + " | ".join(map(_markdown, cells)) + " |" for cells in lines]
+    drawn = ["| " + " | ".join(cells) + " |" for cells in lines]
     notes = _markdown(_sentence(table.notes))
     return f"**{_markdown(_title(table))}**\n\n" + "\n".join(drawn) + f"\n\n{notes}\n"
 
 
 def as_latex(table: Table) -> str:
-    """A ``table`` float; its preamble needs ``booktabs`` and ``textcomp``."""
+    """A ``table`` float; the preamble needs ``booktabs``, ``textcomp`` and ``[T1]{fontenc}``."""
     shape = "l" + "".join("r" if column.figures else "l" for column in table.columns)
     rows = []
     if table.groups:
@@ -77,7 +80,7 @@ def as_latex(table: Table) -> str:
         for line in lines:
             mark = rf"\textsuperscript{{{_latex(line.marks)}}}" if line.marks else ""
             cells = [_latex(line.label) + mark]
-            cells += _bold(line, lambda text: rf"\textbf{{{text}}}", _latex)
+            cells += _bold(line, r"\textbf{{{}}}", _latex)
             rows.append(" & ".join(cells) + r" \\")
     body = "\n".join(rows)
     return (
@@ -98,16 +101,20 @@ WRITERS: dict[str, tuple[str, Callable[[Table], str]]] = {
 
 
 def save_tables(tables: Iterable[Table], folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Writes each table in each format.
+    """Writes each table in each format. Of tables of one name the second is ``<name>-2``.
 
     Raises:
         OSError: the folder cannot be written.
     """
     paths = []
+    used: Counter[str] = Counter()
     for table in tables:
+        stem = file_name(table.board, table.kind)
+        used[stem] += 1
+        stem += f"-{used[stem]}" if used[stem] > 1 else ""
         for name in formats:
             suffix, write = WRITERS[name]
-            path = folder / f"{file_name(table.board, table.kind)}.{suffix}"
+            path = folder / f"{stem}.{suffix}"
             write_atomically(path, partial(_put, write(table).encode()))
             paths.append(path)
     return paths
@@ -122,11 +129,15 @@ def file_name(board: Board, kind: str) -> str:
     budget = "" if board.budget == UNTRAINED else board.budget
     version = f"v{board.suite_version}" if (board.suite_version or 1) > 1 else ""
     parts = [board.suite, version, board.setting, budget, kind]
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, parts)).lower()).strip("-")
+    return slug(*filter(None, parts))
 
 
 def _stored(value: Value) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else "" if value is None else str(value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    text = "" if value is None else str(value)
+    # A spreadsheet would take a plugin's "=..." for a formula.
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def _sentence(notes: Sequence[str]) -> str:
@@ -144,15 +155,15 @@ def _plain(group: str, title: str, percent: str = ", %") -> str:
     return f"{group} {title}".strip().removesuffix(percent)
 
 
-def _bold(line: Line, bold: Callable[[str], str], escape: Callable[[str], str] = str) -> list[str]:
+def _bold(line: Line, bold: str, escape: Callable[[str], str]) -> list[str]:
     """The cells of a line; of the best learner the first one is bold."""
     cells = [escape(text) for text in line.cells]
-    return [bold(cells[0]), *cells[1:]] if line.best else cells
+    return [bold.format(cells[0]), *cells[1:]] if line.best else cells
 
 
 def _markdown(text: str) -> str:
-    return re.sub(r"([|<>\\`_\[\]])", r"\\\1", text.replace("\n", " "))
+    return re.sub(r"([|<>\\`_*~\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text.replace("\n", " "))
+    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))

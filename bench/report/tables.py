@@ -159,7 +159,7 @@ def accuracy_table(board: Board) -> Table:
 
 def published_table(board: Board) -> Table | None:
     """Accuracies beside those that the papers print; None where no learner has any."""
-    held = {one.entry.label: one for one in hold_against_papers(board)}
+    held = {id(one.entry): one for one in hold_against_papers(board)}
     if not held:
         return None
     keys = [key for key in HELD_AT if any(key in _points(one) for one in held.values())]
@@ -167,20 +167,20 @@ def published_table(board: Board) -> Table | None:
     for key in keys if board.online else [""]:
         here, paper, difference = (_held(held, key, of) for of in (0, 1, 2))
         columns += [_column("here", here, percent, key), _column("paper", paper, percent, key)]
-        if not board.online:
-            columns += [_column("difference", difference, _signed)]
-            columns += [_words("verdict", lambda entry: _verdict(held[entry.label]))]
+        columns += [_column("difference", difference, _signed, key)]
     columns += [
-        _words("the paper's protocol", lambda entry: _protocol(held[entry.label])),
-        _words("source", lambda entry: held[entry.label].published.source),
+        _words("verdict", lambda entry: _verdict(held[id(entry)])),
+        _words("the paper's protocol", lambda entry: _protocol(held[id(entry)])),
+        _words("source", lambda entry: held[id(entry)].published.source),
     ]
     notes = [
         "accuracy in percent; difference in points, here less paper",
         "a verdict is given where the protocols are known to be the same: whether the difference "
-        "lies inside its 95 % interval over episodes, which is blind to the training seed",
+        "lies inside its 95 % interval over episodes (the paper's interval counts where it prints "
+        "one, else the rounding of its figure), which is blind to the training seed",
     ]
     entries = {
-        family: [entry for entry in members if entry.label in held]
+        family: [entry for entry in members if id(entry) in held]
         for family, members in board.families.items()
     }
     shown = replace(board, families={family: own for family, own in entries.items() if own})
@@ -300,11 +300,11 @@ def _points(held: Held) -> dict[str, Point]:
     return {point.key: point for point in held.points}
 
 
-def _held(held: Mapping[str, Held], key: str, of: int) -> Callable[[Entry], float | None]:
+def _held(held: Mapping[int, Held], key: str, of: int) -> Callable[[Entry], float | None]:
     """Measured (0), published (1) or their difference (2); no key: the board's only one."""
 
     def value(entry: Entry) -> float | None:
-        points = _points(held[entry.label])
+        points = _points(held[id(entry)])
         point = points.get(key) if key else next(iter(points.values()))
         return (point.measured, point.published, point.difference)[of] if point else None
 
@@ -312,7 +312,14 @@ def _held(held: Mapping[str, Held], key: str, of: int) -> Callable[[Entry], floa
 
 
 def _verdict(held: Held) -> str | None:
-    return None if held.differences else held.points[0].verdict
+    if held.differences:
+        return None
+    verdicts = [point.verdict for point in held.points]
+    return (
+        verdicts[0]
+        if len(set(verdicts)) == 1
+        else ", ".join(f"{point.key} {point.verdict}" for point in held.points)
+    )
 
 
 def _protocol(held: Held) -> str:

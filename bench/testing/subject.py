@@ -185,6 +185,8 @@ def answers(learner: Learner, batch: Batch) -> Tensor:
         raise FailedError(
             f"{view} returned logits of shape {tuple(logits.shape)}, expected {expected}"
         )
+    if not logits.is_floating_point():
+        raise FailedError(f"{view} returned logits of {logits.dtype}, expected floating point")
     return logits.float()
 
 

@@ -119,6 +119,13 @@ def test_what_exists_is_kept(package):
     assert learner.read_text() == "# mine\n"
 
 
+def test_a_folder_that_cannot_be_written_is_one_message(tmp_path):
+    (tmp_path / "file").touch()
+    ran = bench("new-learner", "demo-means", "--dir", tmp_path / "file" / "below")
+    assert isinstance(ran.exception, BenchError)
+    assert "choose another --dir" in str(ran.exception)
+
+
 def test_a_module_that_is_installed_is_not_shadowed(put_on_path, tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "bench_taken.py").touch()

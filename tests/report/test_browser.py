@@ -180,6 +180,21 @@ def test_filters_by_learner_family_and_device(browser: Any) -> None:
     assert learners(browser) == everyone
 
 
+def test_headings_follow_what_was_filtered_while_sorted(browser: Any) -> None:
+    """A family whose learners are hidden has no heading, whenever they were hidden."""
+    click(browser, 1)
+    metric = browser.find_element("css selector", "#families input[value='metric-based']")
+    metric.click()
+    click(browser, 1)
+    click(browser, 1)  # grouped again
+    shown = browser.execute_script(
+        "return [...document.querySelector('table.board').querySelectorAll('tr.family')]"
+        ".filter(row => row.offsetParent).map(row => row.textContent.trim())"
+    )
+    assert "model-based" in shown
+    assert "metric-based" not in shown
+
+
 @pytest.mark.parametrize("width", [390, 820, 1280])
 def test_the_page_is_as_wide_as_the_window(browser: Any, width: int) -> None:
     """Wide tables and figures scroll in themselves: on a phone nothing else moves."""

@@ -39,18 +39,18 @@ def test_every_row_names_its_source_and_plausible_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "verdict"), [(0.9836, "below"), (0.9865, "inside the interval"), (0.9901, "above")]
+    ("accuracy", "verdict"), [(0.9836, "below"), (0.9857, "inside the interval"), (0.9906, "above")]
 )
 def test_a_verdict_where_the_protocols_are_the_same(
     tmp_path: Path, accuracy: float, verdict: str
 ) -> None:
-    """Snell et al. print 98.8; the interval is ours, ± 0.2."""
+    """Snell et al. print 98.8, which may stand for 98.75 to 98.85; ours has ± 0.2."""
     write_cell(tmp_path, **measured(accuracy))
     (held,) = hold_against_papers(board(tmp_path))
     (point,) = held.points
     assert held.differences == []
     assert point.difference == pytest.approx(accuracy - 0.988)
-    assert point.half_width == pytest.approx(0.002)
+    assert point.half_width == pytest.approx(0.0025)
     assert point.verdict == verdict
 
 
@@ -68,6 +68,8 @@ def test_the_papers_interval_counts_too(tmp_path: Path) -> None:
         ("prototypical", {"split": "santoro"}, ["split vinyals, here santoro"]),
         ("prototypical", {"test_rotations": False}, ["rotated test classes"]),
         ("prototypical", {"transductive": True}, ["inductive, here transductive"]),
+        ("prototypical[filters=2]", {}, ["other options here"]),
+        ("prototypical", {"budget": "smoke"}, ["budget smoke here"]),
         (
             "maml",
             {},
@@ -117,7 +119,26 @@ def test_online_by_presentation(tmp_path: Path) -> None:
     )
     table = published_table(only)
     assert table is not None
-    assert [name for name, _ in table.groups] == ["1st", "2nd", "5th", "10th", ""]
+    assert table.groups == [("1st", 3), ("2nd", 3), ("5th", 3), ("10th", 3), ("", 3)]
     curves = published_curves(only)
     assert set(curves) == {"mann, published", "human, published"}
     assert curves["human, published"][-1] == (10, pytest.approx(0.924))
+
+
+def test_two_trainings_of_one_name_keep_their_own_figures(tmp_path: Path) -> None:
+    write_cell(tmp_path / "a", **measured(0.985))
+    write_cell(tmp_path / "b", **measured(0.895))
+    place = Path("cells") / "glyphs-5way" / "5way1shot"
+    (other,) = (tmp_path / "b" / place).iterdir()
+    other.rename(tmp_path / "a" / place / "another")
+    table = published_table(board(tmp_path / "a"))
+    assert table is not None
+    here = [line.cells[0] for lines in table.families.values() for line in lines]
+    assert sorted(here) == ["89.50", "98.50"]
+
+
+def test_an_online_task_without_a_length_has_nothing_to_hold(tmp_path: Path) -> None:
+    write_cell(
+        tmp_path, "mann", by_presentation=[0.3, 0.8], dataset="omniglot", task={"length": None}
+    )
+    assert hold_against_papers(board(tmp_path)) == []

@@ -14,7 +14,7 @@ import pytest
 
 from bench.leaderboard import boards
 from bench.report import write_report
-from bench.report.table_files import WRITERS, as_csv, as_latex, as_markdown, file_name
+from bench.report.table_files import WRITERS, as_csv, as_latex, as_markdown, file_name, save_tables
 from bench.report.tables import Table, accuracy_table, cost_table, tables
 from bench.results import load_results
 from tests.report.synthetic import gallery, write_cell
@@ -108,3 +108,24 @@ def test_file_names_have_nothing_of_a_path_in_them(tmp_path: Path) -> None:
     (board,) = boards(load_results(tmp_path))
     hostile = replace(board, suite="../../etc", setting="a/b\\c", budget="5min")
     assert file_name(hostile, "cost") == "etc-a-b-c-5min-cost"
+
+
+def test_tables_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None:
+    write_cell(tmp_path, suite="my-suite", setting="s")
+    write_cell(tmp_path, suite="my", setting="suite-s")
+    made = [accuracy_table(board) for board in boards(load_results(tmp_path))]
+    assert [path.name for path in save_tables(made, tmp_path / "tables", ["csv"])] == [
+        "my-suite-s-standard-accuracy.csv",
+        "my-suite-s-standard-accuracy-2.csv",
+    ]
+
+
+def test_a_name_is_no_formula_and_no_new_line(tmp_path: Path) -> None:
+    write_cell(tmp_path, '=HYPERLINK("x")', "+two\r\n| three |", transductive=True)
+    made = table(tmp_path)
+    (row,) = csv.DictReader(io.StringIO(as_csv(made)))
+    assert row["learner"] == '\'=HYPERLINK("x")'
+    assert row["family"].startswith("'+two")
+    assert row["marks"] == "transductive"
+    assert "\r" not in as_markdown(made) + as_latex(made)
+    assert r"two \| three \|" in as_markdown(made)

@@ -117,6 +117,11 @@ class AnswersForOneClassTooFew(Honest):
         return super().predict(state, query_x)[..., :-1]
 
 
+class AnswersInWholeNumbers(Honest):
+    def predict(self, state: Any, query_x: Tensor) -> Tensor:
+        return super().predict(state, query_x).long()
+
+
 class OfFixedWays(Honest):
     """Class numbers come from the task it was trained with."""
 

@@ -12,6 +12,7 @@ from bench.api import Learner
 from bench.testing import CHECKS, check_learner
 from tests.testing.planted import (
     AnswersForOneClassTooFew,
+    AnswersInWholeNumbers,
     AnswersTheLabel,
     CutsTheGradient,
     DividesByZero,
@@ -83,6 +84,7 @@ AMONG_OTHERS = {
     WithoutATrainingTask: {"training-task": "returned NoneType"},
     ExcludesUnseenClasses: {"logits": "of one class"},
     AnswersForOneClassTooFew: {"logits": r"predict .* \(3, 10, 4\), expected \(3, 10, 5\)"},
+    AnswersInWholeNumbers: {"logits": "predict returned logits of torch.int64"},
     WithAStateOfItsOwn: {"state": "not set"},
     WithASharedState: {"state": r"shape \(1, 5, 16\)", "episode-independence": "alone"},
     NormalisesInPlace: {"inputs-kept": "support_x, query_x of the episode"},
