@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.leaderboard import Entry, Metric
-from bench.results import Json, episode_scores
+from bench.results import Json, Problem, episode_scores
 
 FloatArray = NDArray[np.float64]
 
@@ -46,27 +46,50 @@ class Answers:
         return self.scores.shape[1]
 
 
-def read_answers(entry: Entry, metric: Metric) -> Answers | str:
-    """The scores of all cells of an entry; where one is missing or damaged, the reason in words."""
+def read_answers(
+    entry: Entry, metric: Metric, problems: list[Problem] | None = None
+) -> Answers | str:
+    """The scores of all cells of an entry; where one is missing or damaged, the reason in words.
+
+    Args:
+        problems: damaged files are added to it, each once.
+    """
     if not entry.complete:
         counted = Counter(str(cell["status"]) for cell in entry.cells if cell["status"] != "done")
         if len(entry.cells) == 1:
             return entry.status
         told = ", ".join(f"{n} {status}" for status, n in sorted(counted.items()))
         return f"of {len(entry.cells)} cells {told}"
-    try:
-        scores = [_scores(cell, metric) for cell in entry.cells]
-    except BenchError as error:
-        return str(error).partition("\n")[0]
+    scores, damaged = [], []
+    for cell in entry.cells:
+        try:
+            scores.append(cell_scores(cell, metric))
+        except BenchError as error:
+            damaged.append(str(error).partition("\n")[0])
+            path = _file(cell)
+            problem = Problem(path, damaged[-1].removeprefix(path).strip())
+            if problems is not None and problem not in problems:
+                problems.append(problem)
+    if damaged:
+        return damaged[0]
     if len({values.size for values in scores}) != 1:
         return "its seeds answered different numbers of episodes"
     return Answers(entry, np.stack(scores))
 
 
-def _scores(cell: Json, metric: Metric) -> FloatArray:
+def _file(cell: Json) -> str:
+    return f"{cell['path']}/episodes.json"
+
+
+def cell_scores(cell: Json, metric: Metric) -> FloatArray:
+    """(episodes,) of a finished cell.
+
+    Raises:
+        BenchError: its file is missing, damaged or of another run.
+    """
     stored = episode_scores(cell["path"])
     values = np.asarray(getattr(stored, metric.column) or [], float)
-    file = f"{cell['path']}/episodes.json"
+    file = _file(cell)
     if stored.bank != cell["bank"] or values.size not in (cell["episodes"], 0):
         raise BenchError(f"{file} is of another run than result.json beside it")
     if values.size == 0 or not np.isfinite(values).all():

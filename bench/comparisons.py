@@ -1,6 +1,7 @@
 """Who is ahead of whom: the learners of a board compared pair by pair on the shared bank.
 
-Two kinds of claim. From `ENOUGH_SEEDS` seeds on both sides a comparison is about the *learners*:
+Two kinds of claim. From `ENOUGH_SEEDS` seeds on both sides a comparison is about the *learners*
+(an untrained one has no variance between seeds, so that its one cell is enough):
 Welch's test on the seed means, its variance increased by that of the paired differences between
 episodes. The second part stands for the choice of episodes, which all seeds share and their
 means therefore do not show (Clark 1973, "The Language-as-Fixed-Effect Fallacy", min F'). With
@@ -20,19 +21,21 @@ from numpy.typing import NDArray
 
 from bench.answers import Answers, bank_of, common_banks, nested, read_answers
 from bench.leaderboard import Board, Entry, Metric
+from bench.results import Problem
 from bench.significance import (
     ALPHA,
     Differences,
     holm,
-    rank_over_datasets,
     t_tests,
     tie_groups,
 )
 
 ENOUGH_SEEDS = 3
 """Below this nothing is claimed about learners, only about the weights that were tested."""
-ENOUGH_DATASETS = 6
-"""Below this learners are not ranked over datasets."""
+MOST_GROUPED = 25
+"""Learners that are put into groups."""
+MOST_GROUPS = 12
+"""Groups that a sentence lists."""
 CHUNK = 4_000_000
 """Differences held in memory at a time."""
 
@@ -56,7 +59,8 @@ class Comparison:
     detectable: float | None
     """The smallest true difference that this test finds in 80 % of repetitions, unadjusted."""
     n: int
-    """Episodes; about learners, the seeds of the side that has fewer."""
+    """About learners, the seeds of the trained side that has fewer; else, and of two untrained
+    learners, episodes."""
 
     @property
     def told_apart(self) -> bool:
@@ -77,38 +81,22 @@ class BoardComparisons:
     """With the reason."""
     tie_groups: list[list[Entry]] | None
     """Maximal groups of learners that cannot be told apart, the best first; a learner may be in
-    several. None where fewer than two learners have `ENOUGH_SEEDS` seeds."""
+    several. None where fewer than two learners have `ENOUGH_SEEDS` seeds or nothing to train, and
+    above `MOST_GROUPED` of them: there may be exponentially many groups."""
 
 
-@dataclass(frozen=True)
-class CriticalDifference:
-    """Learners ranked over independent datasets."""
-
-    budget: str
-    datasets: list[str]
-    learners: list[str]
-    """The best first."""
-    ranks: list[float]
-    """Mean rank of each, 1 the best."""
-    p: float
-    """Friedman's test of "all are alike"."""
-    critical_difference: float
-    """Nemenyi: mean ranks this far apart differ."""
-    groups: list[list[str]]
-    """Maximal groups whose mean ranks lie closer than that, the best first."""
-    left_out: list[str]
-    """Learners that are not complete on every board."""
-
-
-def compare_board(board: Board) -> BoardComparisons:
+def compare_board(board: Board, problems: list[Problem] | None = None) -> BoardComparisons:
     """Compares every pair of complete learners; Holm over all of them.
 
     Reads each ``episodes.json`` once. What cannot be compared stands in ``left_out``.
+
+    Args:
+        problems: damaged ``episodes.json`` are added to it.
     """
     answered: list[Answers] = []
     left_out: list[tuple[Entry, str]] = []
     for entry in [*board.scored, *(e for e in board.entries if e.score(board.metric) is None)]:
-        read = read_answers(entry, board.metric)
+        read = read_answers(entry, board.metric, problems)
         if isinstance(read, Answers):
             answered.append(read)
         else:
@@ -176,13 +164,16 @@ def _compare_shared(
     members = [answered[k] for k in used.tolist()]
     average = np.stack([answers.average[:n] for answers in members])  # (U, n)
     differences = average[i] - average[j]  # (P, n)
-    seeds = np.array([answers.seeds for answers in members])
-    learners = np.minimum(seeds[i], seeds[j]) >= ENOUGH_SEEDS
+    untrained = np.array([answers.entry.untrained for answers in members])
+    seeds = np.where(untrained, np.inf, [answers.seeds for answers in members])
+    fewer = np.minimum(seeds[i], seeds[j])
+    learners = fewer >= ENOUGH_SEEDS
     between = np.array([_squared_error(_seed_means(answers, n)) for answers in members])
+    between[untrained] = 0
     variances = np.stack([_squared_error(differences), *np.where(learners, between[[i, j]], 0)])
     df = np.stack([np.full(len(i), n - 1), *np.where(learners, seeds[[i, j]] - 1, np.inf)])
     tests = t_tests(differences.mean(1), variances, df)
-    counted = np.where(learners, np.minimum(seeds[i], seeds[j]), n)
+    counted = np.where(learners & np.isfinite(fewer), fewer, n)
     for k, values in enumerate(zip(*_plain(tests), strict=True)):
         mean, ci95, p, detectable = values
         yield Comparison(
@@ -225,8 +216,10 @@ def _adjusted(pairs: list[Comparison]) -> list[Comparison]:
 # -- groups and sentences -------------------------------------------------------------------------
 
 
-def _ties(entries: Sequence[Entry], pairs: Sequence[Comparison]) -> list[list[Entry]]:
-    """Maximal groups of those entries that no pair tells apart, in their order."""
+def _ties(entries: Sequence[Entry], pairs: Sequence[Comparison]) -> list[list[Entry]] | None:
+    """Maximal groups of those entries that no pair tells apart, in their order; None for many."""
+    if len(entries) > MOST_GROUPED:
+        return None
     place = {id(entry): k for k, entry in enumerate(entries)}
     differ = np.zeros((len(entries), len(entries)), bool)
     for pair in pairs:
@@ -255,11 +248,14 @@ def sentence(comparisons: BoardComparisons) -> list[str]:
     if seeded:
         told.append(f"{_told(seeded, pairs, sign)}.")
     if len(compared) > max(len(seeded), 1):
-        few = _listed([e.label for e in compared if len(e.cells) < ENOUGH_SEEDS])
+        few = _listed(
+            [e.label for e in compared if not e.untrained and len(e.cells) < ENOUGH_SEEDS]
+        )
+        each = "of each that is trained" if any(e.untrained for e in compared) else "of each"
         whose = f" ({few} with fewer than {ENOUGH_SEEDS} seeds)" if seeded else ""
         told.append(
             f"Of these trained weights{whose}, {_told(compared, pairs, sign)}; a claim about the "
-            f"learners takes {ENOUGH_SEEDS} seeds or more of each."
+            f"learners takes {ENOUGH_SEEDS} seeds or more {each}."
         )
     told += [f"{entry.label} is not compared: {reason}." for entry, reason in comparisons.left_out]
     return told
@@ -267,7 +263,16 @@ def sentence(comparisons: BoardComparisons) -> list[str]:
 
 def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> str:
     """Who is ahead of whom, of entries that stand in the order of their scores."""
-    groups = [[entry.label for entry in group] for group in _ties(entries, pairs)]
+    there = {id(entry) for entry in entries}
+    tied = _ties(entries, pairs)
+    if tied is None or len(tied) > MOST_GROUPS:
+        among = [pair for pair in pairs if {id(pair.a), id(pair.b)} <= there]
+        apart = sum(pair.told_apart for pair in among)
+        return (
+            f"{apart:,} of {len(among):,} pairs can be told apart; who from whom stands in the "
+            "matrix of the differences"
+        )
+    groups = [[entry.label for entry in group] for group in tied]
     order = [entry.label for entry in entries]
     if [label for group in groups for label in group] == order:
         told = _chain(groups)
@@ -278,7 +283,6 @@ def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> s
             f"{', '.join(order)}"
         )
     # Scores over unequally long first parts of the bank may stand in another order.
-    there = {id(entry) for entry in entries}
     turned = [
         f"; but {pair.b.label} is ahead of {pair.a.label} on the episodes that both answered"
         for pair in pairs
@@ -303,63 +307,3 @@ def _chain(groups: Sequence[Sequence[str]]) -> str:
 def _listed(labels: Sequence[str]) -> str:
     """``a, b and c``."""
     return " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
-
-
-# -- several datasets -----------------------------------------------------------------------------
-
-
-def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
-    """Ranks learners over independent datasets.
-
-    A dataset counts once, however many suites and settings use it: the learners are ranked by the
-    mean over its boards. Only those take part that stand on every board exactly once and complete.
-
-    Args:
-        boards: of one budget.
-
-    Returns:
-        None where there are fewer than `ENOUGH_DATASETS` datasets or three learners.
-
-    Raises:
-        ValueError: for boards of several budgets.
-    """
-    budgets = {board.budget for board in boards}
-    if len(budgets) > 1:
-        raise ValueError(f"boards of several budgets: {', '.join(sorted(budgets))}")
-    everywhere = _scores_everywhere(boards)
-    learners = [name for name, scores in everywhere.items() if scores is not None]
-    datasets = [str(board.cells[0]["dataset"]) for board in boards]
-    distinct = sorted(set(datasets))
-    if len(distinct) < ENOUGH_DATASETS or len(learners) < 3:
-        return None
-    scores = np.array([everywhere[name] for name in learners]).T  # (boards, learners)
-    means = [scores[[name == d for d in datasets]].mean(0) for name in distinct]
-    ranked = rank_over_datasets(means)
-    order = np.argsort(ranked.mean, kind="stable").tolist()
-    ranks = ranked.mean[order]
-    differ = np.abs(ranks[:, None] - ranks) >= ranked.critical_difference
-    names = [learners[k] for k in order]
-    return CriticalDifference(
-        budgets.pop(),
-        distinct,
-        names,
-        ranks.tolist(),
-        ranked.p,
-        ranked.critical_difference,
-        [[names[k] for k in group] for group in tie_groups(differ)],
-        [name for name, scores in everywhere.items() if scores is None],
-    )
-
-
-def _scores_everywhere(boards: Sequence[Board]) -> dict[str, list[float] | None]:
-    """By learner its score on every board, more is better; None where one is missing."""
-    found: dict[str, list[float] | None] = {}
-    for name in dict.fromkeys(entry.learner for board in boards for entry in board.entries):
-        scores: list[float] = []
-        for board in boards:
-            metric = board.metric
-            there = [entry for entry in board.entries if entry.learner == name]
-            score = there[0].score(metric) if len(there) == 1 and there[0].complete else None
-            scores += [] if score is None else [metric.sign * score]
-        found[name] = scores if len(scores) == len(boards) else None
-    return found

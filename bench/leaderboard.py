@@ -6,12 +6,14 @@ aggregated, and what is missing is counted, never averaged away.
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -23,6 +25,13 @@ FAMILIES = ("model-based", "metric-based", "optimization-based")
 
 UNTRAINED = "none"
 """The budget of a learner that has nothing to train; it stands on the boards of every budget."""
+
+SEPARATE = ("family", "learner", "device", "precision", "bank")
+"""Columns that make another entry."""
+TRAINED_AS = ("config", "training_ways", "training_items")
+"""Columns of what decides a training besides those."""
+MOST_OPTIONS = 3
+"""Options that a label tells."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,8 @@ class Entry:
     learner: str
     family: str
     label: str
-    """The learner, with device and precision where the board has several."""
+    """The learner, with device and precision where the board has several, and with what tells its
+    trainings apart where it was trained more than once; no other entry of the board has it."""
     cells: list[Json] = field(repr=False)
     """Rows of `bench.results.load_results`, missing values None."""
 
@@ -59,6 +69,16 @@ class Entry:
     def complete(self) -> bool:
         """No cell is missing."""
         return len(self.done) == len(self.cells)
+
+    @property
+    def untrained(self) -> bool:
+        """It has nothing to train, so that there is no variance between trainings."""
+        return any(cell["budget"] == UNTRAINED for cell in self.cells)
+
+    @property
+    def seeds(self) -> frozenset[int]:
+        """Those of its cells, finished or not."""
+        return frozenset(int(cell["seed"]) for cell in self.cells)
 
     @property
     def status(self) -> str:
@@ -158,8 +178,27 @@ class Board:
 
     @property
     def complete(self) -> bool:
-        """No cell is missing, so that the learners may be ranked."""
+        """No cell is missing."""
         return all(entry.complete for entry in self.entries)
+
+    @property
+    def lacking(self) -> dict[tuple[int, ...], list[Entry]]:
+        """Trained learners by the seeds that they lack and others have; empty where none does."""
+        trained = [entry for entry in self.entries if not entry.untrained]
+        seeds = frozenset[int]().union(*(entry.seeds for entry in trained))
+        lacking: dict[tuple[int, ...], list[Entry]] = defaultdict(list)
+        for entry in trained:
+            if missing := seeds - entry.seeds:
+                lacking[tuple(sorted(missing))].append(entry)
+        return dict(lacking)
+
+    @property
+    def one_bank(self) -> bool:
+        """All answered the same episodes, or first parts of the same bank: one bank a length."""
+        answered = {
+            (cell["bank"], cell["episodes"]) for entry in self.entries for cell in entry.done
+        }
+        return len({episodes for _, episodes in answered}) == len(answered)
 
     @property
     def scored(self) -> list[Entry]:
@@ -170,9 +209,11 @@ class Board:
 
     @property
     def best(self) -> Entry | None:
-        """The best of a complete board."""
+        """The best of a board where no cell is missing, the trained learners share their seeds, and
+        all answered one bank or first parts of it; None elsewhere."""
         scored = self.scored
-        return scored[0] if self.complete and len(scored) > 1 else None
+        fair = self.complete and self.one_bank and not self.lacking
+        return scored[0] if fair and len(scored) > 1 else None
 
     @property
     def devices(self) -> list[str]:
@@ -235,23 +276,17 @@ def _board(budget: str, trained: list[Json], untrained: list[Json]) -> Board:
     cells = [*trained, *untrained]
     several = [key for key in ("device", "precision") if len({c[key] for c in cells}) > 1]
     groups: dict[Any, list[Json]] = defaultdict(list)
-    times: Counter[Any] = Counter()
     for cell in cells:
-        key = tuple(cell[k] for k in ("family", "learner", "device", "precision", "bank"))
-        # The same seed twice is two trainings (the learner has changed how it is trained).
-        groups[(*key, times[key, cell["seed"]])].append(cell)
-        times[key, cell["seed"]] += 1
-    families: dict[str, list[Entry]] = defaultdict(list)
-    for members in groups.values():
+        decides = (*(cell[key] for key in SEPARATE), *_trained_as(cell))
+        groups[decides].append(cell)
+    entries = []
+    for members in (part for group in groups.values() for part in _trainings(group)):
         first = members[0]
-        families[first["family"]].append(
-            Entry(
-                first["learner"],
-                first["family"],
-                " · ".join([first["learner"], *(first[key] for key in several)]),
-                sorted(members, key=lambda cell: int(cell["seed"])),
-            )
-        )
+        label = " · ".join([first["learner"], *(first[key] for key in several)])
+        entries.append(Entry(first["learner"], first["family"], label, members))
+    families: dict[str, list[Entry]] = defaultdict(list)
+    for entry in _distinct(entries):
+        families[entry.family].append(entry)
     first = cells[0]
     board = Board(
         first["suite"],
@@ -267,6 +302,86 @@ def _board(budget: str, trained: list[Json], untrained: list[Json]) -> Board:
         place = partial(_place, board.metric)
         board.families[family] = sorted(families[family], key=place)
     return board
+
+
+def _trained_as(cell: Json) -> tuple[str, ...]:
+    """What of a training a cell tells, besides its seed."""
+    return tuple(json.dumps(cell[key], sort_keys=True, default=str) for key in TRAINED_AS)
+
+
+def _trainings(cells: list[Json]) -> list[list[Json]]:
+    """Cells that nothing but the seed tells apart, by training: one cell a seed, in its order.
+
+    A seed is there twice where something has changed that a cell does not tell (a suite's budget,
+    the dataset). Then the learner's code separates them, and after that the time: the first
+    trainings of all seeds are one entry, the second ones another. What is not finished has neither
+    code nor time and is the latest.
+    """
+    if len({cell["seed"] for cell in cells}) == len(cells):
+        return [sorted(cells, key=lambda cell: int(cell["seed"]))]
+    finished = sorted(cells, key=lambda cell: (cell["finished"] or "~", cell["path"] or ""))
+    codes = {cell["source"]: None for cell in finished if cell["source"]}
+    if len(codes) > 1:
+        latest = list(codes)[-1]
+        return [
+            part
+            for code in codes
+            if (own := [cell for cell in finished if (cell["source"] or latest) == code])
+            for part in _trainings(own)
+        ]
+    nth: Counter[Any] = Counter()
+    parts: dict[int, list[Json]] = defaultdict(list)
+    for cell in finished:
+        parts[nth[cell["seed"]]].append(cell)
+        nth[cell["seed"]] += 1
+    return [sorted(part, key=lambda cell: int(cell["seed"])) for part in parts.values()]
+
+
+def _distinct(entries: list[Entry]) -> list[Entry]:
+    """The entries with what tells them apart appended to labels that would repeat."""
+    same: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        same[entry.label].append(entry)
+    named = {
+        id(entry): replace(entry, label=f"{entry.label} · {what}")
+        for alike in same.values()
+        if len(alike) > 1
+        for entry, what in zip(alike, _tell_apart(alike), strict=True)
+    }
+    return [named.get(id(entry), entry) for entry in entries]
+
+
+def _tell_apart(entries: list[Entry]) -> list[str]:
+    """The first of these that differs between all: episodes, options, code, date, folder."""
+    keys = _options(entries)
+    for how in (
+        lambda entry: entry.common("episodes") and f"{entry.common('episodes'):,} episodes",
+        lambda entry: ", ".join(_option(entry, key) for key in keys[:MOST_OPTIONS]),
+        lambda entry: entry.common("source") and f"code {entry.common('source')[:6]}",
+        lambda entry: _finished(entry)[:10],
+        lambda entry: _finished(entry)[:16].replace("T", " "),
+    ):
+        told = [how(entry) if entry.done else entry.status for entry in entries]
+        if all(told) and len(set(told)) == len(told):
+            return told
+    return [Path(entry.cells[0]["path"]).name for entry in entries]
+
+
+def _option(entry: Entry, key: str) -> str:
+    config = entry.cells[0]["config"]
+    return f"{key}={config[key]}" if key in config else f"no {key}"
+
+
+def _options(entries: list[Entry]) -> list[str]:
+    """Options whose values differ between entries of one learner."""
+    configs = [entry.cells[0]["config"] for entry in entries]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
+
+
+def _finished(entry: Entry) -> str:
+    """When its last cell was; nothing where none is."""
+    return max((str(cell["finished"]) for cell in entry.done if cell["finished"]), default="")
 
 
 def _place(metric: Metric, entry: Entry) -> tuple[bool, float, str]:

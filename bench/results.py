@@ -258,8 +258,8 @@ def learning_curve(
 ) -> list[Validation]:
     """The meta-validations of a finished training, the first one first.
 
-    None where the training is unfinished or was not copied with its cells; points that lack a
-    number are left out.
+    None where the training is unfinished or was not copied with its cells; points that are null
+    or lack a number are left out.
 
     Args:
         root: the results folder.
@@ -277,7 +277,7 @@ def learning_curve(
             problems.append(problem)
         return []
     curve = []
-    for point in points:
+    for point in filter(None, points):
         given = [_number(point.get(key)) for key in ("examples", "seconds", "val_accuracy")]
         numbers = [number for number in given if number is not None]
         if len(numbers) == len(given):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pandas as pd
 
+from bench.answers import cell_scores
 from bench.comparisons import Comparison, compare_pairs
 from bench.errors import BenchError, unknown_name
 from bench.leaderboard import ACCURACY, WRONG_BITS, Entry, Metric, boards, natural
 from bench.results import Json, rows
 
 PLACE = ("suite", "suite_version", "setting", "budget")
+Loss = Literal["failed", "unfinished", "missing", "damaged"]
 Verdict = Literal["worse", "better", "not told apart"]
 
 
@@ -32,6 +34,8 @@ class Row:
     """None where it is only in A."""
     outcome: Comparison | str
     """B - A; else why they are not compared."""
+    lost: dict[int, Loss] = field(default_factory=dict)
+    """By seed, what became in B of a cell that is done in A; empty for two learners of a folder."""
 
     @property
     def metric(self) -> Metric:
@@ -93,7 +97,7 @@ def compare_results(a: pd.DataFrame, b: pd.DataFrame) -> list[Row]:
             "A and B have no suite, version, setting, budget and learner in common\n"
             f"A holds {held[0] or 'nothing'}\nB holds {held[1] or 'nothing'}"
         )
-    return _compared(matched)
+    return [replace(row, lost=_lost(row)) for row in _compared(matched)]
 
 
 def compare_learners(frame: pd.DataFrame, a: str, b: str) -> list[Row]:
@@ -187,3 +191,26 @@ def _alone(row: Row) -> str:
     if row.a is None or row.b is None:
         return f"only in {'B' if row.a is None else 'A'}"
     return "one seed has two trainings there"
+
+
+def _lost(row: Row) -> dict[int, Loss]:
+    """By seed, the cells that are done in A and of no use in B."""
+    lost: dict[int, Loss] = {}
+    for seed in sorted({int(cell["seed"]) for cell in (row.a.done if row.a else [])}):
+        cells = [cell for cell in (row.b.cells if row.b else []) if cell["seed"] == seed]
+        done = [cell for cell in cells if cell["status"] == "done"]
+        if not cells:
+            lost[seed] = "missing"
+        elif not done:
+            lost[seed] = "failed" if any(c["status"] == "failed" for c in cells) else "unfinished"
+        elif isinstance(row.outcome, str) and not any(_readable(cell, row.metric) for cell in done):
+            lost[seed] = "damaged"
+    return lost
+
+
+def _readable(cell: Json, metric: Metric) -> bool:
+    try:
+        cell_scores(cell, metric)
+    except BenchError:
+        return False
+    return True

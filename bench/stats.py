@@ -1,13 +1,11 @@
 """Arrays in, numbers out: intervals and tests. Knows nothing of learners or files.
 
 A *score* is one number per episode (an accuracy, a negative log-likelihood). Intervals are
-two-sided, 95 %, Student-t. One training per learner compares *these trained weights*: what is said
-about learners needs the variance between seeds too, see `across_seeds`.
+two-sided, 95 %, Student-t. Which differences hold is `bench.significance`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,31 +21,6 @@ class MeanInterval(NamedTuple):
     mean: float
     ci95: float | None
     """None for a single value, 0 where all values are equal."""
-
-
-class PairedDifference(NamedTuple):
-    """Mean of the differences between paired scores, with the half-width of its interval."""
-
-    mean: float
-    ci95: float | None
-    """None for a single pair, 0 where all differences are equal."""
-    n: int
-    """Pairs."""
-
-
-class SeedSummary(NamedTuple):
-    """One learner trained from several seeds, each tested on the same episodes."""
-
-    mean: float
-    """Mean over the seed means."""
-    ci95: float | None
-    """Half-width of the Student-t interval over the seed means; None for a single seed."""
-    seed_variance: float | None
-    """Sample variance of the seed means: what another training changes. None for a single seed."""
-    episode_variance: float | None
-    """Sample variance between the episodes of one seed, averaged over the seeds: what another
-    episode changes. None where no seed has two episodes."""
-    seeds: int
 
 
 def _scores(values: ArrayLike) -> NDArray[np.float64]:
@@ -77,43 +50,6 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
         return MeanInterval(mean, None)
     quantile = float(stdtrit(scores.size - 1, 0.5 + CONFIDENCE / 2))
     return MeanInterval(mean, quantile * _standard_error(scores))
-
-
-def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
-    """How much higher `a` scores than `b` on the episodes that both answered.
-
-    Banks are nested: where one is longer, the pairs are those of the common first part.
-
-    Args:
-        a: (n,) scores in bank order.
-        b: (m,) scores in bank order, of the same bank.
-
-    Raises:
-        ValueError: where one of them is empty.
-    """
-    first, second = _scores(a), _scores(b)
-    n = min(first.size, second.size)
-    return PairedDifference(*mean_interval(first[:n] - second[:n]), n)
-
-
-def across_seeds(scores: Sequence[ArrayLike]) -> SeedSummary:
-    """Puts the trainings of one learner together, with the two variances apart.
-
-    Args:
-        scores: one array of per-episode scores per seed.
-
-    Raises:
-        ValueError: for no seeds, or a seed without scores.
-    """
-    seeds = [_scores(values) for values in scores]
-    means = _scores([values.mean() for values in seeds])
-    within = [float(values.var(ddof=1)) for values in seeds if values.size > 1]
-    return SeedSummary(
-        *mean_interval(means),
-        seed_variance=float(means.var(ddof=1)) if means.size > 1 else None,
-        episode_variance=float(np.mean(within)) if within else None,
-        seeds=len(seeds),
-    )
 
 
 def exceeds(values: ArrayLike, ceiling: float) -> float:

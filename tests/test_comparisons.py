@@ -14,18 +14,16 @@ from scipy import stats as scipy_stats
 
 from bench.answers import Answers
 from bench.comparisons import (
-    CriticalDifference,
     _compare,
     compare_board,
     compare_pairs,
-    critical_difference,
     sentence,
 )
-from bench.leaderboard import ACCURACY, boards
+from bench.dataset_ranks import CriticalDifference, critical_difference
+from bench.leaderboard import ACCURACY, Entry, boards
 from bench.records import CellResult, EpisodeScores
 from bench.results import load_results
 from bench.significance import holm
-from bench.stats import paired_difference
 from tests.report.synthetic import interval, store, write_cell, write_probe
 
 
@@ -82,7 +80,6 @@ def test_with_one_seed_it_is_the_paired_test_of_these_weights(tmp_path):
     assert pair.p_holm == pair.p
     low, high = expected.confidence_interval(0.95)
     assert (pair.mean - pair.ci95, pair.mean + pair.ci95) == pytest.approx((low, high))
-    assert (pair.mean, pair.ci95) == pytest.approx(paired_difference(b, a)[:2])
     # 80 % power at 5 %: (1.972 + 0.843) errors for 199 degrees, against 1.972 in the interval.
     assert pair.detectable == pytest.approx(pair.ci95 * (1.972 + 0.843) / 1.972, rel=1e-3)
 
@@ -263,9 +260,16 @@ def test_missing_and_truncated_episode_files_are_named(tmp_path, content):
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    result = compared(tmp_path)
+    problems = []
+    [board] = boards(load_results(tmp_path))
+    result = compare_board(board, problems)
     assert (result.pairs, [entry.label for entry in result.compared]) == ([], ["a"])
     assert "episodes.json" in result.left_out[0][1]
+    [problem] = problems
+    assert problem.path == str(file)
+    assert problem.reason.startswith(("cannot be read", "is damaged"))
+    compare_board(board, problems)
+    assert problems == [problem]
 
 
 def test_pairs_say_which_side_cannot_be_compared(tmp_path):
@@ -343,6 +347,60 @@ def test_where_the_shared_part_turns_the_order_the_sentence_says_so(tmp_path):
     assert "but long is ahead of short on the episodes that both answered" in told
 
 
+def test_what_is_not_trained_has_no_variance_between_seeds(tmp_path):
+    a, b = drawn([0.90, 0.91, 0.92]), drawn([0.8])[0]
+    for seed, scores in enumerate(a):
+        write_scores(tmp_path, "maml", scores, seed)
+    write_scores(tmp_path, "pixels", b, budget="none")
+    result = compared(tmp_path)
+    [pair] = result.pairs
+    assert (pair.about, pair.n) == ("learners", 3)
+    seeds, episodes = a.mean(1).var(ddof=1) / 3, (a.mean(0) - b).var(ddof=1) / 200
+    df = (seeds + episodes) ** 2 / (seeds**2 / 2 + episodes**2 / 199)
+    error = math.sqrt(seeds + episodes)
+    assert pair.p == pytest.approx(2 * scipy_stats.t.sf(pair.mean / error, df))
+    assert sentence(result) == ["maml is ahead of pixels."]
+
+
+def test_two_untrained_learners_are_compared_over_the_episodes(tmp_path):
+    a, b = drawn([0.9, 0.8])
+    write_scores(tmp_path, "features", a, budget="none")
+    write_scores(tmp_path, "pixels", b, budget="none")
+    result = compared(tmp_path)
+    [pair] = result.pairs
+    assert (pair.about, pair.n) == ("learners", 200)
+    assert pair.p == pytest.approx(scipy_stats.ttest_rel(a, b).pvalue)
+    assert sentence(result) == ["features is ahead of pixels."]
+    write_scores(tmp_path, "maml", drawn([0.7])[0])
+    assert sentence(compared(tmp_path)) == [
+        "features is ahead of pixels.",
+        "Of these trained weights (maml with fewer than 3 seeds), features is ahead of pixels, "
+        "which is ahead of maml; a claim about the learners takes 3 seeds or more of each that is "
+        "trained.",
+    ]
+
+
+def test_of_many_learners_groups_are_neither_made_nor_told(tmp_path):
+    """Their number may be exponential."""
+    for k in range(26):
+        write_scores(tmp_path, f"l{k:02}", [0.5, 0.75])
+    told = "Of these trained weights, 0 of 325 pairs can be told apart; who from whom stands in"
+    assert sentence(compared(tmp_path))[0].startswith(told)
+
+
+def test_many_groups_are_not_told(tmp_path):
+    """Each of 14 learners is tied with the next one alone: 13 groups."""
+    write_learners(tmp_path, {f"l{k:02}": [0.9] for k in range(14)})
+    result = compared(tmp_path)
+    place = {id(entry): k for k, entry in enumerate(result.compared)}
+    pairs = [
+        replace(pair, p_holm=float(place[id(pair.b)] == place[id(pair.a)] + 1))
+        for pair in result.pairs
+    ]
+    told = sentence(replace(result, pairs=pairs))[0]
+    assert "78 of 91 pairs can be told apart" in told  # 14 * 13 / 2 less 13
+
+
 def test_one_learner_needs_no_sentence(tmp_path):
     write_learners(tmp_path, {"a": CLOSE})
     result = compared(tmp_path)
@@ -395,6 +453,23 @@ def test_no_ranks_over_unequal_sets_of_cells(tmp_path):
     assert (ranked.learners, ranked.left_out) == (["a", "c", "d"], ["b"])
 
 
+def test_probes_do_not_keep_learners_of_classes_from_being_ranked(tmp_path):
+    write_datasets(tmp_path, 6)
+    write_probe(tmp_path, "ntm")
+    ranked = critical_difference(boards(load_results(tmp_path)))
+    assert (ranked.learners, len(ranked.datasets), ranked.left_out) == (["a", "b", "c"], 6, [])
+
+
+def test_probes_alone_are_ranked(tmp_path):
+    for k in range(6):
+        for wrong, learner in enumerate(("ntm", "lstm", "mann")):
+            write_probe(
+                tmp_path, learner, wrong=1 + 9 * wrong, suite=f"probe{k}", dataset=f"probe{k}"
+            )
+    ranked = critical_difference(boards(load_results(tmp_path)))
+    assert (ranked.learners, ranked.ranks) == (["ntm", "lstm", "mann"], [1, 2, 3])
+
+
 def test_ranks_are_of_one_budget(tmp_path):
     write_datasets(tmp_path, 6)
     write_datasets(tmp_path, 1, budget="smoke")
@@ -408,6 +483,7 @@ SEED, NOISE, DIFFICULTY = 0.2, 1.55, 3.0
 """Standard deviations in points: between the seeds of a learner, and of 5-way accuracies between
 the trainings on an episode and between the episodes."""
 REPETITIONS = 2000
+NOBODY = Entry("", "", "", [])
 
 
 def simulate(learners, seeds, episodes, interaction=0.0, spread=SEED):
@@ -430,7 +506,7 @@ def simulate(learners, seeds, episodes, interaction=0.0, spread=SEED):
 def claims(scores):
     """All pairs of each repetition, as `compare_board` makes them: (repetitions, pairs)."""
     repetitions, learners = scores.shape[:2]
-    answered = [Answers(None, answers) for family in scores for answers in family]
+    answered = [Answers(NOBODY, answers) for family in scores for answers in family]
     first, second = np.triu_indices(learners, 1)
     offset = learners * np.arange(repetitions)[:, None]
     pairs = _compare(answered, (offset + first).ravel(), (offset + second).ravel())

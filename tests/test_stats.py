@@ -48,45 +48,6 @@ def test_single_and_equal_values() -> None:
         stats.mean_interval([])
 
 
-def test_paired_difference_uses_the_common_first_part() -> None:
-    rng = np.random.default_rng(1)
-    difficulty = rng.normal(size=300)
-    a = difficulty + 0.1 + rng.normal(scale=0.01, size=300)
-    b = difficulty[:200]
-    mean, ci95, n = stats.paired_difference(a, b)
-    assert n == 200
-    low, high = scipy_stats.ttest_rel(a[:200], b).confidence_interval(0.95)
-    assert ci95 is not None
-    assert (mean - ci95, mean + ci95) == pytest.approx((low, high))
-    # Pairing takes out the difficulty of the episodes: an unpaired interval is 10 times wider.
-    assert ci95 < 0.1 * stats.mean_interval(b).ci95  # type: ignore[operator]
-
-
-def test_paired_difference_is_antisymmetric_and_zero_to_itself() -> None:
-    a, b = np.array([0.2, 0.6, 0.9]), np.array([0.1, 0.7, 0.7])
-    assert stats.paired_difference(a, b).mean == -stats.paired_difference(b, a).mean
-    assert stats.paired_difference(a, a) == (0.0, 0.0, 3)
-    assert stats.paired_difference([0.5], [0.25]) == (0.25, None, 1)
-
-
-def test_across_seeds_by_hand() -> None:
-    # Seed means 2 and 4 (variance 2); variances within 1 and 4 (mean 2.5).
-    summary = stats.across_seeds([[1, 2, 3], [2, 4, 6]])
-    assert summary.mean == 3
-    assert summary.seed_variance == pytest.approx(2)
-    assert summary.episode_variance == pytest.approx(2.5)
-    assert summary.seeds == 2
-    assert summary.ci95 == pytest.approx(12.7062047 * math.sqrt(2 / 2), rel=1e-7)
-
-
-def test_across_seeds_weighs_seeds_equally_and_says_what_one_seed_cannot() -> None:
-    assert stats.across_seeds([[0.0], [1.0, 1.0, 1.0]]).mean == 0.5
-    one = stats.across_seeds([[0.0, 1.0]])
-    assert (one.mean, one.ci95, one.seed_variance, one.episode_variance) == (0.5, None, None, 0.5)
-    with pytest.raises(ValueError, match="at least one"):
-        stats.across_seeds([])
-
-
 def test_exceeds_agrees_with_scipy() -> None:
     values = np.random.default_rng(2).normal(0.45, 0.1, size=50)
     for ceiling in (0.40, 0.44, 0.457):

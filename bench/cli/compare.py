@@ -3,7 +3,9 @@
 ``--format json`` gives one object::
 
     a, b              as given
-    regressions       rows with a regression; the exit code is 1 where there are any
+    regressions       rows with a regression
+    lost              of two folders, cells done in A and failed, unfinished, missing or damaged
+                      in B; the exit code is 1 where there are any of either
     rows              one for each learner on a setting of a suite at a budget
         suite  suite_version  setting  budget
         metric            "accuracy" (a fraction) or "bit_errors" (wrong bits of a sequence)
@@ -12,14 +14,17 @@
                           cell seeds and status; score is the mean over the seeds, null where one
                           is missing
         difference        null where they are not compared (then `reason` says why), else
-            about         "learners", or "weights" with fewer than 3 seeds on a side
+            about         "learners", or "weights" with fewer than 3 seeds on a side that is
+                          trained
             mean          B - A in units of the metric
             ci95          half-width of its interval
             p, p_holm     alone, and adjusted over all rows
             detectable    smallest true difference that is found in 80 % of repetitions
-            n             seeds of the side that has fewer; about weights, episodes
+            n             seeds of the trained side that has fewer; about weights, and of two
+                          untrained learners, episodes
         verdict           "worse", "better" or "not told apart"; null where not compared
         regression        worse, and about learners
+        lost              cells by seed and status: failed, unfinished, missing or damaged
         reason            null where they are compared
 """
 
@@ -38,8 +43,8 @@ if TYPE_CHECKING:
 
 NO_REGRESSION = "No regression that holds with the variance between seeds."
 WEIGHTS_ONLY = (
-    "With fewer than 3 seeds on a side a difference speaks of these trained weights, not of the "
-    "learner: another training may turn it round, so that it is no regression. "
+    "With fewer than 3 seeds on a trained side a difference speaks of these trained weights, not "
+    "of the learner: another training may turn it round, so that it is no regression. "
     "bench run --seeds 0-2 makes enough."
 )
 
@@ -80,11 +85,12 @@ def compare(
 
     Differences are B - A on the episodes that both answered: points of accuracy, or wrong bits of
     a memory probe, with 95 % intervals. p is adjusted for the number of comparisons (Holm). From
-    three seeds on both sides they are about the learners and include the variance between seeds,
-    with fewer about these trained weights.
+    three seeds on both sides (what is not trained needs one) they are about the learners and
+    include the variance between seeds, with fewer about these trained weights.
 
-    Exit code: 1 where a learner is worse in B and that holds with the variance between seeds, 0
-    where none is, 2 for wrong input.
+    Exit code: 1 where a learner is worse in B and that holds with the variance between seeds, and,
+    of two folders, where a cell that is done in A is failed, unfinished, missing or damaged in B;
+    0 where neither is; 2 for wrong input. --suite and --budget narrow what is asked of B.
     """
     from bench.side_by_side import compare_learners, compare_results
     from bench.tables import render
@@ -94,18 +100,19 @@ def compare(
         rows = compare_results(frames[0], frames[1])
     else:
         rows = compare_learners(_chosen(results or "results", suites, budgets), a, b)
-    regressions = sum(row.regression for row in rows)
+    regressions, lost = sum(row.regression for row in rows), sum(len(row.lost) for row in rows)
     if fmt == "json":
         import json
 
-        told = {"a": a, "b": b, "regressions": regressions, "rows": [_json(row) for row in rows]}
+        told: dict[str, Any] = {"a": a, "b": b, "regressions": regressions, "lost": lost}
+        told["rows"] = [_json(row) for row in rows]
         click.echo(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
     else:
         click.echo(render([_line(row) for row in rows], _columns(rows)))
         if notes := [note for row in rows for note in _notes(row)]:
             click.echo("\n" + render(notes, ["note", "where", "what"]))
-        click.echo("\n" + _conclusion(rows, regressions))
-    ctx.exit(1 if regressions else 0)
+        click.echo("\n" + _conclusion(rows, regressions, lost))
+    ctx.exit(1 if regressions or lost else 0)
 
 
 def _folders(a: str, b: str) -> bool:
@@ -192,12 +199,15 @@ def _notes(row: Row) -> list[dict[str, str]]:
         cells = [cell for entry in (row.a, row.b) if entry for cell in entry.cells]
         reasons = dict.fromkeys(str(c["reason"]) for c in cells if c["reason"])
         notes += [{"note": "failed", "where": where, "what": reason} for reason in reasons]
+    if row.lost:
+        what = ", ".join(f"seed {seed} {status}" for seed, status in row.lost.items())
+        notes.append({"note": "lost in B", "where": where, "what": what})
     for key, (a, b) in row.changes.items():
         notes.append({"note": f"other {key}", "where": where, "what": f"A {a}, B {b}"})
     return notes
 
 
-def _conclusion(rows: Sequence[Row], regressions: int) -> str:
+def _conclusion(rows: Sequence[Row], regressions: int, lost: int) -> str:
     from bench.comparisons import Comparison
 
     told = [
@@ -206,6 +216,11 @@ def _conclusion(rows: Sequence[Row], regressions: int) -> str:
         if regressions
         else NO_REGRESSION
     ]
+    if lost:
+        told.append(
+            f"LOST: {lost} {'cell that is' if lost == 1 else 'cells that are'} done in A failed or "
+            f"{'is' if lost == 1 else 'are'} unfinished, missing or damaged in B."
+        )
     compared = [row.outcome for row in rows if isinstance(row.outcome, Comparison)]
     if any(found.about == "weights" and found.told_apart for found in compared):
         told.append(WEIGHTS_ONLY)
@@ -239,5 +254,6 @@ def _json(row: Row) -> dict[str, Any]:
     else:
         told["difference"] = None
     told["verdict"], told["regression"] = row.verdict, row.regression
+    told["lost"] = [{"seed": seed, "status": status} for seed, status in row.lost.items()]
     told["reason"] = row.outcome if isinstance(row.outcome, str) else None
     return told

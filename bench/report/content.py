@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.comparisons import compare_board, critical_difference, sentence
+from bench.comparisons import compare_board, sentence
+from bench.dataset_ranks import critical_difference
 from bench.leaderboard import FAMILIES, Board, boards, family_order
 from bench.report import summary
 from bench.report.figures import (
@@ -98,6 +99,10 @@ def gather(found: ResultSet) -> Content:
         root = None if trainings in shown else found.path
         suites[board.suite].append(_section(board, palette, root, problems))
         shown.add(trainings)
+    overviews = {
+        suite: suite_pictures([part.board for part in parts], palette)
+        for suite, parts in suites.items()
+    }
     return Content(
         path=found.path,
         families=family_order(cell["family"] for cell in cells),
@@ -105,10 +110,7 @@ def gather(found: ResultSet) -> Content:
         summary=summary.sentences(cells, all_boards, problems),
         ranks=_ranks(all_boards),
         suites=suites,
-        overviews={
-            suite: suite_pictures([part.board for part in parts], palette)
-            for suite, parts in suites.items()
-        },
+        overviews=overviews,
         devices=sorted(
             {cell["device"] for cell in cells} | {d for cell in cells for d in cell["timings"]}
         ),
@@ -121,7 +123,7 @@ def gather(found: ResultSet) -> Content:
 
 
 def _section(board: Board, palette: Palette, root: Path | None, problems: list[Problem]) -> Section:
-    compared = compare_board(board)
+    compared = compare_board(board, problems)
     pictures = board_pictures(
         board,
         palette,
@@ -138,7 +140,12 @@ def _ranks(all_boards: list[Board]) -> list[Picture]:
     by_budget: dict[str, list[Board]] = defaultdict(list)
     for board in all_boards:
         by_budget[board.budget].append(board)
-    ranked = [critical_difference(own) for own in by_budget.values()]
+    ranked = [
+        critical_difference([board for board in own if board.probe == probe])
+        for own in by_budget.values()
+        for probe in (False, True)
+        if any(board.probe == probe for board in own)
+    ]
     return [ranks_picture(one, "all-datasets") for one in ranked if one]
 
 

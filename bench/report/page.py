@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,6 +16,7 @@ from markupsafe import Markup
 from bench import __version__
 from bench.report.content import ENVIRONMENT, Content
 from bench.report.figures import Palette, Picture, data_uri
+from bench.results import Problem
 
 HERE = Path(__file__).parent
 
@@ -38,6 +41,7 @@ def render(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    images = partial(_images, palette, content.problems)
     script = (HERE / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.jinja").render(
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
@@ -49,20 +53,20 @@ def render(content: Content) -> str:
         version=__version__,
         written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         content=content,
-        ranks=_images(content.ranks, palette),
-        overviews={
-            suite: _images(pictures, palette) for suite, pictures in content.overviews.items()
-        },
+        ranks=images(content.ranks),
+        overviews={suite: images(pictures) for suite, pictures in content.overviews.items()},
         images={
-            suite: [_images(section.pictures, palette) for section in sections]
+            suite: [images(section.pictures) for section in sections]
             for suite, sections in content.suites.items()
         },
         environment_columns=ENVIRONMENT,
     )
 
 
-def _images(pictures: list[Picture], palette: Palette) -> list[Image]:
-    return [Image(data_uri(p, palette), p.alt, p.caption) for p in pictures]
+def _images(palette: Palette, problems: list[Problem], pictures: Sequence[Picture]) -> list[Image]:
+    """Those that can be drawn; the others are problems."""
+    drawn = ((picture, data_uri(picture, palette, problems)) for picture in pictures)
+    return [Image(uri, picture.alt, picture.caption) for picture, uri in drawn if uri]
 
 
 def _hash(script: str) -> str:

@@ -13,13 +13,16 @@ from bench.report.published import hold_against_papers
 from bench.results import Json, Problem
 from bench.tables import percent, score
 
+MOST_NAMES = 6
+"""Learners named in a sentence."""
+
 
 def sentences(cells: list[Json], boards: list[Board], problems: list[Problem]) -> list[str]:
     """The summary on top of the report."""
     told = [_counts(cells)]
     told += [_board(board) for board in boards]
     if any(cell["status"] == "done" for cell in cells):
-        told.append(_seeds(max(board.seeds for board in boards)))
+        told += _seeds(boards)
     if any(cell["code"] == "other" for cell in cells):
         told.append(
             "Rows marked † were measured with other code of the learner than is installed now; "
@@ -185,13 +188,40 @@ def _board(board: Board) -> str:
             f"{name}: {done} of {_number(len(board.cells), 'cell')} are done, so that the "
             "learners are not ranked."
         )
+    if why := _unequal(board):
+        return f"{name}: {why}."
     best = board.best
     if best is None:
         scores = [labelled_score(board, entry) for entry in board.scored]
         return f"{name}: " + ", ".join(scores) + "." if scores else f"{name}."
     second = board.scored[1]
     told = "is the lowest" if board.probe else "is the highest"
-    return f"{name}: {labelled_score(board, best)} {told}, then {labelled_score(board, second)}."
+    lengths = sorted({cell["episodes"] or 0 for cell in board.cells})
+    parts = (
+        f" Some answered only the first part of the episodes ({lengths[0]:,} of {lengths[-1]:,})."
+        if len(lengths) > 1
+        else ""
+    )
+    best_score, second_score = (labelled_score(board, entry) for entry in (best, second))
+    return f"{name}: {best_score} {told}, then {second_score}.{parts}"
+
+
+def _unequal(board: Board) -> str:
+    """Why the learners of a board without missing cells are not ranked; nothing where they are."""
+    if board.lacking:
+        whose = "; ".join(
+            f"{'seed' if len(seeds) == 1 else 'seeds'} {ranges(seeds)} of {_names(entries)}"
+            for seeds, entries in sorted(board.lacking.items())
+        )
+        return f"the learners have unequal seeds and are not ranked; missing: {whose}"
+    return "" if board.one_bank else "the learners answered different episodes and are not ranked"
+
+
+def _names(entries: list[Entry]) -> str:
+    """The labels, or how many where they are many."""
+    if len(entries) > MOST_NAMES:
+        return f"{len(entries)} learners"
+    return ", ".join(entry.label for entry in entries)
 
 
 def against_papers(board: Board) -> list[str]:
@@ -211,17 +241,32 @@ def labelled_score(board: Board, entry: Entry) -> str:
     return f"{entry.label} {score(board, entry)} {'wrong bits' if board.probe else '%'}"
 
 
-def _seeds(most: int) -> str:
+def _seeds(boards: list[Board]) -> list[str]:
+    """How many trainings the figures stand for: finished ones, of what is trained at all."""
+    entries = [entry for board in boards for entry in board.entries if not entry.untrained]
+    counted = {len(entry.done) for entry in entries if entry.done}
+    if not counted:
+        return []
+    every = (
+        "Every learner" if all(entry.done for entry in entries) else "Every learner with results"
+    )
+    most = max(counted)
     if most == 1:
-        return (
-            "Every learner was trained from one seed. The intervals cover the choice of episodes: "
+        return [
+            f"{every} was trained from one seed. The intervals cover the choice of episodes: "
             "they speak of these trained weights, not of what another training of the same "
             f"learner would score. Claims about learners take {ENOUGH_SEEDS} seeds or more "
             "(bench run --seeds 0-2)."
-        )
-    return (
-        f"Some learners were trained from {most} seeds: accuracies are means over the seeds, the "
-        "intervals cover the choice of episodes, and the deviation between seeds stands beside "
-        f"them. Where a learner has fewer than {ENOUGH_SEEDS} seeds, its figures speak of these "
-        "trained weights only."
+        ]
+    told = (
+        f"{every if len(counted) == 1 else 'Some learners'} "
+        f"{'was' if len(counted) == 1 else 'were'} trained from {most} seeds: accuracies are means "
+        "over the seeds, the intervals cover the choice of episodes, and the deviation between "
+        "seeds stands beside them."
     )
+    if min(counted) < ENOUGH_SEEDS:
+        told += (
+            f" Where a learner has fewer than {ENOUGH_SEEDS} seeds, its figures speak of these "
+            "trained weights only."
+        )
+    return [told]

@@ -57,7 +57,7 @@ def write_report(
         as_text = [name for name in formats if name in WRITERS]
         paths += save_tables(content.tables, out / "tables", as_text)
         if "figures" in formats:
-            paths += save_figures(content.pictures, out / "figures")
+            paths += save_figures(content.pictures, out / "figures", problems=content.problems)
     except OSError as error:
         raise BenchError(
             f"cannot write {error.filename or out} ({error.strerror}); name another folder with "

@@ -70,7 +70,7 @@ def test_what_is_better_or_alike_exits_with_0(folders, before, after, verdict):
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_with_few_seeds_a_difference_is_shown_but_is_no_regression(folders, seeds):
     a, b = folders
-    write_seeds(a, "maml", GOOD)
+    write_seeds(a, "maml", GOOD[:seeds])
     write_seeds(b, "maml", WORSE[:seeds])
     ran = bench(a, b)
     assert ran.exit_code == 0
@@ -136,7 +136,7 @@ def test_of_several_devices_the_same_are_compared(folders):
     ]
 
 
-def test_failed_cells_are_told_and_not_compared(folders):
+def test_what_b_lost_is_told_and_exits_with_1(folders):
     a, b = folders
     write_seeds(a, "maml", GOOD)
     write_seeds(a, "mann", GOOD)
@@ -144,13 +144,37 @@ def test_failed_cells_are_told_and_not_compared(folders):
     write_cell(b, "maml", "metric-based", seed=2, status="failed")
     write_seeds(b, "mann", GOOD)
     ran = bench(a, b)
-    assert ran.exit_code == 0
+    assert ran.exit_code == 1
     assert "B: of 3 cells 1 failed" in ran.stdout
     assert "RuntimeError: shapes" in ran.stdout
+    assert "LOST: 1 cell that is done in A failed or is unfinished, missing" in ran.stdout
     [maml, mann] = rows(a, b)
     assert (maml["difference"], maml["b"]["score"]) == (None, None)
     assert maml["b"]["status"] == ["done", "done", "failed"]
-    assert mann["verdict"] == "not told apart"
+    assert maml["lost"] == [{"seed": 2, "status": "failed"}]
+    assert (mann["verdict"], mann["lost"]) == ("not told apart", [])
+    turned = bench(b, a)  # what A lacks B need not have
+    assert (turned.exit_code, "LOST" in turned.stdout) == (0, False)
+
+
+@pytest.mark.parametrize("loss", ["unfinished", "missing", "damaged", "only in A"])
+def test_every_way_to_lose_a_cell_counts(folders, loss):
+    a, b = folders
+    for root in folders:
+        write_seeds(root, "maml", GOOD[:1], setting="5way5shot")
+    write_seeds(a, "maml", GOOD)
+    write_seeds(b, "maml", GOOD[: 0 if loss == "only in A" else 2])
+    if loss == "unfinished":
+        write_cell(b, "maml", "metric-based", seed=2, status=loss)
+    if loss == "damaged":
+        (write_scores(b, "maml", drawn([0.9])[0], 2) / "episodes.json").write_text("{")
+    ran = bench(a, b, "--format", "json")
+    told = json.loads(ran.stdout)
+    [row] = [row for row in told["rows"] if row["setting"] == "5way1shot"]
+    seeds = [0, 1, 2] if loss == "only in A" else [2]
+    status = "missing" if loss == "only in A" else loss
+    assert (ran.exit_code, told["regressions"], told["lost"]) == (1, 0, len(seeds))
+    assert row["lost"] == [{"seed": seed, "status": status} for seed in seeds]
 
 
 def test_other_episodes_and_two_trainings_of_a_seed_are_not_compared(folders):
@@ -201,6 +225,7 @@ def test_two_learners_of_one_folder(tmp_path):
     assert "maml / maml[inner_steps=5]" in ran.stdout
     told = rows(*arguments)
     assert [row["verdict"] for row in told] == ["worse", "not told apart"]
+    write_seeds(tmp_path, "maml", GOOD, setting="5way10shot")  # of one folder nothing is lost
     turned = bench("maml[inner_steps=5]", "maml", "--results", tmp_path)
     assert turned.exit_code == 0
 
@@ -211,6 +236,14 @@ def test_an_untrained_learner_is_compared_at_every_budget(tmp_path):
         write_seeds(tmp_path, "maml", GOOD[:1], budget=budget)
     told = rows("pixels", "maml", "--results", tmp_path)
     assert [(row["budget"], row["reason"]) for row in told] == [("smoke", None), ("standard", None)]
+
+
+def test_an_untrained_learner_needs_no_seeds_to_be_ahead(tmp_path):
+    write_seeds(tmp_path, "pixels", GOOD[:1], budget="none")
+    write_seeds(tmp_path, "maml", WORSE)
+    [row] = rows("pixels", "maml", "--results", tmp_path)
+    assert (row["difference"]["about"], row["difference"]["n"]) == ("learners", 3)
+    assert bench("pixels", "maml", "--results", tmp_path).exit_code == 1
 
 
 def test_the_default_folder_of_two_learners(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,10 @@ from bench.report.figures.boards import MOST
 from bench.report.figures.grid import grid_figure, grid_of
 from bench.report.figures.online import apart, presentation_figure
 from bench.report.figures.panels import neighbours, round_values
-from bench.report.figures.probes import rows_used
+from bench.report.figures.probes import length_figure, rows_used
 from bench.report.figures.scores import score_figure
-from bench.report.figures.style import INK, slug, svg
-from bench.results import load_results
+from bench.report.figures.style import INK, short, shortened, slug, svg
+from bench.results import Problem, load_results
 from tests.report.synthetic import gallery, write_cell, write_probe, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])
@@ -57,7 +58,7 @@ def strange(root: Path, **changes: Any) -> Board:
     ]  # fmt: skip
     for place, name in enumerate(STRANGE):
         cell = write_cell(
-            root, name, "metric-based", by_presentation=[0.3, 0.8], timed={"cpu": 0.01 + place},
+            root, name, "metric-based", by_presentation=[0.3, 0.8], timed={"$\\x$": 0.01 + place},
             reliability=RELIABILITY, training=f"t{place}", **changes,
         )  # fmt: skip
         write_training(root, cell, curve=curve)
@@ -248,6 +249,66 @@ def test_values_close_together_have_two_ticks() -> None:
     assert neighbours(0.02, 0.02) == pytest.approx((0.01, 0.05))
 
 
+def test_labels_are_cut_where_they_stay_distinct() -> None:
+    assert short("short") == "short"
+    assert short("0123456789", 7) == "012…789"
+    first, second = (f"maml[inner_steps=5,first_order={on}]" for on in ("true", "false"))
+    assert shortened([first, second], 21) == ["maml[inner…rder=true]", "maml[inner…der=false]"]
+    # they differ at the 3rd of 12 characters, which half of 5 would leave out
+    assert shortened(["abXdefghijkl", "abYdefghijkl"], 5) == ["abX…l", "abY…l"]
+    assert shortened(["same", "same"], 3) == ["s…e", "s…e"]
+
+
+def test_learners_of_one_label_are_lines_of_their_own(tmp_path: Path) -> None:
+    for shots in (1, 5):
+        for place in (1, 0):  # the same seed twice: two trainings
+            folder = write_cell(
+                tmp_path, setting=f"5way{shots}shot", task={"ways": 5, "shots": shots},
+                accuracy=0.5 + place / 10 + shots / 100, training=f"training-{place}",
+            )  # fmt: skip
+            folder.rename(folder.with_name(f"{place}"))
+    found = [
+        replace(one, families={"metric-based": [replace(e, label="maml") for e in one.entries]})
+        for one in boards(load_results(tmp_path))
+    ]
+    (axes,) = grid_figure(grid_of(found), PALETTE).axes
+    heights = [container[0].get_ydata().tolist() for container in axes.containers]
+    assert heights == [pytest.approx([61, 65], abs=2), pytest.approx([51, 55], abs=2)]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert len({line.get_linestyle() for line in legend.get_lines()}) == 2
+
+
+def test_who_lacks_seeds_is_hollow_and_said_to(tmp_path: Path) -> None:
+    for items in (10, 30):
+        for seed in range(3):
+            lacks = "unfinished" if items == 30 and seed else "done"
+            write_probe(tmp_path, items=items, seed=seed, status=lacks, timed={"cpu": 0.1})
+    short_one, long_one = found = boards(load_results(tmp_path))
+    (axes,) = length_figure(found, PALETTE).axes
+    assert [t.get_text() for t in axes.get_legend().get_texts()][-1] == "ntm, 1 of 3"
+    shown = {
+        line.get_fillstyle(): line.get_markevery()
+        for line in axes.lines
+        if line.get_marker() == "o"
+    }
+    assert shown == {"full": [True, False], "none": [False, True]}
+    (picture,) = suite_pictures(found, PALETTE)
+    assert "Hollow: seeds are missing" in picture.caption
+    for one, label, fill in ((short_one, "ntm", "full"), (long_one, "ntm, 1 of 3", "none")):
+        (axes,) = score_figure(one, PALETTE).axes
+        assert [t.get_text() for t in axes.get_yticklabels()] == [label]
+        assert axes.containers[0][0].get_fillstyle() == fill
+
+
+@pytest.mark.parametrize("items", [[5], [None, 3], [1, 2, 3], ["a", "b"]])
+def test_training_items_that_are_no_range_have_no_band(tmp_path: Path, items: list[Any]) -> None:
+    for length in (10, 20):
+        write_probe(tmp_path, items=length, training_task={"items": items})
+    (axes,) = length_figure(boards(load_results(tmp_path)), PALETTE).axes
+    assert not axes.patches
+
+
 def test_names_of_files_by_hand() -> None:
     assert slug("Omniglot 5way", "5way1shot", "200examples", "scores") == (
         "omniglot-5way-5way1shot-200examples-scores"
@@ -302,6 +363,29 @@ def test_figures_as_files(tmp_path: Path) -> None:
     assert b"/FontFile2" in document  # TrueType, embedded
     assert b"/CreationDate" not in document
     assert save_figures([scores], tmp_path / "b", ["png"]) == [tmp_path / "b" / f"{stem}.png"]
+
+
+def test_what_cannot_be_drawn_is_named_and_left_out(tmp_path: Path) -> None:
+    write_cell(tmp_path)
+    (scores,) = board_pictures(board(tmp_path), PALETTE, [])
+
+    def formula() -> Figure:
+        figure = Figure()
+        figure.suptitle("$\\x$")  # fails only when it is rendered
+        return figure
+
+    broken = replace(scores, name="broken", draw=formula)
+    problems: list[Problem] = []
+    assert data_uri(broken, PALETTE, problems) is None
+    paths = save_figures([broken, scores], tmp_path / "figures", ["png"], problems)
+    assert [path.name for path in paths] == [f"{scores.name}.png"]
+    (problem,) = problems
+    assert problem.path == "broken"
+    assert problem.reason.startswith("could not be drawn: ")
+    assert (data_uri(scores, PALETTE, problems) or "").startswith("data:")
+    for draw in (lambda: data_uri(broken, PALETTE), lambda: save_figures([broken], tmp_path)):
+        with pytest.raises(ValueError, match="x"):
+            draw()
 
 
 def test_every_picture_of_a_suite_has_a_name_of_its_own(tmp_path: Path) -> None:

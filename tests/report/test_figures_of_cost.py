@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from bench.comparisons import BoardComparisons, Comparison, CriticalDifference
+from bench.comparisons import BoardComparisons, Comparison
+from bench.dataset_ranks import CriticalDifference
 from bench.leaderboard import Board, boards
 from bench.report.figures import Palette, board_pictures, ranks_picture
 from bench.report.figures.calibration import calibration_figure, reliability
@@ -65,6 +67,8 @@ def test_a_learning_curve_is_read(trained: Path) -> None:
     path = trained / "trainings" / cell["training"] / "result.json"
     path.write_text(path.read_text().replace('"val_accuracy": 0.5', '"val_accuracy": null'))
     assert learning_curve(trained, cell["training"], problems) == curve[1:]
+    path.write_text('{"curve": [null]}')
+    assert learning_curve(trained, cell["training"], problems) == []
     assert problems == []
 
 
@@ -106,6 +110,16 @@ def test_learning_curves_show_every_meta_validation(trained: Path) -> None:
     assert [line.get_xdata().tolist() for line in fast] == [[100, 200, 300], [1, 2, 3]]
     assert all(line.get_ydata().tolist() == pytest.approx([70, 96, 91]) for line in fast)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2, 2]  # one's own, and one in grey
+
+
+def test_a_seed_that_stops_early_does_not_end_the_median(trained: Path) -> None:
+    learner = trained_learners(board(trained), trained, [])[0]
+    curves = [[Validation(1, 1, k / 10), Validation(2, 2, k / 5)] for k in range(6)]
+    curves[0].pop()
+    figure = learning_figure([replace(learner, curves=curves)], PALETTE)
+    (line,) = figure.axes[0].lines
+    # the median of 0, 10, 20, 30, 40, 50, then of 20, 40, 60, 80, 100
+    assert line.get_xydata().tolist() == [[1, 25], [2, 60]]
 
 
 def test_who_never_reaches_a_target_is_shown_where_training_ended(trained: Path) -> None:
@@ -168,6 +182,27 @@ def test_accuracy_stands_against_the_time_to_the_first_answer(tmp_path: Path) ->
     assert picture.alt.count("(front)") == 2
 
 
+def test_who_lacks_seeds_is_not_on_the_front(tmp_path: Path) -> None:
+    write_cell(tmp_path, "mann", "model-based", accuracy=0.6, timed={"cpu": 0.1})
+    for seed in range(3):
+        write_cell(
+            tmp_path, "lstm", "model-based", accuracy=0.9, timed={"cpu": 0.01}, seed=seed,
+            status="unfinished" if seed else "done",
+        )  # fmt: skip
+    found = board(tmp_path)
+    figure = tradeoff_figure(found, PALETTE)
+    (axes,) = figure.axes
+    # the front, then mann, which lstm would dominate
+    assert [line.get_fillstyle() for line in axes.lines[1:]] == ["full", "none"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()][1:] == ["mann", "lstm, 1 of 3"]
+    picture = board_pictures(found, PALETTE, [])[1]
+    assert picture.alt.count("(front)") == 1
+    assert picture.alt.index("(1 of 3 seeds)") < picture.alt.index("mann")
+    assert "of those with all seeds" in picture.caption
+    only = replace(found, families={"model-based": found.entries[1:]})
+    assert len(tradeoff_figure(only, PALETTE).axes[0].lines) == 2  # an empty front
+
+
 def test_phases_have_a_mark_per_device(tmp_path: Path) -> None:
     write_cell(tmp_path, "mann", "model-based", timed={"cpu": 0.01, "cuda:0": 0.001})
     write_cell(tmp_path, "siamese", "metric-based", timed={"cpu": 0.02})
@@ -209,9 +244,10 @@ def test_cells_of_older_versions_have_no_diagram(tmp_path: Path) -> None:
     write_cell(tmp_path, "old")
     stored = {"answers": [50, 50], "confidence": [0.4, 0.9], "accuracy": [0.5, 0.8]}
     write_cell(tmp_path, "new", reliability=stored)
+    write_cell(tmp_path, "few", reliability=stored | {"answers": [19, 3]})
     found = board(tmp_path)
     (picture,) = [p for p in board_pictures(found, PALETTE, []) if "calibration" in p.name]
-    assert "Not stored of old." in picture.caption
+    assert "Not stored of old. Too few answers of few." in picture.caption
     entry = next(entry for entry in found.entries if entry.label == "new")
     (axes,) = picture.draw().axes
     diagonal, line = axes.lines
@@ -266,10 +302,11 @@ def test_text_contrasts_with_its_ground() -> None:
 def test_the_critical_difference_diagram() -> None:
     ranked = CriticalDifference(
         "standard", [f"d{k}" for k in range(8)], ["a", "$b$", "c", "d"], [1.25, 1.75, 3.0, 4.0],
-        0.001, 1.66, [["a", "$b$"], ["$b$", "c"], ["d"]], [],
+        0.001, 1.66, [["a", "$b$"], ["$b$", "c"], ["d"]], ["e", "f"],
     )  # fmt: skip
     picture = ranks_picture(ranked, "all suites")
     assert picture.name == "all-suites-standard-ranks"
+    assert picture.caption.endswith("budget standard. Not complete everywhere: e, f.")
     assert "a 1.25, $b$ 1.75, c 3.00, d 4.00. Critical difference 1.66" in picture.alt
     (axes,) = ranks_figure(ranked).axes
     # each learner's line begins at its rank on the axis and ends at the side where its name is

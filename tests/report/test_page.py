@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import shlex
+import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -269,3 +270,18 @@ def test_a_family_has_one_colour_in_every_report(tmp_path: Path) -> None:
             write_cell(root, f"of-{family}", family)
         figure, *_ = Page(page_of(root).read_text()).figures()
         assert colour in figure
+
+
+def test_results_of_several_machines_lie_in_one_folder(tmp_path: Path) -> None:
+    """Folders are named by what was asked for, so that copying one into another mixes nothing."""
+    for machine, seed in (("Xeon 8481C", 0), ("EPYC 9654", 1)):
+        where = environment(device_name=machine)
+        write_cell(tmp_path / machine, seed=seed, accuracy=0.9, environment=where)
+    both = tmp_path / "both"
+    for machine in ("Xeon 8481C", "EPYC 9654"):
+        shutil.copytree(tmp_path / machine, both, dirs_exist_ok=True)
+    text = Page(page_of(both).read_text(encoding="utf-8")).text
+    assert "2 of 2 cells are done: 1 learner" in text
+    assert "Xeon 8481C" in text
+    assert "EPYC 9654" in text
+    assert sorted(load_results(both).seed) == [0, 1]

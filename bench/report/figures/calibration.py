@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from bench.leaderboard import Board, Entry
 from bench.report import summary
-from bench.report.figures.panels import by_family, legend_of, looks, panels_of_families
+from bench.report.figures.panels import by_family, legend_of, looks, names, panels_of_families
 from bench.report.figures.style import (
     CONTEXT,
     RULE,
     Palette,
     Picture,
     picture_name,
-    short,
     style,
 )
 from bench.tables import number
@@ -30,9 +29,9 @@ FEWEST = 20
 def reliability(entry: Entry) -> NDArray[np.float64] | None:
     """(3, bins) mean confidence, accuracy and answers of the bins that are filled, over all seeds.
 
-    None where no cell has stored any, as those of older versions.
+    None where no cell has stored any, as those of older versions, or no bin is filled.
     """
-    tables = [table for cell in entry.done if (table := _table(cell["reliability"])) is not None]
+    tables = _tables(entry)
     if not tables:
         return None
     same = [table for table in tables if table.shape == tables[0].shape]
@@ -40,6 +39,11 @@ def reliability(entry: Entry) -> NDArray[np.float64] | None:
     means = np.sum([table[:2] * table[2] for table in same], axis=0) / np.maximum(answers, 1)
     found: NDArray[np.float64] = np.vstack([means, answers])[:, answers >= FEWEST]
     return found if found.size else None
+
+
+def _tables(entry: Entry) -> list[NDArray[np.float64]]:
+    """(3, bins) confidence, accuracy and answers, of each seed that has stored them."""
+    return [table for cell in entry.done if (table := _table(cell["reliability"])) is not None]
 
 
 def _table(stored: Any) -> NDArray[np.float64] | None:
@@ -56,9 +60,12 @@ def calibration_picture(board: Board, palette: Palette) -> Picture | None:
         return None
     told = ", ".join(f"{entry.label} ECE {number(entry.mean('ece'))}" for entry, _ in curves)
     with_curve = {id(entry) for entry, _ in curves}
-    lacking = [e.label for e in board.entries if id(e) not in with_curve]
-    lacks = f" Not stored of {', '.join(lacking)}." if lacking else ""
     what = "bits" if board.probe else "answers"
+    lacking: dict[str, list[str]] = {"Not stored": [], f"Too few {what}": []}
+    for entry in board.entries:
+        if id(entry) not in with_curve:
+            lacking[f"Too few {what}" if _tables(entry) else "Not stored"].append(entry.label)
+    lacks = "".join(f" {why} of {', '.join(own)}." for why, own in lacking.items() if own)
     return Picture(
         picture_name(board, "calibration"),
         f"Fraction of right answers by confidence. {told}",
@@ -83,12 +90,13 @@ def calibration_figure(
             own = [(entry, curve) for entry, curve in curves if entry.family == family]
             axes.plot([0, 100], [0, 100], color=CONTEXT, linewidth=0.8, zorder=1)
             for entry, (confidence, accuracy, _) in own:
-                axes.plot(100 * confidence, 100 * accuracy, **look[entry.label], zorder=2)
+                axes.plot(100 * confidence, 100 * accuracy, **look[id(entry)], zorder=2)
             axes.set(xlim=(0, 103), ylim=(-2, 103))
             axes.grid(color=RULE, linewidth=0.6)
-            labels = {
-                f"{number(entry.mean('ece'))}  {short(entry.label, 22)}": look[entry.label]
-                for entry, _ in own
-            }
+            members = families[family]
+            labels = [
+                (f"{number(entry.mean('ece'))}  {name}", look[id(entry)])
+                for entry, name in zip(members, names(members, 22), strict=True)
+            ]
             legend_of(axes, labels, below=True, title="ECE")
         return figure

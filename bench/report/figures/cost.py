@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -11,9 +11,11 @@ from matplotlib.lines import Line2D
 from bench.leaderboard import Board, Entry
 from bench.report import summary
 from bench.report.figures.panels import (
+    Look,
     by_family,
     log_axis,
     looks,
+    names,
     rows_of_learners,
     shared_legend,
 )
@@ -29,9 +31,10 @@ from bench.report.figures.style import (
     picture_name,
     plain_text,
     short,
+    shortened,
     style,
 )
-from bench.tables import duration, percent
+from bench.tables import duration, percent, seeds
 
 FIRST = "first_answer"
 PHASES = {
@@ -71,7 +74,7 @@ def cost_pictures(board: Board, palette: Palette) -> list[Picture]:
                 + "; ".join(_front_told(board, device) for device in board.devices),
                 "Accuracy with 95 % intervals against the time to the first answer (adapt and one "
                 "query, one episode at a time). Filled and joined: the Pareto front, which no "
-                f"learner beats in both.{_untimed(board, FIRST)} {name}.",
+                f"learner beats in both{_lacking(board)}.{_untimed(board, FIRST)} {name}.",
                 lambda: tradeoff_figure(board, palette),
                 list(board.families),
             )
@@ -101,12 +104,29 @@ def _points(board: Board, device: str) -> list[tuple[Entry, float, float]]:
     return found
 
 
+def _on_front(points: Sequence[tuple[Entry, float, float]]) -> list[bool]:
+    """Which of `_points` are on the front; a learner whose seeds are not all done is off it."""
+    whole = [(seconds, accuracy) for entry, seconds, accuracy in points if entry.complete]
+    front = iter(pareto_front(whole))
+    return [entry.complete and next(front) for entry, _, _ in points]
+
+
+def _lacking(board: Board) -> str:
+    if all(entry.complete for entry in board.entries):
+        return ""
+    return " (of those with all seeds; else the mean is of the finished ones)"
+
+
 def _front_told(board: Board, device: str) -> str:
     points = _points(board, device)
-    front = pareto_front([(seconds, accuracy) for _, seconds, accuracy in points])
     told = sorted(
-        (seconds, f"{entry.label} {percent(accuracy)} in {duration(seconds)}" + " (front)" * on)
-        for (entry, seconds, accuracy), on in zip(points, front, strict=True)
+        (
+            took,
+            f"{entry.label} {percent(accuracy)} in {duration(took)}"
+            + " (front)" * on
+            + f" ({seeds(entry)} seeds)" * (not entry.complete),
+        )
+        for (entry, took, accuracy), on in zip(points, _on_front(points), strict=True)
     )
     return f"{device}: " + ", ".join(text for _, text in told)
 
@@ -154,7 +174,7 @@ def tradeoff_figure(board: Board, palette: Palette) -> Figure:
     look = looks(board.entries, palette)
     columns = min(len(devices), 2)
     rows = -(-len(devices) // columns)
-    shown = {e.label: e for device in devices for e, _, _ in _points(board, device)}
+    shown = {id(e): e for device in devices for e, _, _ in _points(board, device)}
     legend = _legend(list(shown.values()), palette, look)
     with style():
         height = max(rows * 2.6, 0.4 + 0.165 * len(legend))
@@ -164,14 +184,15 @@ def tradeoff_figure(board: Board, palette: Palette) -> Figure:
         for axes, device in zip(panels.flat, devices, strict=False):
             log_axis(axes, seconds, duration, gap=0.25)
             points = _points(board, device)
-            front = pareto_front([(s, accuracy) for _, s, accuracy in points])
+            front = _on_front(points)
             best = sorted((s, 100 * a) for (_, s, a), on in zip(points, front, strict=True) if on)
-            best.append((axes.get_xlim()[1], best[-1][1]))
-            axes.step(*zip(*best, strict=True), where="post", color=CONTEXT, linewidth=1, zorder=1)
+            best += [(axes.get_xlim()[1], accuracy) for _, accuracy in best[-1:]]
+            xy = list(zip(*best, strict=True)) or [(), ()]
+            axes.step(*xy, where="post", color=CONTEXT, linewidth=1, zorder=1)
             for (entry, s, accuracy), on in zip(points, front, strict=True):
                 axes.errorbar(
                     s, 100 * accuracy, yerr=100 * (entry.half_width(board.metric) or 0.0),
-                    color=palette.light(entry.family), marker=look[entry.label]["marker"],
+                    color=palette.light(entry.family), marker=look[id(entry)]["marker"],
                     fillstyle="full" if on else "none", markersize=5.5, linewidth=0.9,
                 )  # fmt: skip
             axes.set_title(short(device, 30), fontsize=9, color=INK, loc="left", parse_math=False)
@@ -195,18 +216,17 @@ def tradeoff_figure(board: Board, palette: Palette) -> Figure:
         return figure
 
 
-def _legend(
-    entries: Sequence[Entry], palette: Palette, look: dict[str, dict[str, object]]
-) -> list[Line2D]:
+def _legend(entries: Sequence[Entry], palette: Palette, look: Mapping[int, Look]) -> list[Line2D]:
     handles = []
     for family, members in by_family(entries).items():
         handles.append(Line2D([], [], linestyle="none", label=family))
         handles += [
             Line2D(
                 [], [], linestyle="none", color=palette.light(family), markersize=5,
-                marker=str(look[entry.label]["marker"]), label=short(entry.label, 28),
+                marker=look[id(entry)]["marker"], label=name,
+                fillstyle="full" if entry.complete else "none",
             )
-            for entry in members
+            for entry, name in zip(members, names(members, 28), strict=True)
         ]  # fmt: skip
     return handles
 
@@ -216,9 +236,7 @@ def phases_figure(board: Board, palette: Palette) -> Figure:
     phases = _phases(board)
     devices = board.devices
     with style():
-        figure, panels, placed = rows_of_learners(
-            _timed(board), palette, len(phases) + 1, lambda entry: short(entry.label, 28)
-        )
+        figure, panels, placed = rows_of_learners(_timed(board), palette, len(phases) + 1, 28)
         for axes, phase in zip(panels, [*phases, None], strict=True):
             drawn = []
             for place, device in enumerate(devices):
@@ -248,15 +266,17 @@ def phases_figure(board: Board, palette: Palette) -> Figure:
             shared_legend(
                 figure,
                 {
-                    short(device, 30): {
+                    name: {
                         "marker": MARKERS[0], "fillstyle": FILLS[place % len(FILLS)],
                         "color": FAINT,
                     }
-                    for place, device in enumerate(devices)
+                    for place, name in enumerate(shortened(devices, 30))
                 },
             )  # fmt: skip
         else:
-            figure.supxlabel(f"on {short(devices[0], 40)}", fontsize=8, color=FAINT)
+            figure.supxlabel(
+                f"on {short(devices[0], 40)}", fontsize=8, color=FAINT, parse_math=False
+            )
         return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +29,7 @@ from bench.report.figures.style import (
     Picture,
     beside,
     picture_name,
-    short,
+    shortened,
     style,
 )
 from bench.results import Problem, Validation, learning_curve
@@ -123,9 +124,9 @@ def training_pictures(
             "Meta-validation accuracy against examples seen and meta-training time. "
             + "; ".join(map(_course, trained)),
             "Learning curves: meta-validation accuracy against the examples seen and the time of "
-            "meta-training (without meta-validation), a line per seed (from six on their median "
-            "and a band from the lowest to the highest); grey: the other families. "
-            f"{task}{lacks} {name}.",
+            "meta-training (without meta-validation), a line per seed (from six on the median "
+            "and a band from the lowest to the highest of those that still train); grey: the other "
+            f"families. {task}{lacks} {name}.",
             lambda: learning_figure(trained, palette),
             families,
         ),
@@ -177,9 +178,11 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
                 for t in others:
                     _lines(axes, t, spent, color=CONTEXT, linewidth=0.6, zorder=1)
                 for t in own:
-                    _lines(axes, t, spent, **look[t.entry.label], markevery=0.25, zorder=2)
+                    _lines(axes, t, spent, **look[id(t.entry)], markevery=0.25, zorder=2)
             panels[0].set_ylabel("accuracy, %")
-            legend_of(panels[-1], {short(t.label, 28): look[t.entry.label] for t in own})
+            own_names = shortened([t.label for t in own], 28)
+            own_looks = [look[id(t.entry)] for t in own]
+            legend_of(panels[-1], zip(own_names, own_looks, strict=True))
         for axes, (name, (spent, text)) in zip(panels, spent_on.items(), strict=True):
             axes.set_xlabel(name)
             values = [spent(point) for t in trained for curve in t.curves for point in curve]
@@ -192,9 +195,8 @@ def _lines(axes: Any, trained: Trained, spent: Spent, **look: Any) -> None:
         for curve in trained.curves:
             axes.plot([spent(p) for p in curve], [100 * p.accuracy for p in curve], **look)
         return
-    validations = list(
-        zip(*trained.curves, strict=False)
-    )  # the first of all seeds, the second, ...
+    # The first of all seeds, the second, ...; of those that still train.
+    validations = [[p for p in points if p] for points in zip_longest(*trained.curves)]
     x = [median(map(spent, points)) for points in validations]
     seeds = [sorted(100 * point.accuracy for point in points) for points in validations]
     axes.plot(x, [median(accuracies) for accuracies in seeds], **look)
@@ -207,13 +209,12 @@ def target_figure(
     trained: Sequence[Trained], palette: Palette, targets: Sequence[float] = TARGETS
 ) -> Figure:
     """A row per learner, against examples and against time; the targets one above the other."""
-    labels = {id(t.entry): short(t.label, 34) for t in trained}
     curves = {id(t.entry): t.curves for t in trained}
     spent_on = spendings(trained)
     fills = [("none", "full", "left", "right")[place % 4] for place in range(len(targets))]
     with style():
         figure, panels, placed = rows_of_learners(
-            [t.entry for t in trained], palette, len(spent_on), lambda entry: labels[id(entry)]
+            [t.entry for t in trained], palette, len(spent_on), 34, [t.label for t in trained]
         )
         for axes, (name, (spent, text)) in zip(panels, spent_on.items(), strict=True):
             drawn: list[float] = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import partial
+from io import BytesIO
+from operator import methodcaller
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from bench.report.figures.style import Picture, style, svg
+from bench.report.figures.style import Picture, drawing, style, svg
+from bench.results import Problem
 from bench.store import write_atomically
 
 if TYPE_CHECKING:
@@ -20,10 +22,19 @@ DPI = 200
 
 
 def save_figures(
-    pictures: Iterable[Picture], folder: str | Path, formats: Sequence[str] = FORMATS
+    pictures: Iterable[Picture],
+    folder: str | Path,
+    formats: Sequence[str] = FORMATS,
+    problems: list[Problem] | None = None,
 ) -> list[Path]:
     """Writes ``<name>.<format>`` for each picture: light colours on white, no dates, so that the
     same figure is the same file; PDF holds its fonts as TrueType.
+
+    Args:
+        pictures: to be drawn.
+        folder: made where it does not exist.
+        formats: of `FORMATS`.
+        problems: a picture that cannot be drawn is left out and added to it; None: it raises.
 
     Returns:
         The files, picture by picture. Of pictures of one name the second is ``<name>-2``.
@@ -36,21 +47,29 @@ def save_figures(
     for picture in pictures:
         used[picture.name] += 1
         number = f"-{used[picture.name]}" if used[picture.name] > 1 else ""
-        figure = picture.draw()
-        with style():
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # else each format would lay it out again
-        for kind in formats:
+        files: dict[str, bytes] = {}
+        with drawing(picture, problems):
+            files = _rendered(picture, formats)
+        for kind, content in files.items():
             path = Path(folder) / f"{picture.name}{number}.{kind}"
-            write_atomically(path, partial(_write, figure, kind))
+            write_atomically(path, methodcaller("write", content))
             paths.append(path)
     return paths
 
 
-def _write(figure: Figure, kind: str, file: IO[bytes]) -> None:
+def _rendered(picture: Picture, formats: Sequence[str]) -> dict[str, bytes]:
+    figure = picture.draw()
+    figure.set_dpi(DPI)  # text is wider in some resolutions than in others
+    with style():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # else each format would lay it out again
+    return {kind: _content(figure, kind) for kind in formats}
+
+
+def _content(figure: Figure, kind: str) -> bytes:
     if kind == "svg":
-        file.write(svg(figure, transparent=False).encode())
-        return
+        return svg(figure, transparent=False).encode()
+    file = BytesIO()
     none = {"pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
     with style():
         figure.savefig(
@@ -60,3 +79,4 @@ def _write(figure: Figure, kind: str, file: IO[bytes]) -> None:
             facecolor="white",
             metadata=none.get(kind, {"Software": None}),
         )
+    return file.getvalue()

@@ -6,14 +6,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from bench.leaderboard import Board, Entry, family_order
 from bench.report import summary
-from bench.report.figures.panels import by_family, legend_of, looks, rows_of_families
-from bench.report.figures.style import Palette, Picture, short, slug, style
+from bench.report.figures.panels import (
+    Line,
+    by_family,
+    error_bars,
+    hollow_note,
+    legend_of,
+    lines_over,
+    looks,
+    names,
+    rows_of_families,
+)
+from bench.report.figures.style import Palette, Picture, slug, style
 
 Grid = dict[tuple[int, int], Board]
 
@@ -37,7 +46,8 @@ def grid_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
         slug(first.suite, first.budget, "ways-and-shots"),
         "Accuracy by ways and shots. " + "; ".join(told),
         "Accuracy by ways and shots of the meta-test, with 95 % intervals over episodes; "
-        f"{first.suite}, budget {first.budget}.",
+        f"{first.suite}, budget {first.budget}."
+        + hollow_note(entry for board in grid.values() for entry in board.scored),
         lambda: grid_figure(grid, palette),
         family_order(family for board in grid.values() for family in board.families),
     )
@@ -63,31 +73,33 @@ def grid_figure(grid: Grid, palette: Palette) -> Figure:
     panel with a line over the ways where all shots are equal."""
     by_shots = len({shots for _, shots in grid}) > 1
     columns = sorted({ways for ways, _ in grid}) if by_shots else [0]
-    entries: dict[str, Entry] = {}
-    lines: dict[tuple[str, int], list[tuple[int, float, float]]] = defaultdict(list)
-    for (ways, shots), board in grid.items():
-        for entry in board.scored:
-            x, column = (shots, ways) if by_shots else (ways, 0)
-            score = 100 * (entry.score(board.metric) or 0.0)
-            half = 100 * (entry.half_width(board.metric) or 0.0)
-            lines[entry.label, column].append((x, score, half))
-            entries.setdefault(entry.label, entry)
+    entries: dict[Line, Entry] = {}
+    lines: dict[tuple[Line, int], list[tuple[int, float, float, bool]]] = defaultdict(list)
+    keys = {id(board): key for key, board in grid.items()}
+    for line, board, entry in lines_over(grid.values()):
+        ways, shots = keys[id(board)]
+        x, column = (shots, ways) if by_shots else (ways, 0)
+        score = 100 * (entry.score(board.metric) or 0.0)
+        half = 100 * (entry.half_width(board.metric) or 0.0)
+        lines[line, column].append((x, score, half, entry.complete))
+        if line not in entries or entries[line].complete:  # the legend names missing seeds
+            entries[line] = entry
     look = looks(entries.values(), palette)
     families = {family: len(members) for family, members in by_family(entries.values()).items()}
     with style():
         figure, rows = rows_of_families(families, palette, len(columns))
         for family, panels in rows.items():
-            own = [label for label, entry in entries.items() if entry.family == family]
+            own = {line: entry for line, entry in entries.items() if entry.family == family}
             for axes, column in zip(panels, columns, strict=True):
-                for label in own:
-                    if points := lines.get((label, column)):
-                        x, y, half = np.array(points).T
-                        axes.errorbar(x, y, yerr=half, **look[label])
+                for line, entry in own.items():
+                    if points := lines.get((line, column)):
+                        error_bars(axes, points, look[id(entry)])
             panels[0].set_ylabel("accuracy, %")
-            legend_of(panels[-1], {short(label, 28): look[label] for label in own})
+            own_looks = [look[id(entry)] for entry in own.values()]
+            legend_of(panels[-1], zip(names(own.values(), 28), own_looks, strict=True))
         for axes, column in zip(panels, columns, strict=True):
             axes.set_xlabel(f"shots, {column}-way" if by_shots else "ways")
-            ticks = sorted({x for (_, c), p in lines.items() if c == column for x, _, _ in p})
+            ticks = sorted({x for (_, c), p in lines.items() if c == column for x, *_ in p})
             axes.set_xscale("log")
             axes.set_xlim(ticks[0] / 1.25, ticks[-1] * 1.25)
             axes.xaxis.set_major_locator(FixedLocator(ticks))

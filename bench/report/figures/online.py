@@ -13,6 +13,7 @@ from bench.report.figures.panels import (
     by_family,
     legend_of,
     looks,
+    names,
     panels_of_families,
 )
 from bench.report.figures.style import (
@@ -41,11 +42,10 @@ def presentation_picture(
     board: Board, palette: Palette, published: PublishedCurves | None = None
 ) -> Picture | None:
     """Accuracy at the 1st, 2nd, ... presentation of a class; None where nobody has such a curve."""
-    curves = {entry.label: entry.curve("accuracy_by_presentation") for entry in board.entries}
     told = [
-        f"{label} {', '.join(percent(value) for value in curve)}"
-        for label, curve in curves.items()
-        if curve
+        f"{entry.label} {', '.join(percent(value) for value in curve)}"
+        for entry in board.entries
+        if (curve := entry.curve("accuracy_by_presentation"))
     ]
     if not told:
         return None
@@ -85,7 +85,7 @@ def presentation_figure(
                     _curve(axes, curve, color=CONTEXT, linewidth=0.8, zorder=1)
             own = [(entry, curve) for entry, curve in curves if entry.family == family]
             for entry, curve in own:
-                _curve(axes, curve, **look[entry.label], zorder=2)
+                _curve(axes, curve, **look[id(entry)], zorder=2)
             for points in (published or {}).values():
                 axes.plot(
                     [k for k, _ in points], [100 * y for _, y in points], color=FAINT,
@@ -95,7 +95,9 @@ def presentation_figure(
                 axes.plot([0.7, 1.3], [100 * board.ceiling] * 2, color=INK, linewidth=1.2, zorder=3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="y", color=RULE, linewidth=0.6)
-            legend_of(axes, {short(e.label, 25): look[e.label] for e, _ in own}, below=True)
+            own_looks = [look[id(entry)] for entry in families[family]]
+            named = zip(names(families[family], 25), own_looks, strict=True)
+            legend_of(axes, named, below=True)
         for axes in last:
             _name(axes, published or {})
         return figure

@@ -7,7 +7,8 @@ import seaborn as sns
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
-from bench.comparisons import BoardComparisons, Comparison, CriticalDifference
+from bench.comparisons import BoardComparisons, Comparison
+from bench.dataset_ranks import CriticalDifference
 from bench.report import summary
 from bench.report.figures.style import (
     FAINT,
@@ -18,7 +19,7 @@ from bench.report.figures.style import (
     beside,
     picture_name,
     plain_text,
-    short,
+    shortened,
     slug,
     style,
 )
@@ -80,7 +81,7 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
     norm = SymLogNorm(linthresh=1.0, vmin=-limit, vmax=limit)
     # Blue is ahead, whatever the sign that stands for it.
     colours = sns.color_palette("vlag" if compared.board.probe else "vlag_r", as_cmap=True)
-    labels = [short(entry.label, 24) for entry in entries]
+    labels = shortened([entry.label for entry in entries], 24)
     longest = 0.072 * max(map(len, labels))  # in inches, as are the next two
     room = (WIDTH - 0.25 - longest) / max(n, FEWEST_COLUMNS)
     height = 0.35 + longest + n * min(0.3, max(room, 0.2))
@@ -130,13 +131,14 @@ def ranks_picture(ranked: CriticalDifference, suites: str) -> Picture:
         f"{learner} {rank:.2f}" for learner, rank in zip(ranked.learners, ranked.ranks, strict=True)
     )
     groups = "; ".join(", ".join(group) for group in ranked.groups)
+    left = f" Not complete everywhere: {', '.join(ranked.left_out)}." if ranked.left_out else ""
     return Picture(
         slug(suites, ranked.budget, "ranks"),
         f"Mean ranks: {told}. Critical difference {ranked.critical_difference:.2f}. "
         f"Cannot be told apart: {groups or 'none'}.",
         f"Mean ranks over {len(ranked.datasets)} datasets, the best on the left (Demšar 2006). "
         "Bars join learners that lie closer than the critical difference (CD) of Nemenyi's test, "
-        f"α = 0.05; Friedman's test: p = {ranked.p:.2g}; budget {ranked.budget}.",
+        f"α = 0.05; Friedman's test: p = {ranked.p:.2g}; budget {ranked.budget}.{left}",
         lambda: ranks_figure(ranked),
         [],
     )
@@ -170,14 +172,11 @@ def ranks_figure(ranked: CriticalDifference) -> Figure:
             own = [place[learner] for learner in group]
             height = 0.35 + 0.28 * level
             axes.hlines(height, min(own) - 0.04, max(own) + 0.04, INK, linewidth=3.2)
-        for k, (learner, rank) in enumerate(place.items()):
+        named = shortened(ranked.learners, 30)
+        for k, (name, rank) in enumerate(zip(named, ranked.ranks, strict=True)):
             left = k < half
+            text = f"{name}  {rank:.2f}" if left else f" {rank:.2f}  {name}"
             y = below + (k if left else n - 1 - k)
             axes.plot([rank, rank, 1 if left else n], [0, y, y], color=FAINT, linewidth=0.8)
-            beside(axes, 0 if left else 1, y, _named(learner, rank, left), INK, left=left)
+            beside(axes, 0 if left else 1, y, text, INK, left=left)
         return figure
-
-
-def _named(learner: str, rank: float, left: bool) -> str:
-    named = f"{short(learner, 30)}  {rank:.2f}"
-    return named if left else f" {rank:.2f}  {short(learner, 30)}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from bench.leaderboard import Entry, family_order
-from bench.report.figures.style import CONTEXT, RULE, WIDTH, Palette, beside, line_style, plain_text
+from bench.leaderboard import Board, Entry, family_order
+from bench.report.figures.style import (
+    CONTEXT,
+    RULE,
+    WIDTH,
+    Palette,
+    beside,
+    line_style,
+    plain_text,
+    shortened,
+)
+from bench.tables import seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,17 +43,84 @@ def by_family(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     return {family: [entry for entry in found if entry.family == family] for family in families}
 
 
-def looks(entries: Iterable[Entry], palette: Palette) -> dict[str, dict[str, Any]]:
-    """By label, how a learner's line looks: the same in all figures of a board."""
+Look = dict[str, Any]
+"""Options of a matplotlib line."""
+
+
+def looks(entries: Iterable[Entry], palette: Palette) -> dict[int, Look]:
+    """By the entry's `id`, how a learner's line looks: the same in all figures of a board."""
     return {
-        entry.label: line_style(palette, family, place)
+        id(entry): line_style(palette, family, place)
         for family, members in by_family(entries).items()
         for place, entry in enumerate(sorted(members, key=lambda entry: entry.label))
     }
 
 
+def names(entries: Iterable[Entry], width: int) -> list[str]:
+    """What learners are called in a figure: ``maml, 1 of 3`` where seeds are missing.
+
+    Args:
+        entries: who.
+        width: of a label, in characters; longer ones are cut where they stay distinct.
+    """
+    found = list(entries)
+    return [
+        label if entry.complete else f"{label}, {seeds(entry)}"
+        for entry, label in zip(found, shortened([e.label for e in found], width), strict=True)
+    ]
+
+
+def hollow_note(entries: Iterable[Entry]) -> str:
+    """Of a caption: what hollow marks mean, where there are any."""
+    whole = all(entry.complete for entry in entries)
+    return "" if whole else " Hollow: seeds are missing; the mean is of the finished ones."
+
+
+Line = tuple[str, str, int]
+"""A learner over several boards: family, label, and which one of that label it is."""
+
+
+def lines_over(boards: Iterable[Board]) -> Iterator[tuple[Line, Board, Entry]]:
+    """The scored learners of each board under what joins them over the boards.
+
+    Of one label there are several where a learner was trained twice with the same seed; trainings
+    tell which is which.
+    """
+    for board in boards:
+        times: Counter[tuple[str, str]] = Counter()
+        line: dict[int, Line] = {}
+        for entry in sorted(board.scored, key=_trainings):
+            key = entry.family, entry.label
+            line[id(entry)] = (*key, times[key])
+            times[key] += 1
+        yield from ((line[id(entry)], board, entry) for entry in board.scored)
+
+
+def _trainings(entry: Entry) -> list[str]:
+    return sorted(str(cell["training"]) for cell in entry.cells)
+
+
+def error_bars(axes: Axes, points: Sequence[tuple[float, float, float, bool]], look: Look) -> None:
+    """A line with intervals, hollow where seeds are missing.
+
+    Args:
+        axes: the panel.
+        points: x, y, half-width, whether no seed is missing.
+        look: of the line.
+    """
+    x, y, half, complete = (list(column) for column in zip(*sorted(points), strict=True))
+    axes.errorbar(x, y, yerr=half, **look, markevery=complete)
+    hollow = [not whole for whole in complete]
+    only_marks = {"linestyle": "none", "fillstyle": "none", "markersize": 7, "label": "_"}
+    axes.plot(x, y, **look | only_marks, markevery=hollow)
+
+
 def rows_of_learners(
-    entries: Sequence[Entry], palette: Palette, columns: int, text: Callable[[Entry], str]
+    entries: Sequence[Entry],
+    palette: Palette,
+    columns: int,
+    width: int,
+    labels: Sequence[str] | None = None,
 ) -> tuple[Figure, list[Axes], list[tuple[Entry, float]]]:
     """Panels side by side that share their rows: a learner each, under its family's name.
 
@@ -50,14 +128,17 @@ def rows_of_learners(
         entries: who.
         palette: of the report.
         columns: panels.
-        text: a learner's name beside its row.
+        width: of a learner's name beside its row, in characters.
+        labels: in place of `names`.
 
     Returns:
         The figure, its panels, and the height of each learner's row.
     """
     lines: list[tuple[str, Entry | None]] = []
+    texts = shortened(labels, width) if labels else names(entries, width)
+    text = dict(zip(map(id, entries), texts, strict=True))
     for family, members in by_family(entries).items():
-        lines += [(family, None), *((text(entry), entry) for entry in members)]
+        lines += [(family, None), *((text[id(entry)], entry) for entry in members)]
     figure = Figure(figsize=(WIDTH, 0.8 + LINE * len(lines)), layout="constrained")
     panels = list(figure.subplots(1, columns, sharey=True, squeeze=False)[0])
     placed = [(entry, float(y)) for y, (_, entry) in enumerate(lines) if entry]
@@ -138,17 +219,17 @@ def panels_of_families(
 
 
 def legend_of(
-    axes: Axes, labels: Mapping[str, dict[str, Any]], below: bool = False, **options: Any
+    axes: Axes, labels: Iterable[tuple[str, Look]], below: bool = False, **options: Any
 ) -> None:
     """A legend of learners to the right of a panel, or below it.
 
     Args:
         axes: the panel.
-        labels: how each line looks.
+        labels: a name and how its line looks.
         below: where the panel's x axis has a label.
         options: of matplotlib's legend.
     """
-    handles = [Line2D([], [], **look, label=label) for label, look in labels.items()]
+    handles = [Line2D([], [], **look, label=label) for label, look in labels]
     defaults: dict[str, Any] = {
         "loc": "upper left", "frameon": False, "borderpad": 0, "fontsize": 7.5,
         "handlelength": 2.6, "labelspacing": 0.35, "title_fontsize": 7.5, "alignment": "left",

@@ -13,8 +13,17 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.leaderboard import Board, family_order
+from bench.leaderboard import Board, Entry, family_order
 from bench.report import summary
+from bench.report.figures.panels import (
+    Line,
+    by_family,
+    error_bars,
+    hollow_note,
+    lines_over,
+    looks,
+    names,
+)
 from bench.report.figures.style import (
     CONTEXT,
     RULE,
@@ -22,7 +31,6 @@ from bench.report.figures.style import (
     Palette,
     Picture,
     legend_beside,
-    line_style,
     picture_name,
     short,
     slug,
@@ -40,7 +48,7 @@ def length_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
     Args:
         boards: the settings of one memory probe at one budget.
     """
-    if len({entry.common("items") for entry in _measured(boards)}) < 2:
+    if len({entry.common("items") for _, _, entry in _measured(boards)}) < 2:
         return None
     told = [
         f"{board.setting}: "
@@ -52,46 +60,52 @@ def length_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
         slug(first.suite, first.budget, "lengths"),
         "Wrong bits by items. " + "; ".join(told),
         "Wrong bits per sequence by its items, with 95 % intervals over sequences; band: "
-        f"the items of meta-training; {first.suite}, budget {first.budget}.",
+        f"the items of meta-training; {first.suite}, budget {first.budget}."
+        + hollow_note(entry for _, _, entry in _measured(boards)),
         lambda: length_figure(boards, palette),
         family_order(family for board in boards for family in board.families),
     )
 
 
-def _measured(boards: Sequence[Board]) -> list[Any]:
+def _measured(boards: Sequence[Board]) -> list[tuple[Line, Board, Entry]]:
     return [
-        entry
-        for board in boards
-        for entry in board.scored
+        (line, board, entry)
+        for line, board, entry in lines_over(boards)
         if entry.common("items") is not None and entry.common("bits") is not None
     ]
 
 
+def _is_range(items: Any) -> bool:
+    return isinstance(items, list) and [type(number) for number in items] == [int, int]
+
+
 def length_figure(boards: Sequence[Board], palette: Palette) -> Figure:
     """A line per learner."""
-    lines: dict[tuple[str, str], list[tuple[int, float, float]]] = defaultdict(list)
+    lines: dict[Line, list[tuple[int, float, float, bool]]] = defaultdict(list)
+    entries: dict[Line, Entry] = {}
     chance: dict[int, float] = {}
     trained: set[tuple[int, ...]] = set()
-    metric = boards[0].metric
-    for entry in _measured(boards):
-        items, wrong = entry.common("items"), entry.score(metric)
-        half = entry.half_width(metric) or 0.0
-        lines[entry.family, entry.label].append((items, wrong, half))
+    for line, board, entry in _measured(boards):
+        items, wrong = entry.common("items"), entry.score(board.metric) or 0.0
+        half = entry.half_width(board.metric) or 0.0
+        lines[line].append((items, wrong, half, entry.complete))
+        if line not in entries or entries[line].complete:  # the legend names missing seeds
+            entries[line] = entry
         chance[items] = entry.common("bits") / 2
         ranges = (cell["training_items"] for cell in entry.done)
-        trained |= {tuple(r) for r in ranges if isinstance(r, list)}
+        trained |= {tuple(r) for r in ranges if _is_range(r)}
     with style():
         figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         axes = figure.subplots()
         for low, high in sorted(trained):
             axes.axvspan(low, high, color=RULE, alpha=0.5, linewidth=0, label="meta-training")
         axes.plot(*zip(*sorted(chance.items()), strict=True), color=CONTEXT, label="chance")
-        for family in family_order(family for family, _ in lines):
-            own = sorted(label for of, label in lines if of == family)
-            for place, label in enumerate(own):
-                x, y, half_widths = zip(*sorted(lines[family, label]), strict=True)
-                look = line_style(palette, family, place)
-                axes.errorbar(x, y, yerr=half_widths, **look, label=short(label))
+        found = sorted(entries.values(), key=lambda entry: entry.label)
+        look = looks(found, palette)
+        ordered = [entry for members in by_family(found).values() for entry in members]
+        of_entry = {id(entry): lines[line] for line, entry in entries.items()}
+        for entry, name in zip(ordered, names(ordered, 40), strict=True):
+            error_bars(axes, of_entry[id(entry)], look[id(entry)] | {"label": name})
         axes.set_yscale("symlog", linthresh=0.1, linscale=0.5)
         axes.set_ylim(bottom=-0.02)  # room for the markers of learners without an error
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

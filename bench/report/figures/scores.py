@@ -7,14 +7,13 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.leaderboard import Board
 from bench.report import summary
-from bench.report.figures.panels import rows_of_learners
+from bench.report.figures.panels import hollow_note, rows_of_learners
 from bench.report.figures.style import (
     INK,
     Palette,
     Picture,
     beside,
     picture_name,
-    short,
     style,
 )
 from bench.tables import score
@@ -30,7 +29,8 @@ def score_picture(board: Board, palette: Palette) -> Picture | None:
     return Picture(
         picture_name(board, "scores"),
         f"{what} by learner. {told}",
-        f"{what} with 95 % intervals over {over}; {summary.board_name(board)}.",
+        f"{what} with 95 % intervals over {over}; {summary.board_name(board)}."
+        + hollow_note(scored),
         lambda: score_figure(board, palette),
         list(board.families),
     )
@@ -41,13 +41,14 @@ def score_figure(board: Board, palette: Palette) -> Figure:
     metric, scale = board.metric, 1 if board.probe else 100
     scored = [entry for entry in board.entries if entry.score(metric) is not None]
     with style():
-        figure, (axes,), placed = rows_of_learners(scored, palette, 1, lambda e: short(e.label))
+        figure, (axes,), placed = rows_of_learners(scored, palette, 1, 40)
         for entry, y in placed:
             axes.errorbar(
                 scale * (entry.score(metric) or 0.0), y,
                 xerr=scale * (entry.half_width(metric) or 0.0),
                 color=palette.light(entry.family), marker=palette.marker(entry.family),
-                markersize=4, linewidth=1.4, capsize=0,
+                markersize=4 if entry.complete else 6, linewidth=1.4, capsize=0,
+                fillstyle="full" if entry.complete else "none",
             )  # fmt: skip
             beside(axes, 1.02, y, score(board, entry), INK)
         axes.xaxis.set_major_locator(MaxNLocator(6))

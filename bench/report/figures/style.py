@@ -9,14 +9,16 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import matplotlib as mpl
 import seaborn as sns
 
 from bench.leaderboard import Board
+from bench.results import Problem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,8 +83,22 @@ def slug(*parts: str) -> str:
 
 
 def short(label: str, width: int = 40) -> str:
-    """A label that fits beside a plot; tables have the whole."""
-    return label if len(label) <= width else label[: width - 1] + "…"
+    """A label that fits beside a plot, its middle left out; tables have the whole."""
+    return shortened([label], width)[0]
+
+
+def shortened(labels: Sequence[str], width: int = 40) -> list[str]:
+    """Labels that fit beside a plot, cut where they stay distinct: about the middle, else there
+    where most of them differ."""
+    heads = sorted(range(width), key=lambda head: abs(2 * head - width))
+    cuts = ([_cut(label, width, head) for label in labels] for head in heads)
+    return max(cuts, key=lambda cut: len(set(cut)))
+
+
+def _cut(label: str, width: int, head: int) -> str:
+    if len(label) <= width:
+        return label
+    return label[:head] + "…" + label[len(label) - (width - 1 - head) :]
 
 
 def line_style(palette: Palette, family: str, place: int) -> dict[str, Any]:
@@ -153,9 +169,38 @@ def svg(figure: Figure, transparent: bool = True) -> str:
     return re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
 
 
-def data_uri(picture: Picture, palette: Palette) -> str:
-    """The picture as ``<img>`` source: an image runs no script and keeps its ids to itself."""
-    drawn = svg(picture.draw())
+@contextmanager
+def drawing(picture: Picture, problems: list[Problem] | None) -> Iterator[None]:
+    """Where a picture is drawn and rendered: a failure is added to `problems`, once; None raises.
+
+    What is drawn was written by others, and matplotlib raises many kinds.
+    """
+    try:
+        yield
+    except Exception as error:
+        if problems is None:
+            raise
+        why = f"could not be drawn: {type(error).__name__}: {error}".strip()
+        if (problem := Problem(picture.name, why)) not in problems:
+            problems.append(problem)
+
+
+@overload
+def data_uri(picture: Picture, palette: Palette) -> str: ...
+@overload
+def data_uri(picture: Picture, palette: Palette, problems: list[Problem]) -> str | None: ...
+def data_uri(
+    picture: Picture, palette: Palette, problems: list[Problem] | None = None
+) -> str | None:
+    """The picture as ``<img>`` source: an image runs no script and keeps its ids to itself.
+
+    With `problems`, None where it could not be drawn, which is added to them.
+    """
+    drawn = ""
+    with drawing(picture, problems):
+        drawn = svg(picture.draw())
+    if not drawn:
+        return None
     light, dark = [], []
     for number, (on_light, on_dark) in enumerate(_colours(palette, picture.families).items()):
         drawn = drawn.replace(on_light, f"var(--c{number})")
