@@ -35,8 +35,8 @@ def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) 
     pools = open_suite_data(suite, folders, lambda told: click.echo(told, err=True))
     phases, settings = phase_rows(pools), setting_rows(suite, pools)
     if fmt == "json":
-        told = {"suite": suite.name, "dataset": pools.dataset, "split": pools.split or None}
-        told |= {"phases": phases, "settings": settings}
+        told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
+        told |= {"split": pools.split or None, "phases": phases, "settings": settings}
         click.echo(json.dumps(told, indent=2))
     else:
         click.echo(describe(suite, pools, phases, settings))
