@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
+from bench.data.image_folder import ClassFolder
 from bench.store import write_json
 from bench.suites.schema import Budget
 
@@ -65,6 +66,9 @@ class Training(Job):
     """Hash of the dataset's pixels."""
     image_size: int
     split: str
+    images: ClassFolder | None = None
+    """Where a folder of images lies and how its classes are split, to load it; `dataset`,
+    `content` and `split` say what it is. None: an installed dataset."""
     train_rotations: bool
     val_rotations: bool
     budget_name: str
@@ -78,7 +82,7 @@ class Training(Job):
 
     def identity(self) -> dict[str, Any]:
         """Everything but the names that only describe."""
-        told = {"learner", "family", "budget_name"}
+        told = {"learner", "family", "budget_name", "images"}
         content = self.model_dump(mode="json", exclude=told)
         content["task"] = task_identity(self.task)
         if self.budget is not None:  # how long the meta-test is does not change the weights

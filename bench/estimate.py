@@ -15,8 +15,9 @@ from bench.episodes import Batch, training_batch, typical
 from bench.evaluation import answer, autocast
 from bench.learner_specs import configure
 from bench.planning import Plan
-from bench.plugins import datasets, learners
+from bench.plugins import learners
 from bench.probes import Probe
+from bench.suite_data import training_source
 from bench.training import build_learner, make_optimizer, planned_updates, update
 
 TEST_BATCH = 16
@@ -99,7 +100,7 @@ def time_once(training: Training, cell: Cell) -> tuple[float, float]:
 
 def any_batch(training: Training, task: TaskSpec) -> Batch:
     """A batch of that task's shape, without reading the data."""
-    source = datasets().get("dataset", training.dataset)
+    source = training_source(training)
     if isinstance(source, Probe):
         return training_batch(source, typical(task), training.seed, 0)
     return random_batch(task)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from bench.api import TaskSpec
 from bench.cells import Cell, Precision, Training
-from bench.data.base import DataFolders, DatasetSource, Notify, Source, Split
-from bench.episodes import Bank, ClassPool, Pool, Purpose, check_pool, class_pool
-from bench.errors import BenchError, unknown_name
+from bench.data.base import DataFolders, Notify
+from bench.episodes import Bank, ClassPool, Pool, Purpose
+from bench.errors import BenchError
 from bench.learner_specs import Contestant
-from bench.plugins import datasets, suites
+from bench.plugins import suites
 from bench.probes import Probe
+from bench.suite_data import SuiteData, load_suite_data
 from bench.suites.schema import Budget, Setting, Suite, read_suite
 
 LEAST_EPISODES = 200
@@ -36,17 +37,6 @@ class Plan:
         return list({cell.training.id: cell.training for cell in self.cells}.values())
 
 
-@dataclass(frozen=True)
-class SuiteData:
-    """What a suite draws its episodes from, by phase."""
-
-    content: str
-    """Identity of the data."""
-    train: Pool
-    val: Pool
-    test: Pool
-
-
 def choose_suites(names: Sequence[str]) -> list[Suite]:
     """Suites by name, glob or path of a TOML file, each once.
 
@@ -64,77 +54,6 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
         for match in fitting or [name]:
             chosen[match] = found.get("suite", match)
     return list(chosen.values())
-
-
-def load_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> SuiteData:
-    """Loads a suite's dataset and proves its split sound.
-
-    Raises:
-        BenchError: data missing or damaged, unknown split, classes shared between the phases, too
-            few classes or images for a setting.
-    """
-    source = datasets().get("dataset", suite.dataset)
-    if suite.protocol == "sequence":
-        return probe_data(suite, source)
-    if not isinstance(source, DatasetSource):
-        raise BenchError(
-            f"{suite.name}: the {suite.protocol} protocol is about images, and {suite.dataset!r} "
-            'has none; it goes with protocol = "sequence"'
-        )
-    if suite.split not in source.splits:
-        hint = f"the suite {suite.name!r} names it"
-        raise unknown_name(f"split of {suite.dataset}", suite.split, source.splits, hint)
-    data = source.load(suite.image_size, folders, notify)
-    split = source.split(suite.split, data)
-    check_split(split, suite.split)
-    train = class_pool(data, split.train, suite.rotations.train)
-    val, test = (class_pool(data, part, suite.rotations.test) for part in (split.val, split.test))
-    for name, setting in suite.settings.items():
-        try:
-            check_pool(test, setting.ways or 0, images_per_class(setting))
-        except BenchError as error:
-            raise BenchError(f"{suite.name}, setting {name}: {error}") from error
-    return SuiteData(data.content, train, val, test)
-
-
-def probe_data(suite: Suite, source: Source) -> SuiteData:
-    """A memory probe generates the sequences of all phases.
-
-    Raises:
-        BenchError: where the dataset is none, or fewer items are asked for than make sense.
-    """
-    if not isinstance(source, Probe):
-        raise BenchError(
-            f"{suite.name}: the sequence protocol is about memory probes, and {suite.dataset!r} is "
-            'a dataset of images; it goes with protocol = "kshot" or "online"'
-        )
-    asked = {name: setting.items or 0 for name, setting in suite.settings.items()}
-    for name, items in {"training_items": suite.training_items[0], **asked}.items():
-        if items < source.fewest:
-            raise BenchError(
-                f"{suite.name}, {name}: {source.name} needs {source.fewest} items or more, "
-                f"got {items}"
-            )
-    return SuiteData(source.content, source, source, source)
-
-
-def check_split(split: Split, name: str) -> None:
-    """Raises a `BenchError` unless each phase has classes, and no two phases share one."""
-    for phase, classes in split._asdict().items():
-        if len(classes) == 0:
-            raise BenchError(f"the split {name!r} has no classes for {phase}")
-    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-        shared = set(getattr(split, first).tolist()) & set(getattr(split, second).tolist())
-        if shared:
-            raise BenchError(
-                f"the split {name!r} has {len(shared)} classes in both {first} and {second} "
-                f"(class {min(shared)} is one): meta-test would not be on new classes"
-            )
-
-
-def images_per_class(setting: Setting) -> int:
-    """Images of a class that an episode of the setting needs."""
-    return setting.presentations or (setting.shots or 0) + setting.queries
 
 
 def test_task(suite: Suite, setting: Setting, pools: SuiteData) -> TaskSpec:
@@ -162,17 +81,18 @@ def test_task(suite: Suite, setting: Setting, pools: SuiteData) -> TaskSpec:
     )
 
 
-def training_task(contestant: Contestant, task: TaskSpec, pool: Pool) -> TaskSpec:
-    """The task the learner asks for, cut down to the classes and images that there are."""
+def training_task(contestant: Contestant, task: TaskSpec, pool: Pool, val: Pool) -> TaskSpec:
+    """The task the learner asks for, cut down to the classes that meta-training has and to the
+    images of a class that it and meta-validation have."""
     asked = contestant.learner.training_task(contestant.config, task)
-    if not isinstance(pool, ClassPool):
+    if not (isinstance(pool, ClassPool) and isinstance(val, ClassPool)):
         return asked
     ways = min(asked.ways, len(pool))
     changes: dict[str, object] = {"ways": ways, "classes": len(pool)}
     if asked.protocol == "online":
         changes["length"] = asked.length // asked.ways * ways
     else:
-        most = int(pool.counts.min())
+        most = int(min(pool.counts.min(), val.counts.min()))
         changes["queries"] = max(1, min(asked.queries, most - asked.shot_range[1]))
     return asked.but(**changes)
 
@@ -295,7 +215,7 @@ def make_training(
     trained = contestant.learner.trained
     # Memory probes: one training for all settings.
     shared = test.but(items=suite.training_items) if suite.protocol == "sequence" else test
-    task = training_task(contestant, shared, pools.train) if trained else test
+    task = training_task(contestant, shared, pools.train, pools.val) if trained else test
     limit = read_budget(budget, suite, contestant, task)  # a mistake is told whoever learns
     if trained and limit is None:
         return None
@@ -305,10 +225,11 @@ def make_training(
         family=contestant.learner.family,
         config=contestant.options,
         task=task,
-        dataset=suite.dataset,
+        dataset=pools.dataset,
         content=pools.content,
         image_size=suite.image_size,
-        split=suite.split,
+        split=pools.split,
+        images=pools.images,
         train_rotations=suite.rotations.train,
         val_rotations=suite.rotations.test,
         budget_name=budget if trained else "none",

@@ -24,7 +24,7 @@ from bench.episodes import Bank, Pool, Purpose, class_pool, training_batch, typi
 from bench.errors import BenchError
 from bench.evaluation import Scores, evaluate, picture
 from bench.learner_specs import configure
-from bench.plugins import datasets, learners
+from bench.plugins import learners
 from bench.probes import Probe
 from bench.records import (
     CellResult,
@@ -38,6 +38,7 @@ from bench.records import (
 from bench.source_hash import source_hash
 from bench.stats import exceeds, first_presentation_ceiling, mean_interval, reliability
 from bench.store import PARTIAL, save_arrays, write_json
+from bench.suite_data import training_source
 from bench.timing import Stopwatch, peak_memory
 from bench.training import (
     MetaTraining,
@@ -122,8 +123,8 @@ def _train(assignment: Assignment, device: Device, progress: Progress) -> None:
         fields |= {"stopped": "nothing to train", "best_update": 0, "best_val_accuracy": None}
         fields |= {"overhead": 0.0}
     else:
-        train, _ = _pool(training, "train", training.train_rotations, assignment.folders)
-        val, _ = _pool(training, "val", training.val_rotations, assignment.folders)
+        train = _pool(training, "train", training.train_rotations, assignment.folders)
+        val = _pool(training, "val", training.val_rotations, assignment.folders)
         train, bank = train.to(device.torch), validation_bank(training, val.to(device.torch))
         history = MetaTraining(training, learner, train, bank, folder, progress).run()
         assert history.best is not None  # a training ends with a meta-validation
@@ -232,7 +233,7 @@ def _time(assignment: Assignment, device: Device, progress: Progress) -> None:
     throughput = watch.throughput(bank, together)
     progress({"fraction": 0.7})
     if training.budget is not None:
-        pool, _ = _pool(training, "train", training.train_rotations, assignment.folders)
+        pool = _pool(training, "train", training.train_rotations, assignment.folders)
         task = typical(training.task)
         batch = training_batch(pool.to(device.torch), task, training.seed, 0)
         phases |= watch.meta_train(batch, examples(task, training.seed, 0))
@@ -278,15 +279,25 @@ def _pool(
     phase: Literal["train", "val", "test"],
     rotations: bool,
     folders: DataFolders,
-) -> tuple[Pool, str]:
-    """What a phase draws from, and the identity of the data."""
-    source = datasets().get("dataset", training.dataset)
+) -> Pool:
+    """What a phase draws from.
+
+    Raises:
+        BenchError: where the data has changed since the run was planned.
+    """
+    source = training_source(training)
     if isinstance(source, Probe):
-        return source, source.content
+        return source
     assert isinstance(source, DatasetSource), "planned as one of the two"
     data = source.load(training.image_size, folders, lambda message: None)
+    if data.content != training.content:
+        raise _changed(training)
     split = source.split(training.split, data)
-    return class_pool(data, getattr(split, phase), rotations), data.content
+    return class_pool(data, getattr(split, phase), rotations)
+
+
+def _changed(training: Training) -> BenchError:
+    return BenchError(f"the data of {training.dataset} has changed since the run was planned")
 
 
 def _bank(cell: Cell, folders: DataFolders) -> Bank:
@@ -296,10 +307,10 @@ def _bank(cell: Cell, folders: DataFolders) -> Bank:
         BenchError: where they are not the ones that were planned: the data has changed.
     """
     training = cell.training
-    pool, content = _pool(training, "test", cell.test_rotations, folders)
+    pool = _pool(training, "test", cell.test_rotations, folders)
     bank = Bank.drawn(pool, cell.task, cell.episodes, cell.bank_seed, Purpose.TEST)
-    if bank.draw.digest() != cell.bank or content != training.content:
-        raise BenchError(f"the data of {training.dataset} has changed since the run was planned")
+    if bank.draw.digest() != cell.bank:
+        raise _changed(training)
     return bank
 
 

@@ -33,7 +33,8 @@ from bench.episodes import (
     training_batch,
 )
 from bench.errors import BenchError
-from bench.planning import choose_suites, load_suite_data, test_task
+from bench.planning import choose_suites, test_task
+from bench.suite_data import load_suite_data
 
 test_task.__test__ = False  # a function of the harness, not a test
 

@@ -17,13 +17,12 @@ from bench.errors import BenchError
 from bench.learner_specs import Contestant, contestants
 from bench.planning import (
     Plan,
-    check_split,
     choose_suites,
-    load_suite_data,
     make_plan,
     read_budget,
     training_task,
 )
+from bench.suite_data import check_split, load_suite_data
 from bench.suites.schema import Budget, Setting
 
 
@@ -71,8 +70,14 @@ def test_a_suite_that_does_not_fit_its_data_is_told(tiny_suite, tiny_plugins, ch
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ({"ways": 16}, "tiny, setting 5way5shot: an episode needs 16 classes, and only 15 are"),
-        ({"shots": 18}, "tiny, setting 5way5shot: an episode needs 21 images of each class"),
+        (
+            {"ways": 16},
+            "settings.5way5shot: in test, an episode needs 16 classes, and only 15 are",
+        ),
+        (
+            {"shots": 18},
+            "settings.5way5shot: in test, an episode needs 21 images of each class",
+        ),
     ],
 )
 def test_too_few_classes_or_images_are_told_with_the_setting(
@@ -118,7 +123,7 @@ def asked(task: TaskSpec, classes: int, images: int) -> TaskSpec:
     pool = ClassPool(
         torch.zeros(1), np.arange(classes) * images, np.array([images] * (classes - 1) + [99])
     )
-    return training_task(Contestant("a", "a", learner, None), TaskSpec((1,), 5), pool)
+    return training_task(Contestant("a", "a", learner, None), TaskSpec((1,), 5), pool, pool)
 
 
 def test_ways_and_queries_are_cut_down_to_what_there_is():
@@ -326,15 +331,15 @@ def test_a_run_that_nobody_takes_part_in_is_told(plan_of, tiny_probe):
     ("base", "change", "said"),
     [
         ("tiny_probe", {"dataset": "codes"},
-         "tiny-probe: the sequence protocol is about memory probes, and 'codes' is a dataset of"),
+         "tiny_probe.toml: dataset: the sequence protocol is about memory probes, and .codes"),
         ("tiny_suite", {"dataset": "copy"},
-         "tiny: the kshot protocol is about images, and 'copy' has none"),
+         "tiny_suite.toml: dataset: the kshot protocol is about images, and 'copy' has none"),
         ("tiny_probe", {"dataset": "associative-recall"},
-         "tiny-probe, training_items: associative-recall needs 2 items or more, got 1"),
+         "tiny_probe.toml: training_items: associative-recall needs 2 items or more, got 1"),
         ("tiny_probe",
          {"dataset": "associative-recall", "training_items": (2, 3),
           "settings": {"single": Setting(items=1)}},
-         "tiny-probe, single: associative-recall needs 2 items or more, got 1"),
+         "tiny_probe.toml: settings.single.items: associative-recall needs 2 items or more, got 1"),
     ],
 )  # fmt: skip
 def test_a_suite_and_a_dataset_that_do_not_go_together_are_told(

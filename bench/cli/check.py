@@ -1,4 +1,4 @@
-"""`bench check`: whether a learner keeps the contract."""
+"""`bench check`: whether a learner keeps the contract, or a suite fits its data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from bench.cli.data import DATA_DIR
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,24 +25,45 @@ ARGUMENT = "write NAME, 'NAME[option=value]' or package.module:Class"
 
 
 @click.command()
-@click.argument("learner")
+@click.argument("thing", metavar="LEARNER|SUITE")
 @click.option(
     "--check", "checks", multiple=True, metavar="NAME",
-    help="Only this check. May be repeated.  [default: all]",
+    help="Only this check of a learner. May be repeated.  [default: all]",
 )  # fmt: skip
+@DATA_DIR
 @click.option(
     "--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 @click.pass_context
 def check(
-    ctx: click.Context, /, learner: str, checks: tuple[str, ...], fmt: Literal["table", "json"]
+    ctx: click.Context,
+    /,
+    thing: str,
+    checks: tuple[str, ...],
+    data_dir: Path | None,
+    fmt: Literal["table", "json"],
 ) -> None:
     """Checks that a learner keeps the contract: no leaks, the law of the two views, gradients, ...
+    Or that a suite fits its data.
 
     LEARNER is what --learner of `bench run` takes, or package.module:Class for one that is not
     installed. The tasks are tiny and made up; a small configuration ('maml[filters=8]') is quicker.
+
+    SUITE is a suite's name or the path of a .toml file: its data is loaded and counted, no class is
+    in two phases, and every setting finds enough classes and images.
+
     Exits with 1 where a check fails.
     """
+    from bench.cli.check_suite import check_suite, is_suite
+    from bench.data.folders import data_folders
+
+    if is_suite(thing):
+        if checks:
+            raise click.UsageError("--check is for learners, and this is a suite")
+        if not check_suite(thing, data_folders(data_dir), fmt):
+            ctx.exit(1)
+        return
+
     from bench.errors import unknown_name
     from bench.tables import render
     from bench.testing import CHECKS
@@ -50,7 +73,7 @@ def check(
             raise unknown_name("check", name, CHECKS)
     chosen = [name for name in CHECKS if not checks or name in checks]
     results = {
-        contestant.label: run_checks(contestant, chosen) for contestant in find(learner)
+        contestant.label: run_checks(contestant, chosen) for contestant in find(thing)
     }  # by the learner with its options
     if fmt == "json":
         rows = [

@@ -53,7 +53,7 @@ def _suite(suite: Any) -> dict[str, Any]:
         "title": suite.title,
         "protocol": suite.protocol,
         "dataset": suite.dataset,
-        "split": suite.split or None,
+        "split": str(suite.split) or None,
         "settings": ", ".join(suite.settings),
     }
 

@@ -6,5 +6,5 @@ one resizing method; `seeded` draws splits and deformations that no library vers
 `omniglot` is the real dataset: `omniglot_archives` reads and verifies its archives,
 `omniglot_download` fetches them, `torchvision_shim` is the only module that imports torchvision.
 `glyphs` is the embedded default: `glyph_fonts` renders the letters of matplotlib's fonts and
-`glyph_hand` deforms them as a hand would.
+`glyph_hand` deforms them as a hand would. `image_folder` is a folder of images by class.
 """

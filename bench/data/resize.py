@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,27 +15,34 @@ def area_average(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Averages each target pixel over the part of the source that it covers.
 
     With source side ``s`` and target side ``t``, a target pixel covers ``s/t`` by ``s/t`` source
-    pixels, the ones at its border in part. All coordinates are multiplied by ``t``, which makes
-    every weight an integer; the sums stay below 2**24, where float32 is exact. So the result is the
-    same on every machine: the mean, rounded half up.
+    pixels, the ones at its border in part; height and width have a side ``s`` of their own. All
+    coordinates are multiplied by ``t``, which makes every weight an integer. The sums are at most
+    ``255 h w``: up to 256x256 pixels below 2**24, where float32 is exact, and beyond that float64
+    is. So the result is the same on every machine: the mean, rounded half up.
 
     Args:
-        images: (M, s, s), with s at most 256.
+        images: (M, h, w).
         size: the target side t, 1 or more.
 
     Returns:
         (M, t, t) uint8.
     """
-    count, side, _ = images.shape
-    if size == side:
+    count, height, width = images.shape
+    if size == height == width:
         return images
-    low, edge = np.arange(size) * side, np.arange(side) * size
-    # weights[i, j]: overlap of [low_i, low_i + s) with [edge_j, edge_j + t); each row sums to s.
-    overlap = np.minimum(low[:, None] + side, edge + size) - np.maximum(low[:, None], edge)
-    weights = overlap.clip(min=0).astype(np.float32)  # (t, s)
+    area = height * width
+    exact: type[Any] = np.float32 if area <= 2**16 else np.float64
+    rows, columns = (_weights(side, size).astype(exact) for side in (height, width))
     result = np.empty((count, size, size), dtype=np.uint8)
     for start in range(0, count, CHUNK):
-        part = images[start : start + CHUNK].astype(np.float32)
-        sums = (weights @ (part @ weights.T)).astype(np.int64)  # (m, t, t)
-        result[start : start + CHUNK] = (2 * sums + side**2) // (2 * side**2)
+        part = images[start : start + CHUNK].astype(exact)
+        sums = (rows @ (part @ columns.T)).astype(np.int64)  # (m, t, t)
+        result[start : start + CHUNK] = (2 * sums + area) // (2 * area)
     return result
+
+
+def _weights(side: int, size: int) -> NDArray[np.int64]:
+    """(t, s): overlap of [i s, i s + s) with [j t, j t + t); each row sums to s."""
+    low, edge = np.arange(size) * side, np.arange(side) * size
+    overlap = np.minimum(low[:, None] + side, edge + size) - np.maximum(low[:, None], edge)
+    return overlap.clip(min=0)

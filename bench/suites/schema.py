@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from bench.errors import BenchError, unknown_name
+
+FOLDER = "folder:"
+"""Before the path of a folder of images, in a suite's `dataset`."""
 
 
 class Table(BaseModel):
@@ -80,6 +95,27 @@ class MetaTest(Table):
     seed: int = Field(default=0, ge=0, lt=2**63)
 
 
+class Fractions(Table):
+    """A seeded split of a folder's classes."""
+
+    train: float = Field(gt=0, lt=1)
+    val: float = Field(gt=0, lt=1)
+    test: float = Field(gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        total = self.train + self.val + self.test
+        if not math.isclose(total, 1, abs_tol=1e-6):
+            raise ValueError(
+                f"train, val and test are fractions of the classes, and sum to 1, not {total:g}"
+            )
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.train:g}/{self.val:g}/{self.test:g} of the classes, seed {self.seed}"
+
+
 class Suite(Table):
     """A suite: what is learned from what, how it is asked, and at which cost."""
 
@@ -88,8 +124,14 @@ class Suite(Table):
     title: str
     description: str
     dataset: str
+    """An installed dataset, or ``folder:PATH``: a folder of images by class. `read_suite` makes
+    paths absolute; those of a file are relative to it."""
     image_size: int = Field(default=0, ge=8, le=256)
-    split: str = ""
+    split: Annotated[
+        Annotated[str, Tag("name")] | Annotated[Fractions, Tag("fractions")],
+        Discriminator(lambda given: "fractions" if isinstance(given, dict | Fractions) else "name"),
+    ] = ""
+    """The name of one of the dataset's splits; of a folder's classes fractions, or a CSV file."""
     protocol: Literal["kshot", "online", "sequence"]
     rotations: Rotations = Rotations()
     training_items: tuple[int, int] = (0, 0)
@@ -101,6 +143,21 @@ class Suite(Table):
     test: MetaTest = MetaTest()
     settings: dict[str, Setting] = Field(min_length=1)
     budgets: Budgets
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of images that the suite is about; None: an installed dataset."""
+        named = self.dataset.startswith(FOLDER)
+        return Path(self.dataset.removeprefix(FOLDER)) if named else None
+
+    @contextmanager
+    def at(self, key: str) -> Iterator[None]:
+        """Gives a `BenchError` that is raised inside the suite's file and a key."""
+        try:
+            yield
+        except BenchError as error:
+            raise BenchError(f"{self._file or self.name}: {key}: {error}") from error
 
     @model_validator(mode="after")
     def _settings_fit_protocol(self) -> Self:
@@ -140,6 +197,19 @@ class Suite(Table):
             raise ValueError(f"{key}: the {self.protocol} protocol has none")
         return self
 
+    @model_validator(mode="after")
+    def _split_fits_data(self) -> Self:
+        if self.folder is None and isinstance(self.split, Fractions):
+            raise ValueError(
+                f"split: fractions are for a folder of images, and {self.dataset!r} is none; name "
+                f'one of its splits, or write dataset = "{FOLDER}PATH"'
+            )
+        if self.folder is not None and self.protocol == "sequence":
+            raise ValueError("dataset: the sequence protocol is about memory probes, not images")
+        if self.folder is not None and self.split == "":
+            raise ValueError("split: fractions or the path of a CSV file, got nothing")
+        return self
+
 
 def read_suite(path: Path) -> Suite:
     """Reads a suite file.
@@ -154,15 +224,30 @@ def read_suite(path: Path) -> Suite:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BenchError(f"{path} is not valid TOML: {error}") from error
     try:
-        return Suite.model_validate(content)
+        suite = Suite.model_validate(content)
     except ValidationError as error:
         mistakes = "\n".join(f"  {_mistake(detail, content)}" for detail in error.errors())
         raise BenchError(f"{path} is not a valid suite:\n{mistakes}") from error
+    if suite.folder is not None:
+        beside = path.absolute().parent
+        changes: dict[str, Any] = {"dataset": f"{FOLDER}{_below(beside, suite.folder)}"}
+        if isinstance(suite.split, str):
+            changes["split"] = str(_below(beside, Path(suite.split)))
+        suite = suite.model_copy(update=changes)
+    suite._file = path
+    return suite
+
+
+def _below(folder: Path, path: Path) -> Path:
+    """A path that is relative to a folder, made absolute."""
+    return (folder / path.expanduser()).resolve()
 
 
 def _mistake(detail: Any, content: dict[str, Any]) -> str:
     """One line for one pydantic error: the key, what is wrong, the nearest valid key."""
     location = [str(part) for part in detail["loc"]]
+    if location[:1] == ["split"]:
+        del location[1:2]  # the tag of the union is no key
     key, message = ".".join(location), detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         known = _keys_beside(location)
@@ -178,6 +263,7 @@ def _keys_beside(location: list[str]) -> list[str]:
     """The valid keys of the table that an unknown key stands in."""
     tables: dict[str, type[Table]] = {
         "rotations": Rotations,
+        "split": Fractions,
         "test": MetaTest,
         "settings": Setting,
         "budgets": Budgets if len(location) == 2 else Budget,

@@ -22,6 +22,18 @@ def test_same_as_averaging_many_sub_pixels(size: int) -> None:
     assert np.array_equal(area_average(images, size), np.floor(naive + 0.5 + 1e-9))
 
 
+def test_height_and_width_may_differ_and_be_large() -> None:
+    # 1 x 4 to 2 x 2: (1 + 2) / 2 rounds up to 2, (10 + 20) / 2 = 15; both rows are the source's.
+    assert area_average(np.array([[[1, 2, 10, 20]]], dtype=np.uint8), 2).tolist() == [[[2, 15]] * 2]
+    # 300 x 600 to 1 x 1: the sum 255 * 180000 - 90000 is above 2**24, where float32 has no odd
+    # numbers; the mean 254.5 rounds up, and one less in the sum rounds down.
+    image = np.full((1, 300, 600), 255, dtype=np.uint8)
+    image[:, :150] = 254
+    assert area_average(image, 1).tolist() == [[[255]]]
+    image[0, 0, 0] = 253
+    assert area_average(image, 1).tolist() == [[[254]]]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 256), st.integers(1, 256), st.integers(0, 255))
 def test_a_uniform_image_stays_uniform(side: int, size: int, grey: int) -> None:

@@ -1,0 +1,95 @@
+"""`bench check` for suites: what each phase has, and which settings fit it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.data.base import DataFolders
+    from bench.suite_data import SuiteData
+    from bench.suites.schema import Suite
+
+
+def is_suite(text: str) -> bool:
+    """Whether an argument is a suite file or the name of an installed suite."""
+    from bench.plugins import suites
+
+    return text.endswith(".toml") or text in suites().things
+
+
+def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) -> bool:
+    """Prints what a suite's data has and needs; whether every setting fits.
+
+    Raises:
+        BenchError: where the suite or its data cannot be used at all.
+    """
+    from bench.planning import choose_suites
+    from bench.suite_data import open_suite_data
+
+    [suite] = choose_suites([text])
+    pools = open_suite_data(suite, folders, lambda told: click.echo(told, err=True))
+    phases, settings = phase_rows(pools), setting_rows(suite, pools)
+    if fmt == "json":
+        told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
+        told |= {"split": pools.split or None, "phases": phases, "settings": settings}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo(describe(suite, pools, phases, settings))
+    return all(row["problem"] is None for row in settings)
+
+
+def phase_rows(pools: SuiteData) -> list[dict[str, Any]]:
+    """What each phase draws from; nothing to count for memory probes."""
+    from bench.episodes import ClassPool
+
+    return [
+        {
+            "phase": phase,
+            "classes": len(pool),
+            "images": int(pool.counts.sum()),
+            "fewest_per_class": int(pool.counts.min()),
+        }
+        for phase, pool in (("train", pools.train), ("val", pools.val), ("test", pools.test))
+        if isinstance(pool, ClassPool)
+    ]
+
+
+def setting_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:
+    """What each setting needs, and why it does not fit where it does not."""
+    from bench.suite_data import check_setting, images_per_class
+
+    rows = []
+    for name, setting in suite.settings.items():
+        problem = None
+        try:
+            check_setting(setting, pools)
+        except BenchError as error:
+            problem = str(error)
+        needs = {"classes": setting.ways, "images_per_class": images_per_class(setting)}
+        if suite.protocol == "sequence":
+            needs = {"items": setting.items}
+        rows.append({"setting": name, **needs, "problem": problem})
+    return rows
+
+
+def describe(
+    suite: Suite, pools: SuiteData, phases: list[dict[str, Any]], settings: list[dict[str, Any]]
+) -> str:
+    """Both tables, as text."""
+    from bench.episodes import ClassPool
+    from bench.tables import render
+
+    first = f"{suite.name} (version {suite.version}): {suite.protocol}, dataset {pools.dataset}"
+    parts = [first]
+    if isinstance(pools.test, ClassPool):
+        shape = "x".join(map(str, pools.test.images.shape[1:]))
+        parts += [f"split {pools.split}; images of {shape}; no class is in two phases", ""]
+        parts += [render(phases, list(phases[0]), "table")]
+    shown = [{**row, "result": row["problem"] or "fits"} for row in settings]
+    parts += ["", render(shown, [*list(settings[0])[:-1], "result"], "table")]
+    return "\n".join(parts)

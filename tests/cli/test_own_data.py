@@ -1,0 +1,251 @@
+"""A suite file on a folder of images, from the command line to the report; and its mistakes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from tests.data.coloured_shapes import SUITE, write_folder
+
+
+@dataclass
+class Ran:
+    code: int | str | None
+    out: str
+    err: str
+
+
+Bench = Callable[..., Ran]
+
+
+@pytest.fixture
+def bench(monkeypatch, capfd) -> Bench:
+    """The command line in this process: what was printed, and the exit code."""
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ran(ended.value.code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """30 classes of 20 coloured images."""
+    return write_folder(tmp_path_factory.mktemp("shapes") / "images")
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch) -> Path:
+    """A suite file beside a folder ``images`` of 30 classes with 6 images."""
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    write_folder(tmp_path / "images", images=6)
+    path = tmp_path / "shapes.toml"
+    path.write_text(SUITE)
+    return path
+
+
+def test_thirty_classes_in_colour_from_the_folder_to_the_report(
+    bench, images, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    suite, results = images.parent / "shapes.toml", tmp_path / "results"
+    suite.write_text(SUITE)
+    asked = (
+        "run",
+        "--suite",
+        suite,
+        "--budget",
+        "smoke",
+        "--results",
+        results,
+        "--executor",
+        "inline",
+    )
+    asked += ("--learner", "pixel-nearest-neighbour", "--learner", "prototypical")
+    ran = bench(*asked)
+    assert ran.code == 0, ran.err
+    assert "2 of 2 cells done" in ran.out
+    page = (results / "report.html").read_text()
+    for shown in ("shapes", "prototypical", "pixel-nearest-neighbour", "folder:images ("):
+        assert shown in page
+    rows = json.loads(bench("results", "--results", results, "--format", "json").out)
+    assert {row["learner"] for row in rows} == {"pixel-nearest-neighbour", "prototypical"}
+    # Fixed seeds; chance is 33 %, and pixels alone tell colours apart.
+    assert all(row["accuracy"] > 0.45 for row in rows)
+    [stored] = results.glob("trainings/prototypical-*/training.json")
+    training = json.loads(stored.read_text())
+    assert training["task"]["input_shape"] == [3, 16, 16]
+    assert training["dataset"] == f"folder:images ({training['content'][:8]})"
+    parts = [training["images"][phase] for phase in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [18, 6, 6]
+    assert len(set().union(*parts)) == 30
+
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(images, moved / "images")
+    shutil.copy(suite, moved)
+    monkeypatch.chdir(moved)
+    again = bench(*asked[:2], "shapes.toml", *asked[3:], "--dry-run")
+    assert again.out.count(" done ") == 2, "the content names a training, not where it lies"
+
+
+def test_check_counts_what_each_phase_has(bench, suite):
+    ran = bench("check", suite)
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[1].endswith("images of 3x16x16; no class is in two phases")
+    rows = [line.split() for line in ran.out.splitlines()]
+    assert ["train", "18", "108", "6"] in rows
+    assert ["test", "6", "36", "6"] in rows
+    assert ["3way1shot", "3", "5", "fits"] in rows
+    known = bench("check", "copy", "--format", "json")
+    assert json.loads(known.out)["settings"][0] == {
+        "setting": "length10",
+        "items": 10,
+        "problem": None,
+    }
+    assert known.code == 0
+
+
+def test_check_tells_which_settings_do_not_fit_and_exits_with_1(bench, suite):
+    suite.write_text(SUITE + "[settings.7way1shot]\nways = 7\nshots = 1\nqueries = 4\n")
+    ran = bench("check", suite, "--format", "json")
+    assert ran.code == 1
+    fits, problem = json.loads(ran.out)["settings"]
+    assert fits["problem"] is None
+    assert problem["problem"].startswith(
+        "in test, an episode needs 7 classes, and only 6 are there"
+    )
+    assert bench("check", suite, "--check", "config").code == 2
+
+
+def test_a_list_of_classes_splits_as_well(bench, suite):
+    rows = [f"shape-{n:02},{'train' if n < 9 else 'val' if n < 12 else 'test'}" for n in range(16)]
+    (suite.parent / "split.csv").write_text("\n".join(["class,split", *rows]))
+    suite.write_text(
+        SUITE.replace("{ train = 0.6, val = 0.2, test = 0.2, seed = 0 }", '"split.csv"')
+    )
+    told = json.loads(bench("check", suite, "--format", "json").out)
+    assert [row["classes"] for row in told["phases"]] == [9, 3, 4]
+    before = told["split"]
+    assert before.startswith("split.csv (")
+    (suite.parent / "split.csv").write_text("\n".join(["class,split", *rows[:-1]]))
+    assert json.loads(bench("check", suite, "--format", "json").out)["split"] != before
+
+
+SPLIT = "split = { train = 0.6, val = 0.2, test = 0.2, seed = 0 }"
+SETTING = "ways = 3\nshots = 1\nqueries = 4"
+MISTAKES = {
+    # what is wrong: (in the suite file, written instead, what is said)
+    "syntax": ("version = 1", "version = = 1", "not valid TOML: Invalid value (at line 2"),
+    "unknown key": ("image_size", "imagesize", "  imagesize: unknown key; did you mean 'image_s"),
+    "missing key": ('protocol = "kshot"\n', "", "  protocol: missing"),
+    "wrong type": ("version = 1", 'version = "one"', "  version: Input should be a valid integer"),
+    "wrong type of split": (SPLIT, "split = 3", "  split: Input should be a valid string, got 3"),
+    "unknown dataset": (
+        f'dataset = "folder:./images"\nimage_size = 16\n{SPLIT}',
+        'dataset = "omniglott"\nimage_size = 16\nsplit = "vinyals"',
+        "dataset: no dataset is called 'omniglott'; did you mean 'omniglot'?",
+    ),
+    "unknown split": (
+        f'dataset = "folder:./images"\nimage_size = 16\n{SPLIT}',
+        'dataset = "glyphs"\nimage_size = 16\nsplit = "script"',
+        "split: no split of glyphs is called 'script'; did you mean 'scripts'?",
+    ),
+    "fractions of no folder": ("folder:./images", "glyphs", "split: fractions are for a folder"),
+    "fractions that are no whole": ("train = 0.6", "train = 0.7", "sum to 1, not 1.1"),
+    "unknown fraction": ("val = 0.2", "vall = 0.2", "split.vall: unknown key; did you mean 'val'"),
+    "missing fraction": ("val = 0.2, ", "", "  split.val: missing"),
+    "fraction of the wrong type": (
+        "val = 0.2", 'val = "few"', "  split.val: Input should be a valid number",
+    ),
+    "a phase without classes": (
+        "train = 0.6, val = 0.2, test = 0.2", "train = 0.98, val = 0.01, test = 0.01",
+        "split: the split '0.98/0.01/0.01 of the classes, seed 0' has no classes for",
+    ),
+    "no list": (SPLIT, 'split = "classes.csv"', "split: cannot read the list of classes"),
+    "missing folder": ("./images", "./imagse", "imagse does not exist, or is no folder"),
+    "too few classes": (
+        "ways = 3", "ways = 7", "settings.3way1shot: in test, an episode needs 7 classes, and",
+    ),
+    "too few images": (
+        SETTING, SETTING.replace("4", "6"),
+        "settings.3way1shot: in test, an episode needs 7 images of each class",
+    ),
+    "memory probe": (
+        'protocol = "kshot"', 'protocol = "sequence"', "the sequence protocol wants items",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_a_suite_is_one_message_with_file_and_key(bench, suite, mistake):
+    wrong, instead, said = MISTAKES[mistake]
+    assert SUITE.count(wrong) == 1
+    suite.write_text(SUITE.replace(wrong, instead))
+    told_once(bench, suite, said)
+
+
+def empty_class(root: Path) -> None:
+    (root / "empty").mkdir()
+
+
+def broken_image(root: Path) -> None:
+    (root / "shape-07" / "03.png").write_bytes(b"no image")
+
+
+def few_for_training(root: Path) -> None:
+    for path in root.glob("shape-19/0[1-5].png"):  # a class of meta-training
+        path.unlink()
+
+
+FOLDERS = {
+    empty_class: "dataset: {root} has classes without images: empty;",
+    broken_image: "dataset: cannot read the image {root}/shape-07/03.png:",
+    few_for_training: "settings.3way1shot: in train, an episode needs 5 images of each class",
+}
+
+
+@pytest.mark.parametrize("damage", FOLDERS, ids=lambda damage: damage.__name__)
+def test_a_folder_that_cannot_be_used_is_one_message(bench, suite, damage):
+    root = suite.parent / "images"
+    damage(root)
+    told_once(bench, suite, FOLDERS[damage].format(root=root))
+
+
+LISTS = {
+    "unknown class": ("shape-0,train", "line 2: no class is called 'shape-0'; did you mean"),
+    "overlap": ("shape-00,train\nshape-00,test", "line 3: the class 'shape-00' is in test, and by"),
+    "empty phase": ("shape-00,train\nshape-01,test", "has no classes for val"),
+}
+
+
+@pytest.mark.parametrize("mistake", LISTS)
+def test_a_list_that_does_not_fit_is_one_message(bench, suite, mistake):
+    rows, said = LISTS[mistake]
+    (suite.parent / "split.csv").write_text(f"class,split\n{rows}\n")
+    suite.write_text(SUITE.replace(SPLIT, 'split = "split.csv"'))
+    told_once(bench, suite, said)
+
+
+def told_once(bench: Bench, suite: Path, said: str) -> None:
+    """One message that begins with the suite's file, exit code 2, and nothing is stored."""
+    results = suite.parent / "results"
+    ran = bench(
+        "run", "--suite", suite, "--learner", "pixel-nearest-neighbour", "--results", results
+    )
+    assert ran.code == 2, ran.out + ran.err
+    assert said in ran.err
+    error = ran.err[ran.err.index("Error: ") :]
+    assert error.startswith(f"Error: {suite}")
+    assert len(error.strip().splitlines()) <= 3
+    assert "Traceback" not in ran.err
+    assert not results.exists()
