@@ -22,6 +22,7 @@ from bench.learner_specs import contestants
 from bench.planning import choose_suites
 from bench.plugins import learners
 from bench.results import COLUMNS
+from tests.data.coloured_shapes import write_folder
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,6 +33,7 @@ COMMANDS = sorted(
     | set(re.findall(r"`(bench \w+ [^`]+)`", README))
 )
 VERBS = sorted(set(re.findall(r"`bench (\w+)`", README)))
+SUITE = next(block for language, block in BLOCKS if "my-suite.toml" in block and language)
 FIRST = "bench run --suite glyphs-5way --budget smoke"
 
 
@@ -45,7 +47,9 @@ def parse(line: str) -> click.Context:
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_command_exists(line):
+def test_command_exists(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-suite.toml").write_text(SUITE, encoding="utf-8")
     try:
         options = parse(line).params
     except click.exceptions.Exit:  # --help
@@ -54,6 +58,15 @@ def test_command_exists(line):
     choose_suites(options.get("suites", ()))
     specs = [spec for spec in options.get("learners", ()) if spec != "ridge"]
     contestants(specs, learners())
+
+
+def test_the_suite_of_the_readme_fits_a_folder_of_images(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "my-suite.toml").write_text(SUITE, encoding="utf-8")
+    write_folder(tmp_path / "images")
+    with pytest.raises(SystemExit) as ended:
+        cli(["check", str(tmp_path / "my-suite.toml")])
+    assert ended.value.code == 0
 
 
 @pytest.mark.parametrize("verb", VERBS)
