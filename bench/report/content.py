@@ -132,7 +132,7 @@ def _section(board: Board, palette: Palette, root: Path | None, problems: list[P
         compared=compared,
         published=published_curves(board),
     )
-    told = sentence(compared) + summary.against_papers(board)
+    told = sentence(compared) + summary.detectable(compared) + summary.against_papers(board)
     return Section(board, summary.protocol(board), told, tables(board), pictures)
 
 

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from bench.comparisons import ENOUGH_SEEDS
+from bench.comparisons import ENOUGH_SEEDS, BoardComparisons
 from bench.leaderboard import UNTRAINED, Board, Entry, natural
 from bench.report.published import hold_against_papers
 from bench.results import Json, Problem
-from bench.tables import percent, score
+from bench.tables import percent, score, wrong_bits
 
 MOST_NAMES = 6
 """Learners named in a sentence."""
@@ -222,6 +222,20 @@ def _names(entries: list[Entry]) -> str:
     if len(entries) > MOST_NAMES:
         return f"{len(entries)} learners"
     return ", ".join(entry.label for entry in entries)
+
+
+def detectable(compared: BoardComparisons) -> list[str]:
+    """How small a true difference the comparisons of a board would have found."""
+    sizes = [pair.detectable for pair in compared.pairs if pair.detectable]
+    if not sizes:
+        return []
+    write, unit = (wrong_bits, "bits") if compared.board.probe else (percent, "points")
+    low, high = write(min(sizes)), write(max(sizes))
+    size = low if low == high else f"{low} to {high}"
+    return [
+        f"A true difference of {size} {unit}, depending on the pair, would have been found in 80 % "
+        "of repetitions, before Holm's adjustment."
+    ]
 
 
 def against_papers(board: Board) -> list[str]:

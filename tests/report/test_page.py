@@ -194,6 +194,7 @@ def test_one_seed_is_said_to_speak_of_these_weights(tmp_path: Path) -> None:
     assert "speak of these trained weights" in text
     assert "a 95." in text or "a 94." in text
     assert "Of these trained weights, a is ahead of b" in text
+    assert re.search(r"A true difference of \d\.\d\d points, .* found in 80 %", text)
 
 
 def test_failed_training_shows_the_trainings_traceback(tmp_path: Path) -> None:
