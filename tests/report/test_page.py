@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import shlex
 import shutil
@@ -286,3 +287,18 @@ def test_results_of_several_machines_lie_in_one_folder(tmp_path: Path) -> None:
     assert "Xeon 8481C" in text
     assert "EPYC 9654" in text
     assert sorted(load_results(both).seed) == [0, 1]
+
+
+def test_results_of_an_older_schema_make_a_report(tmp_path: Path) -> None:
+    """With nothing in them but what has been stored from the beginning."""
+    write_cell(tmp_path, "a", accuracy=0.9, timed={"cpu": 0.01})
+    write_cell(tmp_path, "b", by_presentation=[0.3, 0.8])
+    write_probe(tmp_path, items=10)
+    first = ["suite", "setting", "learner", "family", "seed", "device", "precision", "budget"]
+    for file in tmp_path.glob("cells/*/*/*/result.json"):
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        old = {key: stored[key] for key in (*first, "metrics", "protocol")}
+        file.write_text(json.dumps(old | {"schema_version": 0}), encoding="utf-8")
+    text = Page(page_of(tmp_path).read_text(encoding="utf-8")).text
+    assert "3 of 3 cells are done" in text
+    assert "could not be used" not in text
