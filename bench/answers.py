@@ -90,10 +90,11 @@ def cell_scores(cell: Json, metric: Metric) -> FloatArray:
     stored = episode_scores(cell["path"])
     values = np.asarray(getattr(stored, metric.column) or [], float)
     file = _file(cell)
-    if stored.bank != cell["bank"] or values.size not in (cell["episodes"], 0):
-        raise BenchError(f"{file} is of another run than result.json beside it")
     if values.size == 0 or not np.isfinite(values).all():
         raise BenchError(f"{file} lacks scores")
+    # An older version of result.json names neither.
+    if cell["bank"] not in (stored.bank, None) or cell["episodes"] not in (values.size, None):
+        raise BenchError(f"{file} is of another run than result.json beside it")
     return values
 
 
