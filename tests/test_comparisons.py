@@ -12,59 +12,17 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.answers import Answers
 from bench.comparisons import (
-    _compare,
     compare_board,
     compare_pairs,
     sentence,
 )
-from bench.dataset_ranks import CriticalDifference, critical_difference
-from bench.leaderboard import ACCURACY, Entry, boards
+from bench.leaderboard import ACCURACY, boards
 from bench.records import CellResult, EpisodeScores
 from bench.results import load_results
 from bench.significance import holm
-from tests.report.synthetic import interval, store, write_cell, write_probe
-
-
-def write_scores(root, learner, scores, seed=0, **changes):
-    """A finished cell with exactly these scores, of the first part of one bank."""
-    changes = {"suite": "glyphs-5way", "setting": "5way1shot"} | changes
-    folder = write_cell(
-        root, learner, "metric-based", seed=seed, episodes=len(scores),
-        metrics={"accuracy": interval(scores), "nll": interval(scores), "ece": interval([0.0])},
-        **changes,
-    )  # fmt: skip
-    bank = CellResult.model_validate_json((folder / "result.json").read_bytes()).bank
-    scores = np.asarray(scores).tolist()
-    store(folder / "episodes.json", EpisodeScores(bank=bank, accuracy=scores, nll=scores))
-    return folder
-
-
-def drawn(means, seed=0, episodes=200, spread=0.03):
-    """Scores around each mean (shape (*, episodes)), on episodes of differing difficulty."""
-    rng = np.random.default_rng(seed)
-    means = np.asarray(means)
-    return means[..., None] + rng.normal(0, 0.05, episodes) + rng.normal(
-        0, spread, (*means.shape, episodes)
-    )  # fmt: skip
-
-
-def write_learners(root, means, **changes):
-    """By learner the means of its seeds."""
-    for number, (learner, seeds) in enumerate(means.items()):
-        for seed, scores in enumerate(drawn(seeds, seed=number)):
-            write_scores(root, learner, scores, seed, **changes)
-
-
-def compared(root):
-    [board] = boards(load_results(root))
-    return compare_board(board)
-
-
-def labels(groups):
-    return [[entry.label for entry in group] for group in groups]
-
+from tests.report.synthetic import store, write_cell, write_probe
+from tests.scored_boards import compared, drawn, labels, write_learners, write_scores
 
 # -- what is computed -----------------------------------------------------------------------------
 
@@ -405,171 +363,6 @@ def test_one_learner_needs_no_sentence(tmp_path):
     write_learners(tmp_path, {"a": CLOSE})
     result = compared(tmp_path)
     assert (result.pairs, result.tie_groups, sentence(result)) == ([], None, [])
-
-
-# -- several datasets -----------------------------------------------------------------------------
-
-
-def write_datasets(root, n, learners=("a", "b", "c"), **changes):
-    for k in range(n):
-        for number, learner in enumerate(learners):
-            write_cell(
-                root, learner, suite=f"suite{k}", dataset=f"data{k}",
-                accuracy=0.9 - 0.1 * number, **changes,
-            )  # fmt: skip
-
-
-def test_learners_are_ranked_over_six_datasets_and_not_over_fewer(tmp_path):
-    write_datasets(tmp_path, 6)
-    write_cell(tmp_path, "d", suite="suite0", dataset="data0")  # nowhere else
-    every = boards(load_results(tmp_path))
-    # Three learners in the same order everywhere: chi^2 = 6 * (3 - 1) = 12, p = exp(-6);
-    # CD = 2.343 sqrt(3 * 4 / (6 * 6)) = 1.353.
-    assert critical_difference(every) == CriticalDifference(
-        budget="standard",
-        datasets=[f"data{k}" for k in range(6)],
-        learners=["a", "b", "c"],
-        ranks=[1.0, 2.0, 3.0],
-        p=pytest.approx(math.exp(-6)),
-        critical_difference=pytest.approx(1.353, abs=1e-3),
-        groups=[["a", "b"], ["b", "c"]],
-        left_out=["d"],
-    )
-    assert critical_difference(every[:5]) is None
-    assert critical_difference([]) is None
-
-
-def test_suites_of_one_dataset_are_one_dataset(tmp_path):
-    write_datasets(tmp_path, 5)
-    for number, learner in enumerate("abc"):
-        write_cell(tmp_path, learner, suite="more", dataset="data0", accuracy=0.9 - 0.1 * number)
-    assert critical_difference(boards(load_results(tmp_path))) is None
-
-
-def test_no_ranks_over_unequal_sets_of_cells(tmp_path):
-    write_datasets(tmp_path, 6, ("a", "b", "c", "d"))
-    write_cell(tmp_path, "b", suite="suite3", dataset="data3", seed=1, status="failed")
-    ranked = critical_difference(boards(load_results(tmp_path)))
-    assert (ranked.learners, ranked.left_out) == (["a", "c", "d"], ["b"])
-
-
-def test_probes_do_not_keep_learners_of_classes_from_being_ranked(tmp_path):
-    write_datasets(tmp_path, 6)
-    write_probe(tmp_path, "ntm")
-    ranked = critical_difference(boards(load_results(tmp_path)))
-    assert (ranked.learners, len(ranked.datasets), ranked.left_out) == (["a", "b", "c"], 6, [])
-
-
-def test_probes_alone_are_ranked(tmp_path):
-    for k in range(6):
-        for wrong, learner in enumerate(("ntm", "lstm", "mann")):
-            write_probe(
-                tmp_path, learner, wrong=1 + 9 * wrong, suite=f"probe{k}", dataset=f"probe{k}"
-            )
-    ranked = critical_difference(boards(load_results(tmp_path)))
-    assert (ranked.learners, ranked.ranks) == (["ntm", "lstm", "mann"], [1, 2, 3])
-
-
-def test_ranks_are_of_one_budget(tmp_path):
-    write_datasets(tmp_path, 6)
-    write_datasets(tmp_path, 1, budget="smoke")
-    with pytest.raises(ValueError, match="several budgets: smoke, standard"):
-        critical_difference(boards(load_results(tmp_path)))
-
-
-# -- simulations ----------------------------------------------------------------------------------
-
-SEED, NOISE, DIFFICULTY = 0.2, 1.55, 3.0
-"""Standard deviations in points: between the seeds of a learner, and of 5-way accuracies between
-the trainings on an episode and between the episodes."""
-REPETITIONS = 2000
-NOBODY = Entry("", "", "", [])
-
-
-def simulate(learners, seeds, episodes, interaction=0.0, spread=SEED):
-    """Learners that do not differ, (REPETITIONS, learners, seeds, episodes).
-
-    A score is the seed's own shift (of standard deviation `spread`) + the episode's difficulty,
-    which all share + what a learner, whatever its seed, makes of an episode (`interaction`) +
-    noise.
-    """
-    rng = np.random.default_rng([learners, seeds, episodes])
-
-    def normal(scale, *shape):
-        return scale * rng.standard_normal((REPETITIONS, *shape), dtype=np.float32)
-
-    scores = normal(NOISE, learners, seeds, episodes)
-    scores += normal(spread, learners, seeds, 1) + normal(DIFFICULTY, 1, 1, episodes)
-    return scores + normal(interaction, learners, 1, episodes)
-
-
-def claims(scores):
-    """All pairs of each repetition, as `compare_board` makes them: (repetitions, pairs)."""
-    repetitions, learners = scores.shape[:2]
-    answered = [Answers(NOBODY, answers) for family in scores for answers in family]
-    first, second = np.triu_indices(learners, 1)
-    offset = learners * np.arange(repetitions)[:, None]
-    pairs = _compare(answered, (offset + first).ravel(), (offset + second).ravel())
-    return np.array(pairs, object).reshape(repetitions, -1)
-
-
-def figures(pairs, name):
-    return np.array([[getattr(pair, name) for pair in family] for family in pairs])
-
-
-def bound(share):
-    """Three binomial standard errors."""
-    return 3 * math.sqrt(share * (1 - share) / REPETITIONS)
-
-
-@pytest.mark.parametrize("seeds", [3, 5])
-@pytest.mark.parametrize("interaction", [0.0, 3.0])
-def test_a_false_claim_about_a_pair_of_learners_comes_in_at_most_5_percent(seeds, interaction):
-    pairs = claims(simulate(2, seeds, 500, interaction))
-    assert {pair.about for pair in pairs.flat} == {"learners"}
-    assert np.mean(figures(pairs, "p") < 0.05) < 0.05 + bound(0.05)
-    covered = np.abs(figures(pairs, "mean")) <= figures(pairs, "ci95")
-    assert covered.mean() > 0.95 - bound(0.05)
-
-
-def test_a_false_claim_in_a_family_of_learners_comes_in_at_most_5_percent():
-    pairs = claims(simulate(6, 3, 100, interaction=1.0))
-    p = figures(pairs, "p")
-    assert p.shape == (REPETITIONS, 15)
-    any_claim = np.mean([(holm(family) < 0.05).any() for family in p])
-    assert any_claim < 0.05 + bound(0.05)
-    assert np.mean((p < 0.05).any(1)) > 0.10  # without Holm
-
-
-def test_the_paired_test_alone_claims_a_difference_of_two_trainings_in_64_percent():
-    """The figure of the design: why one seed says nothing of learners."""
-    pairs = claims(simulate(2, 1, 1000))
-    assert {pair.about for pair in pairs.flat} == {"weights"}
-    assert np.mean(figures(pairs, "p") < 0.05) == pytest.approx(0.64, abs=bound(0.64))
-
-
-def test_welch_alone_overlooks_the_choice_of_episodes():
-    """Seeds share the bank, so the spread of their means lacks what the learners make of it."""
-    means = simulate(2, 3, 200, interaction=3.0).mean(3)
-    p = scipy_stats.ttest_ind(means[:, 0], means[:, 1], axis=1, equal_var=False).pvalue
-    assert np.mean(p < 0.05) > 0.15
-
-
-def test_intervals_of_trained_weights_cover_in_95_percent():
-    """Of given weights: whatever their seeds have shifted is part of the truth."""
-    shift = np.random.default_rng(9).normal(0, SEED, (REPETITIONS, 2, 1, 1))
-    pairs = claims(simulate(2, 1, 200, interaction=1.0, spread=0.0) + shift)
-    truth = shift[:, 0, 0] - shift[:, 1, 0]
-    covered = np.abs(figures(pairs, "mean") - truth) <= figures(pairs, "ci95")
-    assert covered.mean() == pytest.approx(0.95, abs=bound(0.05))
-
-
-def test_a_true_difference_of_the_detectable_size_is_found_in_80_percent():
-    scores = simulate(2, 5, 200)
-    true = np.median(figures(claims(scores), "detectable"))
-    scores[:, 0] += true
-    found = np.mean(figures(claims(scores), "p") < 0.05)
-    assert 0.7 < found < 0.9  # the error is estimated from five seeds
 
 
 # -- size -----------------------------------------------------------------------------------------

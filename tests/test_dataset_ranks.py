@@ -1,0 +1,79 @@
+"""Learners ranked over several datasets."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bench.dataset_ranks import CriticalDifference, critical_difference
+from bench.leaderboard import boards
+from bench.results import load_results
+from tests.report.synthetic import write_cell, write_probe
+
+
+def write_datasets(root, n, learners=("a", "b", "c"), **changes):
+    for k in range(n):
+        for number, learner in enumerate(learners):
+            write_cell(
+                root, learner, suite=f"suite{k}", dataset=f"data{k}",
+                accuracy=0.9 - 0.1 * number, **changes,
+            )  # fmt: skip
+
+
+def test_learners_are_ranked_over_six_datasets_and_not_over_fewer(tmp_path):
+    write_datasets(tmp_path, 6)
+    write_cell(tmp_path, "d", suite="suite0", dataset="data0")  # nowhere else
+    every = boards(load_results(tmp_path))
+    # Three learners in the same order everywhere: chi^2 = 6 * (3 - 1) = 12, p = exp(-6);
+    # CD = 2.343 sqrt(3 * 4 / (6 * 6)) = 1.353.
+    assert critical_difference(every) == CriticalDifference(
+        budget="standard",
+        datasets=[f"data{k}" for k in range(6)],
+        learners=["a", "b", "c"],
+        ranks=[1.0, 2.0, 3.0],
+        p=pytest.approx(math.exp(-6)),
+        critical_difference=pytest.approx(1.353, abs=1e-3),
+        groups=[["a", "b"], ["b", "c"]],
+        left_out=["d"],
+    )
+    assert critical_difference(every[:5]) is None
+    assert critical_difference([]) is None
+
+
+def test_suites_of_one_dataset_are_one_dataset(tmp_path):
+    write_datasets(tmp_path, 5)
+    for number, learner in enumerate("abc"):
+        write_cell(tmp_path, learner, suite="more", dataset="data0", accuracy=0.9 - 0.1 * number)
+    assert critical_difference(boards(load_results(tmp_path))) is None
+
+
+def test_no_ranks_over_unequal_sets_of_cells(tmp_path):
+    write_datasets(tmp_path, 6, ("a", "b", "c", "d"))
+    write_cell(tmp_path, "b", suite="suite3", dataset="data3", seed=1, status="failed")
+    ranked = critical_difference(boards(load_results(tmp_path)))
+    assert (ranked.learners, ranked.left_out) == (["a", "c", "d"], ["b"])
+
+
+def test_probes_do_not_keep_learners_of_classes_from_being_ranked(tmp_path):
+    write_datasets(tmp_path, 6)
+    write_probe(tmp_path, "ntm")
+    ranked = critical_difference(boards(load_results(tmp_path)))
+    assert (ranked.learners, len(ranked.datasets), ranked.left_out) == (["a", "b", "c"], 6, [])
+
+
+def test_probes_alone_are_ranked(tmp_path):
+    for k in range(6):
+        for wrong, learner in enumerate(("ntm", "lstm", "mann")):
+            write_probe(
+                tmp_path, learner, wrong=1 + 9 * wrong, suite=f"probe{k}", dataset=f"probe{k}"
+            )
+    ranked = critical_difference(boards(load_results(tmp_path)))
+    assert (ranked.learners, ranked.ranks) == (["ntm", "lstm", "mann"], [1, 2, 3])
+
+
+def test_ranks_are_of_one_budget(tmp_path):
+    write_datasets(tmp_path, 6)
+    write_datasets(tmp_path, 1, budget="smoke")
+    with pytest.raises(ValueError, match="several budgets: smoke, standard"):
+        critical_difference(boards(load_results(tmp_path)))
