@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.leaderboard import Entry, Metric
-from bench.results import Json, Problem, episode_scores
+from bench.result_files import Json, Problem, episode_scores
 
 FloatArray = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bench.answers import Answers, bank_of, common_banks, nested, read_answers
 from bench.leaderboard import Board, Entry, Metric
-from bench.results import Problem
+from bench.result_files import Problem
 from bench.significance import (
     ALPHA,
     Differences,

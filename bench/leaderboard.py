@@ -18,7 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.results import Json, rows
+from bench.result_files import Json
+from bench.results import rows
 
 FAMILIES = ("model-based", "metric-based", "optimization-based")
 """The families that come first, in this order; others follow by name."""

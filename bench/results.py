@@ -7,31 +7,23 @@ never stops the reading. What an older version did not store reads as missing.
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from bench.errors import BenchError, unknown_name
 from bench.records import (
     CellResult,
-    EpisodeScores,
     Failure,
     Record,
     TimingResult,
-    TrainingResult,
 )
-
-Json = dict[str, Any]
-FloatArray = NDArray[np.float32]
+from bench.result_files import Json, Problem, UnreadableError, number, read_json
 
 COLUMNS = {
     **dict.fromkeys(["suite", "setting", "protocol"], "object"),
@@ -69,13 +61,6 @@ lists those of the test and the timings. ``failure`` and ``timing_failures`` (by
 REQUIRED = ("suite", "setting", "learner", "family", "seed", "device", "precision", "budget")
 
 
-class Problem(NamedTuple):
-    """A file or folder that was left out."""
-
-    path: str
-    reason: str
-
-
 @dataclass(frozen=True)
 class ResultSet:
     """What a results folder holds."""
@@ -83,40 +68,6 @@ class ResultSet:
     path: Path
     frame: pd.DataFrame
     problems: list[Problem]
-
-
-@dataclass(frozen=True)
-class Weightings:
-    """One sequence of a memory probe, the learner's answer, and where its heads were.
-
-    Attributes:
-        x: (T, D) input.
-        target: (T, E) bits to answer.
-        answer: (T, E) probabilities answered.
-        mask: (T,) 1 where the answer counts.
-        heads: by name, (T, rows).
-    """
-
-    x: FloatArray
-    target: FloatArray
-    answer: FloatArray
-    mask: FloatArray
-    heads: dict[str, FloatArray]
-
-
-class Validation(NamedTuple):
-    """A meta-validation: one point of a learning curve."""
-
-    examples: float
-    """Seen in meta-training so far."""
-    seconds: float
-    """Of meta-training so far; meta-validation excluded."""
-    accuracy: float
-    """On episodes of the training's own task: as many ways as it was trained with."""
-
-
-class _UnreadableError(Exception):
-    """Why a file cannot be used."""
 
 
 def load_results(
@@ -190,101 +141,6 @@ def select(frame: pd.DataFrame, suites: Sequence[str], learners: Sequence[str]) 
     return frame[chosen]
 
 
-def episode_scores(cell: str | Path) -> EpisodeScores:
-    """The per-episode scores of a finished cell.
-
-    Args:
-        cell: its folder, the column ``path`` of `load_results`.
-
-    Raises:
-        BenchError: they are missing or damaged.
-    """
-    path = Path(cell) / "episodes.json"
-    try:
-        return EpisodeScores.model_validate_json(path.read_bytes())
-    except OSError as error:
-        why = f"cannot be read ({error.strerror})"
-    except ValidationError as error:
-        why = f"is damaged ({error.errors(include_url=False)[0]['msg']})"
-    raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
-
-
-def weightings(cell: str | Path) -> Weightings | None:
-    """What a memory probe's cell has for a picture; None where its learner had nothing to show.
-
-    Args:
-        cell: its folder, the column ``path`` of `load_results`.
-
-    Raises:
-        BenchError: the file is damaged.
-    """
-    path = Path(cell) / "weightings.npz"
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] / np.float32(255) for name in stored.files}
-        given = {name: arrays.pop(name) for name in ("x", "target", "answer", "mask")}
-        heads = {name.removeprefix("head "): array for name, array in arrays.items()}
-        shapes = [array.shape for array in (*given.values(), *heads.values())]
-        dimensions = [2, 2, 2, 1, *[2] * len(heads)]
-        if [len(s) for s in shapes] != dimensions or len({s[0] for s in shapes}) != 1:
-            raise ValueError(f"arrays of {shapes} do not fit together")
-        return Weightings(**given, heads=heads)
-    except Exception as error:  # numpy, zipfile and zlib raise many kinds for a damaged file
-        raise BenchError(f"{path} is damaged ({error})") from error
-
-
-def training_records(root: str | Path, training: str) -> tuple[list[str], Json | None]:
-    """Warnings and failure stored with a training; nothing where the files are unreadable.
-
-    Args:
-        root: the results folder.
-        training: its folder name, the column ``training`` of `load_results`.
-    """
-    folder = Path(root) / "trainings" / training
-    found: list[Json] = []
-    for name in ("result.json", "failure.json"):
-        try:
-            found.append(_read(folder / name))
-        except _UnreadableError:
-            found.append({})
-    warnings = found[0].get("warnings")
-    return [str(w) for w in warnings] if isinstance(warnings, list) else [], found[1] or None
-
-
-def learning_curve(
-    root: str | Path, training: str, problems: list[Problem] | None = None
-) -> list[Validation]:
-    """The meta-validations of a finished training, the first one first.
-
-    None where the training is unfinished or was not copied with its cells; points that are null
-    or lack a number are left out.
-
-    Args:
-        root: the results folder.
-        training: its folder name, the column ``training`` of `load_results`.
-        problems: a damaged file is added to it, once.
-    """
-    path = Path(root) / "trainings" / training / "result.json"
-    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
-        return []
-    try:
-        points = _read(path, TrainingResult).get("curve") or []
-    except _UnreadableError as error:
-        problem = Problem(str(path), str(error))
-        if problems is not None and problem not in problems:
-            problems.append(problem)
-        return []
-    curve = []
-    for point in filter(None, points):
-        given = [_number(point.get(key)) for key in ("examples", "seconds", "val_accuracy")]
-        numbers = [number for number in given if number is not None]
-        if len(numbers) == len(given):
-            curve.append(Validation(*numbers))
-    return curve
-
-
 def _glob(pattern: str) -> re.Pattern[str]:
     # In a learner's name brackets hold its options; for fnmatch they would be a character class.
     return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
@@ -318,33 +174,6 @@ def _cell_folders(cells: Path, problems: list[Problem]) -> Iterator[Path]:
     yield from level
 
 
-def _read(path: str | Path, model: type[Record] | None = None) -> Json:
-    """The JSON object in a file, of the types that `model` states.
-
-    Absent or null fields pass: an older version did not have them, and NaN is stored as null.
-    """
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 (10,000 files: half the time of Path.open)
-            content = file.read()
-        record = json.loads(content)
-    except OSError as error:
-        raise _UnreadableError(error.strerror or str(error)) from None
-    except (ValueError, RecursionError) as error:
-        why = f"is damaged or truncated: {error}" if content else "is empty"
-        raise _UnreadableError(why) from None
-    if not isinstance(record, dict):
-        raise _UnreadableError(f"holds a {type(record).__name__} where an object belongs")
-    if model is not None:
-        try:
-            model.model_validate(record, strict=True)
-        except ValidationError as error:
-            for wrong in error.errors(include_url=False):
-                if wrong["type"] != "missing" and wrong["input"] is not None:
-                    where = ".".join(map(str, wrong["loc"]))
-                    raise _UnreadableError(f"{where}: {wrong['msg']}") from None
-    return record
-
-
 def _read_cell(folder: Path, sources: Mapping[str, str], problems: list[Problem]) -> Json | None:
     """The row of a cell; None, and a problem noted, where not even its name can be read."""
     names: dict[str, str] = {}
@@ -361,8 +190,8 @@ def _read_cell(folder: Path, sources: Mapping[str, str], problems: list[Problem]
 
     def read(path: str, model: type[Record]) -> Json | None:
         try:
-            return _read(path, model)
-        except _UnreadableError as error:
+            return read_json(path, model)
+        except UnreadableError as error:
             problems.append(Problem(path, str(error)))
             return None
 
@@ -417,22 +246,22 @@ def _row(
         "failure": failure,
         "timing_failures": timing_failures,
         "reason": _text((failure or {}).get("reason")),
-        "accuracy_by_presentation": curve and [_number(point.get("mean")) for point in curve],
-        "accuracy_by_presentation_ci95": curve and [_number(point.get("ci95")) for point in curve],
+        "accuracy_by_presentation": curve and [number(point.get("mean")) for point in curve],
+        "accuracy_by_presentation_ci95": curve and [number(point.get("ci95")) for point in curve],
         "code": _code(record.get("source"), sources.get(learner_name)),
         "warnings": record.get("warnings") or [],
         "timings": {
             device: {
-                phase: _number((stored or {}).get("median"))
+                phase: number((stored or {}).get("median"))
                 for phase, stored in (timing.get("phases") or {}).items()
             }
             for device, timing in measured.items()
         },
-        "throughput": {device: _number(t.get("throughput")) for device, t in measured.items()},
+        "throughput": {device: number(t.get("throughput")) for device, t in measured.items()},
         "peak_memory": {device: _whole(t.get("peak_memory")) for device, t in measured.items()},
         "environments": [e for r in (record, *timings) if (e := r.get("environment"))],
     }
-    conversions = {"Int64": _whole, "float64": _number}
+    conversions = {"Int64": _whole, "float64": number}
     return {
         key: conversions[dtype](row[key]) if dtype in conversions else row[key]
         for key, dtype in COLUMNS.items()
@@ -452,8 +281,3 @@ def _text(value: Any) -> str | None:
 def _whole(value: Any) -> int | None:
     """An int that a column of 64 bits can hold."""
     return value if type(value) is int and abs(value) < 2**63 else None
-
-
-def _number(value: Any) -> float | None:
-    """A finite float."""
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e308 else None

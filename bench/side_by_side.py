@@ -13,7 +13,8 @@ from bench.answers import cell_scores
 from bench.comparisons import Comparison, compare_pairs
 from bench.errors import BenchError, unknown_name
 from bench.leaderboard import ACCURACY, WRONG_BITS, Entry, Metric, boards, natural
-from bench.results import Json, rows
+from bench.result_files import Json
+from bench.results import rows
 
 PLACE = ("suite", "suite_version", "setting", "budget")
 Loss = Literal["failed", "unfinished", "missing", "damaged"]

@@ -14,8 +14,9 @@ SHIM = "bench.data.torchvision_shim"
 
 STORED = (
     "bench.__version__", "bench.answers", "bench.comparisons", "bench.dataset_ranks",
-    "bench.errors", "bench.leaderboard", "bench.records", "bench.report", "bench.results",
-    "bench.side_by_side", "bench.significance", "bench.stats", "bench.store", "bench.tables",
+    "bench.errors", "bench.leaderboard", "bench.records", "bench.report", "bench.result_files",
+    "bench.results", "bench.side_by_side", "bench.significance", "bench.stats",
+    "bench.store", "bench.tables",
 )  # fmt: skip
 """What a report is made from: together they read stored results and know nothing of learners."""
 

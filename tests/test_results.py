@@ -18,15 +18,8 @@ from click.testing import CliRunner
 from bench.cli.results import results as results_command
 from bench.errors import BenchError
 from bench.records import CellResult
-from bench.results import (
-    COLUMNS,
-    episode_scores,
-    load_results,
-    read_results,
-    rows,
-    select,
-    weightings,
-)
+from bench.result_files import episode_scores, weightings
+from bench.results import COLUMNS, load_results, read_results, rows, select
 from tests.report.synthetic import a_failure, store, write_cell, write_probe, write_training
 
 
@@ -278,7 +271,7 @@ def test_2000_cells_load_quickly_and_without_torch(tmp_path: Path) -> None:
 
 
 def test_warnings_and_failures_of_trainings(tmp_path: Path) -> None:
-    from bench.results import training_records
+    from bench.result_files import training_records
 
     cell = write_cell(tmp_path)
     folder = write_training(tmp_path, cell, warnings=["loss stays at ln(5)"])

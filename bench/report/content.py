@@ -20,7 +20,8 @@ from bench.report.figures import (
 )
 from bench.report.published import published_curves
 from bench.report.tables import Table, tables
-from bench.results import Json, Problem, ResultSet, rows, training_records
+from bench.result_files import Json, Problem, training_records
+from bench.results import ResultSet, rows
 
 ENVIRONMENT = ("device", "device_name", "threads", "python", "torch", "numpy", "bench", "commit")
 

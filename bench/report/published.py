@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bench.leaderboard import UNTRAINED, Board, Entry
-from bench.results import Json
+from bench.result_files import Json
 from bench.tables import ordinal
 
 USUAL_BUDGETS = ("standard", "paper", UNTRAINED)

@@ -10,7 +10,7 @@ from typing import Any
 from bench.comparisons import ENOUGH_SEEDS, BoardComparisons
 from bench.leaderboard import UNTRAINED, Board, Entry, natural
 from bench.report.published import hold_against_papers
-from bench.results import Json, Problem
+from bench.result_files import Json, Problem
 from bench.tables import percent, score, wrong_bits
 
 MOST_NAMES = 6

@@ -35,7 +35,8 @@ from bench.report.figures.panels import neighbours, round_values
 from bench.report.figures.probes import length_figure, rows_used
 from bench.report.figures.scores import score_figure
 from bench.report.figures.style import INK, short, shortened, slug, svg
-from bench.results import Problem, load_results
+from bench.result_files import Problem
+from bench.results import load_results
 from tests.report.synthetic import gallery, write_cell, write_probe, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])

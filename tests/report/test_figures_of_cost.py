@@ -24,7 +24,8 @@ from bench.report.figures.curves import (
 )
 from bench.report.figures.pairs import ON_COLOUR, differences_figure, ranks_figure, readable_on
 from bench.report.figures.style import FAINT
-from bench.results import Problem, Validation, learning_curve, load_results
+from bench.result_files import Problem, Validation, learning_curve
+from bench.results import load_results
 from tests.report.synthetic import write_cell, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])

@@ -20,7 +20,7 @@ from bench.report.figures.panels import by_family
 from bench.report.figures.probes import length_picture, weightings_pictures
 from bench.report.figures.scores import score_picture
 from bench.report.figures.style import Palette, Picture
-from bench.results import Problem
+from bench.result_files import Problem
 
 MOST = 40
 """Learners in a figure."""

@@ -32,7 +32,7 @@ from bench.report.figures.style import (
     shortened,
     style,
 )
-from bench.results import Problem, Validation, learning_curve
+from bench.result_files import Problem, Validation, learning_curve
 from bench.tables import count, duration, percent
 
 TARGETS = (0.9, 0.95)

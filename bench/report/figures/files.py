@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.figures.style import Picture, drawing, style, svg
-from bench.results import Problem
+from bench.result_files import Problem
 from bench.store import write_atomically
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from bench.report.figures.style import (
     slug,
     style,
 )
-from bench.results import FloatArray, Problem, Weightings, weightings
+from bench.result_files import FloatArray, Problem, Weightings, weightings
 
 AT_A_ROW = 0.1
 """A head with this weight on a row of the memory counts as having been there."""

@@ -18,7 +18,7 @@ import matplotlib as mpl
 import seaborn as sns
 
 from bench.leaderboard import Board
-from bench.results import Problem
+from bench.result_files import Problem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
