@@ -214,3 +214,10 @@ def falling_to_zero(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """The optimizer with a learning rate that falls linearly to zero over all `updates`."""
     return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+
+
+def falling_along_a_cosine(
+    optimizer: torch.optim.Optimizer, updates: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """The optimizer with a learning rate that falls to zero along half a cosine."""
+    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)

@@ -38,7 +38,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Episodes, Learner, MetaOptimizer, Stream, TaskSpec, option
-from bench.nn import EncoderName, cosine_similarity, encoder
+from bench.nn import (
+    EncoderName,
+    cosine_similarity,
+    encoder,
+    falling_along_a_cosine,
+    sum_before,
+)
 
 P = 7
 """Gradients below e^-P are presented as they are, larger ones by logarithm and sign."""
@@ -170,8 +176,7 @@ class MetaNet(Learner):
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
             steps = torch.arange(z.shape[1], device=z.device)
-            total = self._key_gradients(z, y, ways).cumsum(1)  # (B, T, K, D)
-            total = torch.cat([torch.zeros_like(total[:, :1]), total[:, :-1]], dim=1)
+            total = sum_before(self._key_gradients(z, y, ways))  # (B, T, K, D)
             task = self.task_generator(total / steps.clamp_min(1)[:, None, None])  # (B, T, K, D)
             keys = self._keys(z[:, None], task)  # (B, T, T, K): at each step, of each example
             own = keys.diagonal(dim1=1, dim2=2).movedim(-1, 1)  # (B, T, K)
@@ -232,9 +237,7 @@ class MetaNet(Learner):
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        if not self.config.decay:
-            return optimizer
-        return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+        return falling_along_a_cosine(optimizer, updates) if self.config.decay else optimizer
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

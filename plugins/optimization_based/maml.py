@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
-from bench.nn import EncoderName
+from bench.nn import EncoderName, falling_along_a_cosine
 from bench_plugins.optimization_based.task_network import TaskNetwork, Weights
 
 Rule = Callable[[Weights, Weights], Weights]
@@ -176,9 +176,7 @@ class MAML(Learner):
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam with the step size β of the outer loop."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        if not self.config.decay:
-            return optimizer
-        return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+        return falling_along_a_cosine(optimizer, updates) if self.config.decay else optimizer
 
     @classmethod
     def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:
