@@ -7,6 +7,8 @@ Layout of a results folder::
         checkpoint.pt  best.pt          torch files, ignored by git
         result.json                     TrainingResult, written last: without it unfinished
         failure.json                    Failure, where it failed
+        audits.json                     AuditResult: what the checks find in the trained weights
+        audits.failure.json             Failure, where they could not be made
     cells/<suite>/<setting>/<learner>-<id>/   a training on a test setting
         cell.json                       what was asked for: written first
         episodes.json                   EpisodeScores: one entry per episode of the bank
@@ -130,6 +132,31 @@ class TrainingResult(Requested):
     """ISO 8601, UTC."""
 
 
+class Audit(Record):
+    """What one of the checks of `bench.testing` finds in trained weights."""
+
+    name: str
+    outcome: Literal["passed", "failed", "measured", "not applicable"]
+    """``measured``: nothing is promised, and `value` says how much there is of it."""
+    explanation: str
+    """What is looked at, and why."""
+    found: str | None
+    value: float | None
+    """The figure in `found`: a fraction of answers."""
+    traceback: str | None = None
+    """Where the learner raised, if it did."""
+
+
+class AuditResult(Record):
+    """The audits of a training: on its best weights, on episodes of meta-validation classes."""
+
+    audits: list[Audit]
+    seconds: float
+    environment: Environment
+    source: str
+    finished: str
+
+
 class CellResult(Requested):
     """A finished cell: a training on a test setting."""
 
@@ -219,13 +246,13 @@ class TimingResult(Record):
 
 
 class Failure(Record):
-    """Why a training, a cell or a timing did not finish."""
+    """Why a training, its audits, a cell or a timing did not finish."""
 
     kind: Literal["error", "exit", "timeout", "memory", "training"]
     """``training``: the training that a cell needs has failed."""
     reason: str
     """One sentence."""
     traceback: str | None = None
-    phase: Literal["train", "test", "time"]
+    phase: Literal["train", "audit", "test", "time"]
     environment: Environment | None = None
     finished: str

@@ -17,7 +17,9 @@ from pydantic import ValidationError
 
 from bench.errors import BenchError
 from bench.records import (
+    AuditResult,
     EpisodeScores,
+    Failure,
     Record,
     TrainingResult,
 )
@@ -128,6 +130,33 @@ def training_records(root: str | Path, training: str) -> tuple[list[str], Json |
             found.append({})
     warnings = found[0].get("warnings")
     return [str(w) for w in warnings] if isinstance(warnings, list) else [], found[1] or None
+
+
+def audit_records(
+    root: str | Path, training: str, problems: list[Problem] | None = None
+) -> tuple[list[Json] | None, Json | None]:
+    """The audits stored with a training, and why they could not be made; None for what is not
+    there.
+
+    Args:
+        root: the results folder.
+        training: its folder name, the column ``training`` of `load_results`.
+        problems: damaged files are added to it.
+    """
+    folder = Path(root) / "trainings" / training
+    found: list[Json] = []
+    for name, model in (("audits.json", AuditResult), ("audits.failure.json", Failure)):
+        path = str(folder / name)
+        record: Json = {}
+        if os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+            try:
+                record = read_json(path, model)
+            except UnreadableError as error:
+                if problems is not None:
+                    problems.append(Problem(path, str(error)))
+        found.append(record)
+    audits = [audit for audit in found[0].get("audits") or [] if audit]
+    return audits or None, found[1] or None
 
 
 def learning_curve(

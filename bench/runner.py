@@ -17,7 +17,7 @@ from bench.executors.base import Cancelled, Executor, failure
 from bench.planning import Plan
 from bench.records import Failure
 from bench.store import write_json
-from bench.work import Assignment
+from bench.work import Assignment, Phase
 
 EventKind = Literal["start", "progress", "done", "failed", "kept"]
 
@@ -42,7 +42,8 @@ Listener = Callable[[Event], object]
 
 @dataclass
 class Runner:
-    """Carries out a plan: trainings and their cells side by side, then the timings one by one.
+    """Carries out a plan: trainings with their cells and audits side by side, then the timings one
+    by one.
 
     Args:
         plan: the cells that must exist.
@@ -103,9 +104,9 @@ class Runner:
         if self.rerun:
             shutil.rmtree(folder, ignore_errors=True)
         elif self.retry_failed:
-            (folder / "failure.json").unlink(missing_ok=True)
-            for failed in folder.glob("timings/*.failure.json"):
-                failed.unlink()
+            for failed in ("failure.json", "audits.failure.json", "timings/*.failure.json"):
+                for path in folder.glob(failed):
+                    path.unlink()
         describe(job, self.results)
 
     def _train_and_test(self, training: Training) -> None:
@@ -113,6 +114,11 @@ class Runner:
         wanted = [cell for cell in cells if self._wanted(cell)]
         if wanted or not cells:
             self._carry_out(self._assignment("train", training))
+        self._test(training, cells, wanted)
+        if training.status(self.results) == "done" and self._has_weights(training):
+            self._carry_out(self._assignment("audit", training))
+
+    def _test(self, training: Training, cells: list[Cell], wanted: list[Cell]) -> None:
         reason = self._failed(training)
         for cell in cells:
             assignment = self._assignment("test", training, cell)
@@ -147,13 +153,16 @@ class Runner:
             if cell.status(self.results) == "done":
                 for device in self.timing_devices:
                     assignment = self._assignment("time", cell.training, cell, device)
-                    weights = cell.training.folder(self.results) / "best.pt"
-                    if cell.training.budget is None or weights.exists():
+                    if self._has_weights(cell.training):
                         self._carry_out(assignment)
+
+    def _has_weights(self, training: Training) -> bool:
+        """Whether it can be looked at again: reference results come without weights."""
+        return training.budget is None or (training.folder(self.results) / "best.pt").exists()
 
     def _assignment(
         self,
-        phase: Literal["train", "test", "time"],
+        phase: Phase,
         training: Training,
         cell: Cell | None = None,
         device: str | None = None,
@@ -187,14 +196,15 @@ class Runner:
 
 
 def usable_devices(names: Sequence[str]) -> list[str]:
-    """The device names, checked against this machine.
+    """The devices by name, each once, checked against this machine.
 
     Raises:
         BenchError: for a name that means nothing, or a device that is not here.
     """
-    for name in names:
-        Device.parse(name).check()
-    return list(dict.fromkeys(names))
+    devices = [Device.parse(name) for name in names]
+    for device in devices:
+        device.check()
+    return list(dict.fromkeys(device.name for device in devices))
 
 
 def statuses(plan: Plan, results: Path) -> dict[str, int]:

@@ -1,10 +1,13 @@
-"""Atomic files: a reader sees the whole file or none, whatever happens to the writer."""
+"""Atomic files: a reader sees the whole file or none, whatever happens to the writer; and folders
+that one process at a time writes into."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -62,3 +65,19 @@ def load_torch(path: Path) -> dict[str, Any]:
 
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return content
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Two processes never work in one folder: the second waits, and then finds it done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        fcntl: Any = importlib.import_module("fcntl")
+    except ModuleNotFoundError:  # Windows: without a lock
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for waste in folder.glob(f"*{PARTIAL}"):  # of a process that was killed while writing
+            waste.unlink()
+        yield

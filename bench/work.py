@@ -1,4 +1,4 @@
-"""What a worker process does: one training, one meta-test, or one timing.
+"""What a worker process does: one training, its audits, one meta-test, or one timing.
 
 Everything is read from the `Assignment` and written into the job's folder, so that an assignment
 can be carried out in this process, in another, or on another machine that shares the folder.
@@ -6,17 +6,17 @@ can be carried out in this process, in another, or on another machine that share
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import importlib
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from bench.api import Learner
+from bench.audits import audit_training
 from bench.cells import Cell, Training
 from bench.data.base import DataFolders, DatasetSource
 from bench.environment import Device, environment
@@ -27,6 +27,7 @@ from bench.learner_specs import configure
 from bench.plugins import learners
 from bench.probes import Probe
 from bench.records import (
+    AuditResult,
     CellResult,
     CurvePoint,
     EpisodeScores,
@@ -37,7 +38,7 @@ from bench.records import (
 )
 from bench.source_hash import source_hash
 from bench.stats import exceeds, first_presentation_ceiling, mean_interval, reliability
-from bench.store import PARTIAL, save_arrays, write_json
+from bench.store import locked, save_arrays, write_json
 from bench.suite_data import training_source
 from bench.timing import Stopwatch, peak_memory
 from bench.training import (
@@ -57,21 +58,24 @@ LEAK_P = 1e-4
 """First-presentation accuracy above the ceiling at this one-sided p-value is called a leak."""
 
 
+Phase = Literal["train", "audit", "test", "time"]
+
+
 @dataclass(frozen=True)
 class Assignment:
     """One thing to do.
 
     Attributes:
-        phase: ``train`` a training, ``test`` a cell, or ``time`` a cell.
+        phase: ``train`` or ``audit`` a training, ``test`` or ``time`` a cell.
         training: the training; a cell's own.
-        cell: the cell; None when a training is asked for.
+        cell: the cell; None when it is about a training.
         results: the results folder.
         folders: where data lies.
         device: where to do it.
         threads: CPU threads for a device that names none; None: all cores.
     """
 
-    phase: Literal["train", "test", "time"]
+    phase: Phase
     training: Training
     cell: Cell | None
     results: Path
@@ -90,12 +94,14 @@ class Assignment:
         """The file whose presence means that it is done."""
         if self.phase == "time":
             return self.folder / "timings" / f"{Device.parse(self.device).file_name}.json"
+        if self.phase == "audit":
+            return self.folder / "audits.json"
         return self.folder / "result.json"
 
     @property
     def failure(self) -> Path:
         """The file that says why it failed."""
-        if self.phase == "time":
+        if self.phase in {"audit", "time"}:
             return self.output.with_suffix(".failure.json")
         return self.folder / "failure.json"
 
@@ -104,14 +110,14 @@ def perform(assignment: Assignment, progress: Progress) -> None:
     """Does it, unless it is done. Whatever a learner raises comes through."""
     device = Device.parse(assignment.device)
     device.use(assignment.threads)
-    with _locked(assignment.folder):
+    with locked(assignment.folder):
         if assignment.output.exists():
             return
-        work = {"train": _train, "test": _test, "time": _time}[assignment.phase]
-        work(assignment, device, progress)
+        phases = {"train": _train, "audit": _audit, "test": _test, "time": _time}
+        phases[assignment.phase](assignment, device, progress)
 
 
-# -- the three phases -----------------------------------------------------------------------------
+# -- the four phases ------------------------------------------------------------------------------
 
 
 def _train(assignment: Assignment, device: Device, progress: Progress) -> None:
@@ -155,6 +161,31 @@ def _train(assignment: Assignment, device: Device, progress: Progress) -> None:
     )
     write_json(assignment.output, result)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _audit(assignment: Assignment, device: Device, progress: Progress) -> None:
+    training, started = assignment.training, time.perf_counter()
+    learner, source = _learner(training, device)
+    _trained(learner, training, assignment.results)
+    pool = _pool(training, "val", training.val_rotations, assignment.folders).to(device.torch)
+    weights = learner.state_dict()
+
+    def build() -> Learner:
+        """The audits never touch the weights themselves."""
+        made = build_learner(training, type(learner), learner.config).to(device.torch)
+        made.load_state_dict(weights)
+        return made
+
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        audits = audit_training(training, build, pool)
+    result = AuditResult(
+        audits=audits,
+        seconds=time.perf_counter() - started,
+        environment=environment(device),
+        source=source,
+        finished=_now(),
+    )
+    write_json(assignment.output, result)
 
 
 def _test(assignment: Assignment, device: Device, progress: Progress) -> None:
@@ -349,19 +380,3 @@ def _rounded(values: Any) -> list[float]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Two processes never work in one folder: the second waits, and then finds it done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        fcntl: Any = importlib.import_module("fcntl")
-    except ModuleNotFoundError:  # Windows: without a lock
-        yield
-        return
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        for waste in folder.glob(f"*{PARTIAL}"):  # of a process that was killed while writing
-            waste.unlink()
-        yield

@@ -66,9 +66,9 @@ class Display:
         """Says how much there is to do."""
         cells, trainings = len(runner.plan.cells), len(runner.plan.trainings)
         timings = cells * len(runner.timing_devices)
-        self.note(f"{trainings} trainings, {cells} cells, {timings} timings")
+        self.note(f"{trainings} trainings and their audits, {cells} cells, {timings} timings")
         if self._live:
-            total = trainings + cells + timings
+            total = 2 * trainings + cells + timings
             self._all = self._live.add_task("everything", total=total, details="")
 
     def listen(self, event: Event) -> None:

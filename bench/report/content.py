@@ -11,6 +11,7 @@ from bench.comparisons import compare_board, sentence
 from bench.dataset_ranks import critical_difference
 from bench.leaderboard import FAMILIES, Board, boards, family_order
 from bench.report import summary
+from bench.report.audits import failed_audits, with_audits
 from bench.report.figures import (
     Palette,
     Picture,
@@ -40,7 +41,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Gap:
-    """A cell, or a timing of a cell, that is not there."""
+    """A cell, a timing of a cell, or an audit of its training, that is not there."""
 
     cell: Json
     what: str
@@ -87,16 +88,17 @@ class Content:
 
 def gather(found: ResultSet) -> Content:
     """Reads what the figures and comparisons need beside the table of cells; draws nothing."""
-    cells = rows(found.frame)
-    all_boards = boards(found.frame)
     problems = [*found.problems]
+    frame = with_audits(found.frame, found.path, problems)
+    cells, all_boards = rows(frame), boards(frame)
     # All known families, so that a colour means the same in every report.
     palette = Palette(family_order([*FAMILIES, *(cell["family"] for cell in cells)]))
     suites: dict[str, list[Section]] = defaultdict(list)
     shown: set[frozenset[str]] = set()
     for board in all_boards:
         trainings = frozenset(cell["training"] for cell in board.cells)
-        # Settings that share their trainings, as those of a memory probe do, share their curves.
+        # Settings that share their trainings, as those of a memory probe do, share their curves
+        # and audits.
         root = None if trainings in shown else found.path
         suites[board.suite].append(_section(board, palette, root, problems))
         shown.add(trainings)
@@ -134,7 +136,8 @@ def _section(board: Board, palette: Palette, root: Path | None, problems: list[P
         published=published_curves(board),
     )
     told = sentence(compared) + summary.detectable(compared) + summary.against_papers(board)
-    return Section(board, summary.protocol(board), told, tables(board), pictures)
+    own = [table for table in tables(board) if root or table.kind != "audits"]
+    return Section(board, summary.protocol(board), told, own, pictures)
 
 
 def _ranks(all_boards: list[Board]) -> list[Picture]:
@@ -164,17 +167,40 @@ def _gaps(cells: list[Json], root: Path) -> list[Gap]:
         for device, why in cell["timing_failures"].items():
             reason = why.get("reason") or "no reason is stored"
             gaps.append(Gap(cell, f"timing on {device} failed", reason, why.get("traceback")))
+    return gaps + [gap for cell in _one_per_training(cells) for gap in _audit_gaps(cell)]
+
+
+def _one_per_training(cells: list[Json]) -> list[Json]:
+    return list({cell["training"]: cell for cell in reversed(cells)}.values())[::-1]
+
+
+def _audit_gaps(cell: Json) -> list[Gap]:
+    """The audits that could not be made, and those in which the learner raised."""
+    gaps = []
+    if why := cell["audit_failure"]:
+        reason = why.get("reason") or "no reason is stored"
+        gaps.append(Gap(cell, "the audits of its training failed", reason, why.get("traceback")))
+    for audit in failed_audits(cell["audits"]):
+        if trace := audit.get("traceback"):
+            what = f"the audit {audit.get('name')} failed"
+            gaps.append(Gap(cell, what, audit.get("found") or "", trace))
     return gaps
 
 
 def _warnings(cells: list[Json], root: Path) -> dict[str, list[Json]]:
-    """Each warning with the cells that it belongs to; a finished cell holds its training's."""
+    """Each warning with the cells that it belongs to; a finished cell holds its training's. A
+    failed audit is one."""
     warned: dict[str, list[Json]] = defaultdict(list)
     for cell in cells:
         told = cell["warnings"]
         if cell["status"] != "done" and cell["training"]:
             told = training_records(root, cell["training"])[0]
-        for warning in told:
+        failed = [
+            f"The audit {audit.get('name')} failed: {audit.get('found')}"
+            for audit in failed_audits(cell["audits"])
+            if not audit.get("traceback")
+        ]
+        for warning in [*told, *failed]:
             warned[str(warning)].append(cell)
     return warned
 

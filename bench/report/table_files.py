@@ -21,7 +21,7 @@ LATEX = {
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
     "±": r"$\pm$", "µ": r"\textmu{}", "–": "--", "…": r"\ldots{}", "−": "$-$", "·": r"$\cdot$",
-    "†": r"\textdagger{}", "‡": r"\textdaggerdbl{}",
+    "†": r"\textdagger{}", "‡": r"\textdaggerdbl{}", "§": r"\textsection{}",
 }  # fmt: skip
 
 
@@ -47,7 +47,11 @@ def as_csv(table: Table) -> str:
 
 def as_markdown(table: Table) -> str:
     """A table of GitHub's kind, with its caption above and its notes below."""
-    header = ["family", "learner", *(_plain(c.group, c.title, "") for c in table.columns)]
+    header = [
+        "family",
+        "learner",
+        *(_markdown(_plain(c.group, c.title, "")) for c in table.columns),
+    ]
     right = [False, False, *(column.figures for column in table.columns)]
     lines = [header, ["--:" if r else "---" for r in right]]
     lines += [

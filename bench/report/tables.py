@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from bench.leaderboard import Board, Entry
+from bench.report import audits
 from bench.report.published import Held, Point, hold_against_papers
 from bench.tables import (
     MISSING,
@@ -25,10 +26,11 @@ from bench.tables import (
 HELD_AT = [ordinal(k) for k in PRESENTATIONS]
 """Presentations that are held against the papers'."""
 
-OTHER_CODE, TRANSDUCTIVE = "†", "‡"
+OTHER_CODE, TRANSDUCTIVE, FAILED_AUDIT = "†", "‡", "§"
 MARKS = {
     OTHER_CODE: "measured with other code of this learner than is installed now",
     TRANSDUCTIVE: "transductive: the answer to a query depends on the other queries",
+    FAILED_AUDIT: "failed an audit of its trained weights: see the audits and the warnings",
 }
 
 
@@ -81,7 +83,7 @@ class Table:
     """What the page draws, and what the files hold."""
 
     kind: str
-    """``accuracy``, ``cost`` or ``published``: the end of a file's name."""
+    """``accuracy``, ``published``, ``cost`` or ``audits``: the end of a file's name."""
     board: Board
     caption: str
     columns: list[Column]
@@ -102,8 +104,8 @@ class Table:
 
 def tables(board: Board) -> list[Table]:
     """All tables of a board."""
-    made = [accuracy_table(board), published_table(board), cost_table(board)]
-    return [table for table in made if table is not None]
+    made = [accuracy_table, published_table, cost_table, audit_table]
+    return [table for make in made if (table := make(board)) is not None]
 
 
 def accuracy_table(board: Board) -> Table:
@@ -220,6 +222,24 @@ def cost_table(board: Board) -> Table | None:
     return _table("cost", board, "Cost of each phase", columns, notes) if columns else None
 
 
+def audit_table(board: Board) -> Table | None:
+    """What the audits found in the trained weights; None where no training was audited."""
+    names = audits.audit_names(board)
+    columns = [
+        Column(
+            audits.title(name),
+            partial(audits.outcome, name=name),
+            partial(audits.outcome_text, name=name),
+            figures=False,
+        )
+        for name in names
+    ]
+    notes = audits.notes(board, names)
+    return (
+        _table("audits", board, "Audits of the trained weights", columns, notes) if names else None
+    )
+
+
 def _table(
     kind: str,
     board: Board,
@@ -232,7 +252,9 @@ def _table(
         family: [
             Line(
                 entry,
-                OTHER_CODE * entry.other_code + TRANSDUCTIVE * entry.transductive,
+                OTHER_CODE * entry.other_code
+                + TRANSDUCTIVE * entry.transductive
+                + FAILED_AUDIT * audits.failed(entry),
                 [column.text(entry) for column in columns],
                 [column.value(entry) for column in columns],
                 best and entry is board.best,

@@ -8,22 +8,50 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import torch
 
-if TYPE_CHECKING:
-    from bench.testing.subject import Subject
-
 Status = Literal["pass", "fail", "not applicable"]
+Subject_contra = TypeVar("Subject_contra", contravariant=True)
+"""What a check looks at: a `bench.testing.subject.Subject`, or anything that is `Examined`."""
 
 
 class FailedError(AssertionError):
-    """The learner does not hold what a check asks for."""
+    """The learner does not hold what a check asks for.
+
+    Args:
+        reason: what was seen.
+        value: see `CheckResult.value`.
+    """
+
+    def __init__(self, reason: str, value: float | None = None) -> None:
+        super().__init__(reason)
+        self.value = value
 
 
 class NotApplicableError(Exception):
-    """The check has nothing to say about the learner."""
+    """The check asks nothing of the learner; with a value, it has measured something.
+
+    Args:
+        reason: why, and what was measured.
+        value: see `CheckResult.value`.
+    """
+
+    def __init__(self, reason: str, value: float | None = None) -> None:
+        super().__init__(reason)
+        self.value = value
+
+
+class Seen(NamedTuple):
+    """What else is worth knowing of a check that passed."""
+
+    words: str
+    value: float
+    """See `CheckResult.value`."""
+
+
+Told = str | Seen | None
 
 
 @dataclass(frozen=True)
@@ -41,6 +69,8 @@ class CheckResult:
     traceback: str | None
     """Where the learner raised, if it did."""
     seconds: float
+    value: float | None = None
+    """The figure in `reason`, where there is one: a fraction of answers."""
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.status}" + (f": {self.reason}" if self.reason else "")]
@@ -51,40 +81,41 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Generic[Subject_contra]):
     """Something that holds for every learner."""
 
     name: str
     explanation: str
     hint: str
-    function: Callable[[Subject], str | None]
+    function: Callable[[Subject_contra], Told]
     """Returns what else is worth knowing; raises `FailedError` or `NotApplicableError`."""
 
-    def __call__(self, subject: Subject) -> CheckResult:
+    def __call__(self, subject: Subject_contra) -> CheckResult:
         """Runs it. Whatever the learner raises is a failure; torch's random state is kept."""
         status: Status = "pass"
-        reason = hint = trace = None
+        reason = hint = trace = value = None
         started = time.perf_counter()
         with torch.random.fork_rng(devices=[]):
             try:
-                reason = self.function(subject)
+                seen = self.function(subject)
+                reason, value = seen if isinstance(seen, Seen) else (seen, None)
             except NotApplicableError as told:
-                status, reason = "not applicable", str(told)
+                status, reason, value = "not applicable", str(told), told.value
             except FailedError as told:
-                status, reason, hint = "fail", str(told), self.hint
+                status, reason, hint, value = "fail", str(told), self.hint, told.value
             except BaseException as error:  # a plugin may raise anything, SystemExit too
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 status, hint = "fail", self.hint
                 reason, trace = f"{type(error).__name__}: {error}".rstrip(": "), _trace(error)
         seconds = time.perf_counter() - started
-        return CheckResult(self.name, status, self.explanation, reason, hint, trace, seconds)
+        return CheckResult(self.name, status, self.explanation, reason, hint, trace, seconds, value)
 
 
-def check(hint: str) -> Callable[[Callable[[Subject], str | None]], Check]:
+def check(hint: str) -> Callable[[Callable[[Subject_contra], Told]], Check[Subject_contra]]:
     """Makes a check of a function: its name with hyphens, its docstring as the explanation."""
 
-    def decorate(function: Callable[[Subject], str | None]) -> Check:
+    def decorate(function: Callable[[Subject_contra], Told]) -> Check[Subject_contra]:
         explanation = " ".join((inspect.getdoc(function) or "").split())
         return Check(function.__name__.replace("_", "-"), explanation, hint, function)
 

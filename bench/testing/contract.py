@@ -108,7 +108,7 @@ def logits(subject: Subject) -> None:
     """In every view logits have the shape that was asked for and are finite, also for classes that
     the support set lacks: one NaN is a failed cell."""
     for protocol in subject.protocols:  # before any training, which wrong logits may end
-        answers(subject.build(protocol), subject.batch(protocol))
+        answers(subject.build(protocol), subject.episodes(protocol))
     for protocol, learner, batch in subject.views():
         _finite(answers(learner, batch), protocol)
         if isinstance(batch, Episodes):

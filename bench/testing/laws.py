@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from bench.api import Episodes
-from bench.testing.check import FailedError, NotApplicableError, check
+from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
-    TOLERANCE,
+    Examined,
     Subject,
     agree,
     answers,
     difference,
+    others_share,
+    spread,
     train,
 )
 
@@ -25,39 +27,42 @@ from bench.testing.subject import (
     "Compare `unroll` with the default of bench.api.Learner, which conditions on every prefix: "
     "where they differ, the mask, the shift of the labels or a class without support is at fault."
 )
-def two_views(subject: Subject) -> None:
+def two_views(subject: Examined) -> None:
     """unroll(x, y)[:, t] equals predict(adapt(x[:, :t], y[:, :t]), x[:, t]) for t >= 1: both
     protocols measure one learner."""
     learner, stream = subject.online()
     online = answers(learner, stream)
-    for t in range(1, stream.y.shape[1]):
+    for t in spread(1, stream.y.shape[1], subject.most):
         now = slice(t, t + 1)
         prefix = Episodes(
             stream.ways, stream.x[:, :t], stream.y[:, :t], stream.x[:, now], stream.y[:, now]
         )
         alone = answers(learner, prefix)[:, 0]
-        agree(online[:, t], alone, f"after {t} examples unroll and adapt with predict differ")
+        what = f"after {t} examples unroll and adapt with predict differ"
+        agree(online[:, t], alone, what, subject.tolerance)
 
 
 @check(
     "Begin every episode from scratch in `adapt` (`initial_state`), and put all that `predict` "
     "needs into the state; assign nothing to `self`."
 )
-def state_reset(subject: Subject) -> None:
+def state_reset(subject: Examined) -> None:
     """Nothing of an episode is left for the next one: the same episodes are answered alike before
     and after others, also from a state that was made before them."""
     for protocol, learner, batch in subject.views():
-        others = subject.batch(protocol, seed=8)
+        others = subject.others(protocol)
         first = answers(learner, batch)
         answers(learner, others)
-        agree(first, answers(learner, batch), f"other episodes before it count, {protocol}")
+        again, what = answers(learner, batch), f"other episodes before it count, {protocol}"
+        agree(first, again, what, subject.tolerance)
         if isinstance(batch, Episodes):
             with torch.no_grad():
                 torch.manual_seed(0)
                 made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
                 answers(learner, others)
                 late = learner.predict(made, batch.query_x).float()
-            agree(first, late, "a state gives other answers once another one was made")
+            what = "a state gives other answers once another one was made"
+            agree(first, late, what, subject.tolerance)
 
 
 @check(
@@ -76,7 +81,7 @@ def determinism(subject: Subject) -> None:
         if subject.learner.trained:
             first, second = (torch.tensor(list(train(twin, 3))) for twin in twins)
             agree(first, second, f"losses of the first updates differ under one seed, {protocol}")
-        told = [answers(twin, subject.batch(protocol)) for twin in (*twins, twins[0])]
+        told = [answers(twin, subject.episodes(protocol)) for twin in (*twins, twins[0])]
         agree(told[0], told[1], f"answers differ under one seed, {protocol}")
         agree(told[0], told[2], f"a second time it answers otherwise, {protocol}")
 
@@ -95,42 +100,45 @@ def state_dict(subject: Subject) -> None:
         file.seek(0)
         loaded = subject.build(protocol, seed=1)  # another seed: what is not stored is drawn anew
         loaded.load_state_dict(torch.load(file, weights_only=True))
-        told = answers(loaded, subject.batch(protocol))
+        told = answers(loaded, subject.episodes(protocol))
         agree(weights.answers, told, f"after saving and loading it answers otherwise, {protocol}")
 
 
 @check("Aggregate the support set by sums, means or attention; or take `order_invariant` away.")
-def support_order(subject: Subject) -> str:
+def support_order(subject: Examined) -> Seen:
     """Where a learner states `order_invariant = True`, the order of the support set makes no
     difference; of others it is reported whether it does."""
     return _invariant(subject, "order_invariant", "the order of the support set", _reordered)
 
 
 @check("Give every class the same initial weights; or take `label_equivariant` away.")
-def label_order(subject: Subject) -> str:
+def label_order(subject: Examined) -> Seen:
     """Where a learner states `label_equivariant = True`, exchanging the labels of classes exchanges
     their logits and changes nothing else; of others it is reported whether it does."""
     return _invariant(subject, "label_equivariant", "which label a class has", _relabelled)
 
 
 def _invariant(
-    subject: Subject,
+    subject: Examined,
     statement: str,
     what: str,
     change: Callable[[Episodes], tuple[Episodes, Tensor]],
-) -> str:
+) -> Seen:
     """What is stated holds; what is not stated is reported."""
     stated = getattr(subject.learner, statement, False)
-    learner, batch = subject.kshot()
+    learner, batch = subject.support()
     changed, back = change(batch)
     told = answers(learner, batch)
-    apart, scale = difference(told, answers(learner, changed).gather(2, back.expand_as(told)))
-    if apart <= TOLERANCE * scale:
-        return f"{what} makes no difference" + ("" if stated else ", and that is not stated")
-    seen = f"{what} moves logits of up to {scale:.2g} by {apart:.2g}"
+    after = answers(learner, changed).gather(2, back.to(told.device).expand_as(told))
+    (apart, scale), share = difference(told, after), others_share(told, after)
+    if apart <= subject.tolerance * scale:
+        same = f"{what} makes no difference"
+        return Seen(same if stated else f"{same}, and that is not stated", share)
+    seen = f"{what} moves logits of up to {scale:.2g} by {apart:.2g} and changes {share:.1%} of the"
+    seen += " answers"
     if stated:
-        raise FailedError(seen)
-    raise NotApplicableError(f"{seen}; {statement} = True is not stated")
+        raise FailedError(seen, share)
+    raise NotApplicableError(f"{seen}; {statement} = True is not stated", share)
 
 
 def _reordered(batch: Episodes) -> tuple[Episodes, Tensor]:

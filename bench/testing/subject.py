@@ -1,8 +1,9 @@
-"""What is checked: a learner in one configuration, built and trained on tiny tasks as the harness
-does it."""
+"""What is checked: a learner with its weights, and episodes for it to answer. Here it is one in one
+configuration, built and trained on tiny tasks as the harness does it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ UPDATES = 15
 EPISODES = 3
 TOLERANCE = 1e-4
 """Differences that float32 explains, relative to the largest logit."""
+
+STREAMS = 32
 
 MOST_EPISODES, MOST_QUERIES = 32, 5
 """What a training task is cut down to, so that a check takes seconds."""
@@ -44,7 +47,85 @@ class View(NamedTuple):
     batch: Batch
 
 
-class Subject:
+class Examined(ABC):
+    """A learner with its weights, and episodes for it to answer, by protocol."""
+
+    learner: type[Learner]
+    """The class, for what it states."""
+    tolerance = TOLERANCE
+    """Differences that rounding explains, relative to the largest logit."""
+    most = 10
+    """Queries asked alone, steps after which all is replaced, prefixes answered in both views."""
+
+    @property
+    @abstractmethod
+    def protocols(self) -> list[Protocol]:
+        """Those in which it is looked at."""
+
+    @abstractmethod
+    def fresh(self, protocol: Protocol) -> Learner:
+        """A new learner with these weights, in ``eval()``: no check sees what another one did."""
+
+    @abstractmethod
+    def episodes(self, protocol: Protocol) -> Batch:
+        """Test episodes."""
+
+    @abstractmethod
+    def others(self, protocol: Protocol) -> Batch:
+        """As many others."""
+
+    @abstractmethod
+    def given(self, protocol: Protocol) -> Batch:
+        """A batch as `loss` is given it."""
+
+    @abstractmethod
+    def many_streams(self) -> Stream:
+        """Online episodes to estimate an accuracy from.
+
+        Raises:
+            NotApplicableError: where the learner has no online view.
+        """
+
+    def views(self) -> Iterator[View]:
+        """One for each protocol of the learner."""
+        for protocol in self.protocols:
+            yield View(protocol, self.fresh(protocol), self.episodes(protocol))
+
+    def kshot(self) -> tuple[Learner, Episodes]:
+        """The k-shot view.
+
+        Raises:
+            NotApplicableError: where the learner has none.
+        """
+        if "kshot" not in self.protocols:
+            raise NotApplicableError("it has no k-shot view")
+        return self.fresh("kshot"), cast(Episodes, self.episodes("kshot"))
+
+    def support(self) -> tuple[Learner, Episodes]:
+        """A view with a support set.
+
+        Raises:
+            NotApplicableError: where the learner has none.
+        """
+        return self.kshot()
+
+    def online(self) -> tuple[Learner, Stream]:
+        """The online view.
+
+        Raises:
+            NotApplicableError: where the learner has none.
+        """
+        if "online" not in self.protocols:
+            raise NotApplicableError("it has no online view")
+        return self.fresh("online"), cast(Stream, self.episodes("online"))
+
+    def needs_training(self) -> None:
+        """Raises a `NotApplicableError` for a learner without anything to meta-train."""
+        if not self.learner.trained:
+            raise NotApplicableError("nothing is meta-trained")
+
+
+class Subject(Examined):
     """A learner in one configuration, and its weights after a few updates.
 
     Args:
@@ -90,49 +171,32 @@ class Subject:
             if self.learner.trained:
                 list(train(learner, UPDATES))
             state = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
-            told = answers(learner, self.batch(protocol))
+            told = answers(learner, self.episodes(protocol))
             self._weights[protocol] = Weights(state, told)
         return self._weights[protocol]
 
-    def slightly_trained(self, protocol: Protocol) -> Learner:
-        """A new learner with these weights, in ``eval()``: no check sees what another one did."""
+    def fresh(self, protocol: Protocol) -> Learner:
+        """See `Examined.fresh`."""
         learner = self.build(protocol)
         learner.load_state_dict(self.weights(protocol).state)
         return learner.eval()
 
-    def batch(self, protocol: Protocol, seed: int = 1) -> Batch:
+    def episodes(self, protocol: Protocol, seed: int = 1) -> Batch:
         """Test episodes: 5-way 2-shot; online, with two presentations of a class; a probe."""
         return draw(tiny_task(protocol).but(shots=2), EPISODES, seed)
 
-    def views(self) -> Iterator[View]:
-        """One for each protocol of the learner."""
-        for protocol in self.protocols:
-            yield View(protocol, self.slightly_trained(protocol), self.batch(protocol))
+    def others(self, protocol: Protocol) -> Batch:
+        """See `Examined.others`."""
+        return self.episodes(protocol, seed=8)
 
-    def kshot(self) -> tuple[Learner, Episodes]:
-        """The k-shot view.
+    def given(self, protocol: Protocol) -> Batch:
+        """See `Examined.given`."""
+        return draw(self.training_task(tiny_task(protocol)), 2, seed=4, training=True)
 
-        Raises:
-            NotApplicableError: where the learner has none.
-        """
-        if "kshot" not in self.protocols:
-            raise NotApplicableError("it has no k-shot view")
-        return self.slightly_trained("kshot"), cast(Episodes, self.batch("kshot"))
-
-    def online(self) -> tuple[Learner, Stream]:
-        """The online view.
-
-        Raises:
-            NotApplicableError: where the learner has none.
-        """
-        if "online" not in self.protocols:
-            raise NotApplicableError("it has no online view")
-        return self.slightly_trained("online"), cast(Stream, self.batch("online"))
-
-    def needs_training(self) -> None:
-        """Raises a `NotApplicableError` for a learner without anything to meta-train."""
-        if not self.learner.trained:
-            raise NotApplicableError("nothing is meta-trained")
+    def many_streams(self) -> Stream:
+        """See `Examined.many_streams`."""
+        self.online()
+        return cast(Stream, draw(tiny_task("online"), STREAMS, seed=6))
 
 
 def train(learner: Learner, updates: int) -> Iterator[float]:
@@ -190,14 +254,31 @@ def answers(learner: Learner, batch: Batch) -> Tensor:
     return logits.float()
 
 
+def spread(start: int, stop: int, most: int) -> list[int]:
+    """The numbers from start to stop, without it; of more than `most` as many, evenly spread."""
+    count = min(stop - start, most)
+    return [start + i * (stop - 1 - start) // max(1, count - 1) for i in range(count)]
+
+
+def others_share(a: Tensor, b: Tensor) -> float:
+    """Share of answers that differ between logits (..., N)."""
+    return (a.argmax(-1) != b.argmax(-1)).float().mean().item()
+
+
 def difference(a: Tensor, b: Tensor) -> tuple[float, float]:
     """By how much logits differ at most, and how large the largest of them is, at least 1."""
     scale = max(1.0, a.abs().max().item(), b.abs().max().item())
     return (a - b).abs().max().item(), scale
 
 
-def agree(a: Tensor, b: Tensor, otherwise: str, tolerance: float = TOLERANCE) -> None:
+def agree(
+    a: Tensor,
+    b: Tensor,
+    otherwise: str,
+    tolerance: float = TOLERANCE,
+    value: float | None = None,
+) -> None:
     """Raises `FailedError` with the words `otherwise` where logits differ by more than rounding."""
     apart, scale = difference(a, b)
     if not apart <= tolerance * scale:  # NaN too
-        raise FailedError(f"{otherwise}: logits of up to {scale:.2g} differ by {apart:.2g}")
+        raise FailedError(f"{otherwise}: logits of up to {scale:.2g} differ by {apart:.2g}", value)

@@ -1,0 +1,111 @@
+"""Audits: those checks that say something of weights, repeated on what a meta-training has made.
+
+At initialisation a learner may keep every promise that its trained weights break: attention that
+nobody masked, a gate that opens with training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.api import Episodes, Learner, Protocol, Stream
+from bench.testing import laws, leaks
+from bench.testing.check import Check, CheckResult, NotApplicableError
+from bench.testing.subject import Examined
+from bench.testing.tasks import Batch
+
+AUDITS: tuple[Check[Examined], ...] = (
+    leaks.query_labels,
+    leaks.query_independence,
+    leaks.episode_independence,
+    leaks.causality,
+    leaks.first_presentation,
+    laws.two_views,
+    laws.state_reset,
+    laws.support_order,
+    laws.label_order,
+)
+"""In the order of a report's columns."""
+
+
+class Trained(Examined):
+    """A learner as its meta-training left it, in the view that it was trained for.
+
+    Args:
+        build: makes a new learner with the trained weights.
+        episodes: some to answer; two or more.
+        others: as many others.
+        given: a batch as `Learner.loss` is given it.
+    """
+
+    tolerance = 1e-3  # an inner loop multiplies rounding, more so with large trained weights
+    most = 5
+
+    def __init__(
+        self, build: Callable[[], Learner], episodes: Batch, others: Batch, given: Batch
+    ) -> None:
+        self._build = build
+        self._episodes, self._others, self._given = episodes, others, given
+        self.learner = type(build())
+
+    @property
+    def protocols(self) -> list[Protocol]:
+        """The one that it was trained for: its weights are measured in no other."""
+        if isinstance(self._episodes, Episodes):
+            return ["kshot"]
+        return ["online" if isinstance(self._episodes, Stream) else "sequence"]
+
+    def fresh(self, protocol: Protocol) -> Learner:
+        """See `Examined.fresh`."""
+        return self._build().eval()
+
+    def episodes(self, protocol: Protocol) -> Batch:
+        """See `Examined.episodes`."""
+        return self._episodes
+
+    def others(self, protocol: Protocol) -> Batch:
+        """See `Examined.others`."""
+        return self._others
+
+    def given(self, protocol: Protocol) -> Batch:
+        """See `Examined.given`."""
+        return self._given
+
+    def many_streams(self) -> Stream:
+        """See `Examined.many_streams`."""
+        return self.online()[1]
+
+    def kshot(self) -> tuple[Learner, Episodes]:
+        """See `Examined.kshot`."""
+        self._trained_for("kshot")
+        return super().kshot()
+
+    def online(self) -> tuple[Learner, Stream]:
+        """See `Examined.online`."""
+        self._trained_for("online")
+        return super().online()
+
+    def support(self) -> tuple[Learner, Episodes]:
+        """See `Examined.support`. The first half of a stream is one, the second asks."""
+        stream = self._episodes
+        if not isinstance(stream, Stream) or "kshot" not in self.learner.protocols:
+            return self.kshot()
+        half = stream.y.shape[1] // 2
+        first, second = slice(half), slice(half, None)
+        return self.fresh("kshot"), Episodes(
+            stream.ways,
+            stream.x[:, first],
+            stream.y[:, first],
+            stream.x[:, second],
+            stream.y[:, second],
+        )
+
+    def _trained_for(self, protocol: Protocol) -> None:
+        if protocol not in self.protocols:
+            words = {"kshot": "k-shot", "online": "online", "sequence": "for a memory probe"}
+            raise NotApplicableError(f"it was trained {words[self.protocols[0]]}")
+
+
+def audit(trained: Trained) -> list[CheckResult]:
+    """What each of `AUDITS` finds. Whatever the learner raises is a failure of that audit."""
+    return [check(trained) for check in AUDITS]
