@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Device:
-    """A device as the user names it: ``cpu``, ``cpu/1`` (one thread), ``cuda:1``, ``mps``."""
+    """A device by name: ``cpu``, ``cpu/1`` (one thread), ``cuda:1``, ``mps``."""
 
     name: str
     kind: str
@@ -32,18 +32,19 @@ class Device:
 
     @classmethod
     def parse(cls, name: str) -> Device:
-        """Reads a device name.
+        """Reads a device name; ``cuda`` is ``cuda:0``, so that one device has one name.
 
         Raises:
             BenchError: for a name that means nothing. Whether the device exists is not asked.
         """
-        match = re.fullmatch(r"cpu(?:/([1-9]\d*))?|(cuda)(?::\d+)?|(mps)", name)
+        match = re.fullmatch(r"cpu(?:/([1-9]\d*))?|(cuda)(?::(\d+))?|(mps)", name)
         if match is None:
             raise BenchError(
                 f"no device is called {name!r}; use cpu, cpu/1 (one thread), cuda, cuda:1 or mps"
             )
-        threads = int(match[1]) if match[1] else None
-        return cls(name, match[2] or match[3] or "cpu", threads)
+        if match[2]:
+            return cls(f"cuda:{int(match[3] or 0)}", "cuda", None)
+        return cls(name, match[4] or "cpu", int(match[1]) if match[1] else None)
 
     def check(self) -> None:
         """Raises a `BenchError` where this machine has no such device."""
@@ -54,9 +55,12 @@ class Device:
             index = self.torch.index or 0
             if index >= count:
                 found = f"{count} CUDA devices are" if count else "no CUDA device is"
-                raise BenchError(f"{self.name} is not here: {found} visible to torch")
+                raise BenchError(
+                    f"{self.name} is not here: {found} visible to torch; `bench doctor` lists the "
+                    "devices, cpu is always one"
+                )
         if self.kind == "mps" and not torch.backends.mps.is_available():
-            raise BenchError("mps is not here: torch finds no Apple GPU")
+            raise BenchError("mps is not here: torch finds no Apple GPU; use cpu")
 
     @property
     def torch(self) -> torch.device:

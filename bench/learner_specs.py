@@ -2,22 +2,23 @@
 
 Grammar: ``NAME`` or ``NAME[item,item,...]``. An item is ``option=value``, a further value of the
 option before it, or, in front of all options, the name of a preset of the learner. Lists of values
-make a product. NAME may be a glob.
+make a product. ``none`` is None where the option's type has it. NAME may be a glob.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import itertools
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, unknown_name
-from bench.plugins import Found
+from bench.plugins import Found, option_types
 
 if TYPE_CHECKING:
     from bench.api import Learner
@@ -74,23 +75,45 @@ def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[C
 
 
 def configure(name: str, learner: type[Learner], options: dict[str, Any]) -> Contestant:
-    """A learner with some options set, each checked against the type its Config states."""
-    hints = get_type_hints(learner.Config)
+    """A learner with some options set, each checked against the type its Config states.
+
+    Raises:
+        BenchError: no such option, a value of the wrong type or one that the Config refuses, a type
+            that cannot be read.
+    """
+    try:
+        types = option_types(learner)
+    except BenchError as error:
+        raise BenchError(f"{name} cannot be used: {error}") from error
     values = {}
     for option, value in options.items():
-        if option not in hints:
+        if option not in types:
             hint = f"`bench show {name}` lists them"
-            raise unknown_name(f"option of {name}", option, hints, hint)
+            raise unknown_name(f"option of {name}", option, types, hint)
         try:
-            values[option] = TypeAdapter(hints[option]).validate_python(value)
+            values[option] = _validated(value, types[option])
         except ValidationError as error:
             what = error.errors()[0]["msg"]
             raise BenchError(f"{name}[{option}={value}]: {what}") from error
+        except PydanticUserError as error:
+            raise BenchError(
+                f"{name}[{option}={value}]: the option's type, {types[option]!r}, cannot be read "
+                "from text; it keeps its default"
+            ) from error
     try:
         config = learner.Config(**values)
     except (TypeError, ValueError) as error:
         raise BenchError(f"{name}: {error}") from error
     return Contestant(name, label(name, config), learner, config)
+
+
+def _validated(value: Any, type_: Any) -> Any:
+    """The value as that type; the text ``none`` is None where the type has it."""
+    adapter: TypeAdapter[Any] = TypeAdapter(type_)
+    if isinstance(value, str) and value.lower() == "none":
+        with contextlib.suppress(ValidationError):
+            return adapter.validate_python(None)
+    return adapter.validate_python(value)
 
 
 def label(name: str, config: Any) -> str:

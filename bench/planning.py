@@ -41,18 +41,23 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
     """Suites by name, glob or path of a TOML file, each once.
 
     Raises:
-        BenchError: where a name fits none, or a file is no suite.
+        BenchError: where a name fits none, a file is no suite, or two files have the same name.
     """
     chosen: dict[str, Suite] = {}
     for name in names:
         if name.endswith(".toml"):
-            suite = read_suite(Path(name))
-            chosen[suite.name] = suite
-            continue
-        found = suites()
-        fitting = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
-        for match in fitting or [name]:
-            chosen[match] = found.get("suite", match)
+            named = [read_suite(Path(name))]
+        else:
+            found = suites()
+            fitting = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
+            named = [found.get("suite", match) for match in fitting or [name]]
+        for suite in named:
+            before = chosen.setdefault(suite.name, suite)
+            if before.file.resolve() != suite.file.resolve():
+                raise BenchError(
+                    f"two suites are called {suite.name!r}: {before.file} and {suite.file}; give "
+                    "one of them another name, or run them into separate results folders"
+                )
     return list(chosen.values())
 
 

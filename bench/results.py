@@ -95,9 +95,10 @@ def read_results(
     """`load_results` with the problems beside the table."""
     root = Path(path)
     problems: list[Problem] = []
-    cells = list(_cell_folders(root / "cells", problems))
+    cells = list(_cell_folders(root / "cells", problems)) if root.is_dir() else []
     if not cells and not problems:
-        what = "holds no results" if root.is_dir() else "does not exist"
+        what = "is no folder" if root.exists() else "does not exist"
+        what = "holds no results" if root.is_dir() else what
         raise BenchError(
             f"the results folder {str(root)!r} {what}\n"
             "name another with --results, or make some: bench run --suite glyphs-5way"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ def prepare(
     Raises:
         BenchError: for anything that was asked for and does not exist or does not fit.
     """
+    folder = results_folder(results)
     places = usable_devices(devices)
     chosen_executor = executors().get("executor", executor)
     chosen = contestants(learner_specs, learners())
@@ -56,7 +58,7 @@ def prepare(
     return Runner(
         plan=plan,
         executor=chosen_executor(Limits(timeout, memory)),
-        results=Path(results).absolute(),
+        results=folder,
         folders=folders,
         timing_devices=places,
         jobs=jobs,
@@ -64,6 +66,22 @@ def prepare(
         retry_failed=retry_failed,
         listener=listener,
     )
+
+
+def results_folder(path: str | Path) -> Path:
+    """The results folder, absolute; it need not be there yet.
+
+    Raises:
+        BenchError: it is a file, or nothing can be written there.
+    """
+    folder = Path(path).absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        what = "may not be written to" if there.is_dir() else "is no folder"
+        raise BenchError(
+            f"cannot store results in {folder}: {there} {what}; name another folder with --results"
+        )
+    return folder
 
 
 def run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -16,6 +17,7 @@ from bench.leaderboard import ACCURACY, WRONG_BITS, Entry, Metric, boards, natur
 from bench.result_files import Json
 from bench.results import rows
 
+ONLY_IN_A, ONLY_IN_B = "only in A", "only in B"
 PLACE = ("suite", "suite_version", "setting", "budget")
 Loss = Literal["failed", "unfinished", "missing", "damaged"]
 Verdict = Literal["worse", "better", "not told apart"]
@@ -88,11 +90,11 @@ def compare_results(a: pd.DataFrame, b: pd.DataFrame) -> list[Row]:
     """
     sides = [_by_place(rows(frame)) for frame in (a, b)]
     matched = [
-        Row(**dict(zip(PLACE, where, strict=True)), a=one, b=other, outcome="")
+        Row(**dict(zip(PLACE, where, strict=True)), a=one, b=other, outcome=reason)
         for *where, learner in sorted(set(sides[0]) | set(sides[1]), key=_order)
-        for one, other in _match(*(side.get((*where, learner), []) for side in sides))
+        for one, other, reason in _match(*(side.get((*where, learner), []) for side in sides))
     ]
-    if not any(row.a and row.b for row in matched):
+    if not any((row.a and row.b) or row.outcome for row in matched):
         held = [", ".join(sorted({"/".join((p[0], p[2], p[3])) for p in side})) for side in sides]
         raise BenchError(
             "A and B have no suite, version, setting, budget and learner in common\n"
@@ -117,13 +119,13 @@ def compare_learners(frame: pd.DataFrame, a: str, b: str) -> list[Row]:
     if a == b:
         raise BenchError(f"A and B are both {a!r}\nname two learners, or two results folders")
     matched = [
-        Row(board.suite, board.suite_version, board.setting, board.budget, one, other, "")
+        Row(board.suite, board.suite_version, board.setting, board.budget, one, other, reason)
         for board in boards(frame[frame["learner"].isin([a, b])])
-        for one, other in _match(
+        for one, other, reason in _match(
             *([entry for entry in board.entries if entry.learner == name] for name in (a, b))
         )
     ]
-    if not any(row.a and row.b for row in matched):
+    if not any((row.a and row.b) or row.outcome for row in matched):
         raise BenchError(
             f"{a!r} and {b!r} have no setting at the same budget in common\n"
             "bench results --learner NAME lists what each has"
@@ -155,8 +157,11 @@ def _by_place(cells: Iterable[Json]) -> dict[tuple[Any, ...], list[Entry]]:
     return found
 
 
-def _match(a: Sequence[Entry], b: Sequence[Entry]) -> Iterator[tuple[Entry | None, Entry | None]]:
-    """Pairs what is alike, then what is least unlike; what is left stands alone."""
+def _match(
+    a: Sequence[Entry], b: Sequence[Entry]
+) -> Iterator[tuple[Entry | None, Entry | None, str]]:
+    """Pairs what is alike, then what is least unlike; what is left stands alone, with the reason
+    where both sides have some left."""
     left = [list(a), list(b)]
     for columns in (("device", "precision", "bank"), ("device", "precision"), ("precision",), ()):
         alike: dict[Any, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
@@ -165,12 +170,32 @@ def _match(a: Sequence[Entry], b: Sequence[Entry]) -> Iterator[tuple[Entry | Non
                 alike[tuple(entry.cells[0][key] for key in columns)][side].append(entry)
         for ones, others in alike.values():
             if len(ones) == len(others) == 1:
-                yield ones[0], others[0]
+                yield ones[0], others[0], ""
                 left = [
                     [e for e in side if e is not ones[0] and e is not others[0]] for side in left
                 ]
-    yield from ((entry, None) for entry in left[0])
-    yield from ((None, entry) for entry in left[1])
+    reason = _ambiguous(left[0], left[1]) if left[0] and left[1] else ""
+    yield from ((entry, None, reason) for entry in left[0])
+    yield from ((None, entry, reason) for entry in left[1])
+
+
+def _ambiguous(a: Sequence[Entry], b: Sequence[Entry]) -> str:
+    """Why entries of both sides are left: one has several, and none of them is the obvious one."""
+    several = [
+        f"{side} has {len(entries)} trainings here that could be meant ({_apart(entries)})"
+        for side, entries in (("A", a), ("B", b))
+        if len(entries) > 1
+    ]
+    return "; ".join(several) + "; keep one of them in a results folder of its own"
+
+
+def _apart(entries: Sequence[Entry]) -> str:
+    """What tells entries of one learner apart."""
+    labels = [entry.label for entry in entries]
+    if len(set(labels)) < len(labels):
+        cells = [entry.cells[0] for entry in entries]
+        labels = [f"{c['device']} {c['precision']}, {Path(c['path']).name}" for c in cells]
+    return "; ".join(labels)
 
 
 def _compared(matched: list[Row]) -> list[Row]:
@@ -179,24 +204,35 @@ def _compared(matched: list[Row]) -> list[Row]:
     ready = [row for row in matched if row.a and row.b and not _twice(row)]
     made = iter(compare_pairs([(row.a, row.b, row.metric) for row in ready if row.a and row.b]))
     done = {id(row): next(made) for row in ready}
-    return [replace(row, outcome=done.get(id(row)) or _alone(row)) for row in matched]
+    return [
+        replace(row, outcome=done.get(id(row)) or row.outcome or _alone(row)) for row in matched
+    ]
 
 
 def _twice(row: Row) -> bool:
     """A side has two trainings of one seed: the learner has changed how it is trained."""
-    sides = [[cell["seed"] for cell in side.cells] for side in (row.a, row.b) if side]
-    return any(len(set(seeds)) < len(seeds) for seeds in sides)
+    return any(_doubled(side) for side in (row.a, row.b) if side)
+
+
+def _doubled(side: Entry) -> bool:
+    return len(side.seeds) < len(side.cells)
 
 
 def _alone(row: Row) -> str:
     if row.a is None or row.b is None:
-        return f"only in {'B' if row.a is None else 'A'}"
-    return "one seed has two trainings there"
+        return ONLY_IN_B if row.a is None else ONLY_IN_A
+    names = [name for name, side in (("A", row.a), ("B", row.b)) if side and _doubled(side)]
+    return (
+        f"{' and '.join(names)} has one seed trained twice; keep one of the two trainings in a "
+        "results folder of its own"
+    )
 
 
 def _lost(row: Row) -> dict[int, Loss]:
     """By seed, the cells that are done in A and of no use in B."""
     lost: dict[int, Loss] = {}
+    if row.b is None and row.outcome != ONLY_IN_A:
+        return lost  # B has it, more than once
     for seed in sorted({int(cell["seed"]) for cell in (row.a.done if row.a else [])}):
         cells = [cell for cell in (row.b.cells if row.b else []) if cell["seed"] == seed]
         done = [cell for cell in cells if cell["status"] == "done"]

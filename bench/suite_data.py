@@ -9,18 +9,13 @@ from pathlib import Path
 
 from bench.cells import Training
 from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Source, Split
-from bench.data.image_folder import (
-    ClassFolder,
-    ImageFolder,
-    image_files,
-    split_by_fraction,
-    split_by_list,
-)
+from bench.data.class_splits import split_by_fraction, split_by_list
+from bench.data.image_folder import ClassFolder, ImageFolder, image_files
 from bench.episodes import ClassPool, Pool, check_pool, class_pool
 from bench.errors import BenchError, unknown_name
 from bench.plugins import datasets
 from bench.probes import Probe
-from bench.suites.schema import FOLDER, Fractions, Setting, Suite
+from bench.suites.schema import FOLDER, Fractions, Setting, Suite, read_suite
 
 
 @dataclass(frozen=True)
@@ -88,6 +83,23 @@ def folder_data(suite: Suite, root: Path, folders: DataFolders, notify: Notify) 
     Raises:
         BenchError: a folder or image that cannot be used; a split that does not fit the classes.
     """
+    images, named = folder_classes(suite, root)
+    source = ImageFolder(images)
+    with suite.at("dataset"):
+        data = source.load(suite.image_size, folders, notify)
+    with suite.at("split"):
+        split = source.split(named, data)
+        check_split(split, named)
+    dataset = f"{FOLDER}{root.name} ({data.content[:8]})"
+    return SuiteData(dataset, named, data.content, *phase_pools(suite, data, split), images)
+
+
+def folder_classes(suite: Suite, root: Path) -> tuple[ClassFolder, str]:
+    """The classes of each phase of a folder of images, and the split's name; decodes nothing.
+
+    Raises:
+        BenchError: a folder that cannot be used; a list of classes that does not fit it.
+    """
     with suite.at("dataset"):
         names = list(image_files(root))
     with suite.at("split"):
@@ -99,15 +111,28 @@ def folder_data(suite: Suite, root: Path, folders: DataFolders, notify: Notify) 
             parts = split_by_list(names, Path(suite.split))
             listed = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
             named = f"{Path(suite.split).name} ({listed.hexdigest()[:8]})"
-        images = ClassFolder.model_validate({"path": str(root), **parts})
-        source = ImageFolder(images)
-    with suite.at("dataset"):
-        data = source.load(suite.image_size, folders, notify)
-    with suite.at("split"):
-        split = source.split(named, data)
-        check_split(split, named)
-    dataset = f"{FOLDER}{root.name} ({data.content[:8]})"
-    return SuiteData(dataset, named, data.content, *phase_pools(suite, data, split), images)
+    return ClassFolder.model_validate({"path": str(root), **parts}), named
+
+
+def named_source(name: str) -> Source:
+    """The dataset that a name means: an installed one, ``folder:PATH``, or that of a suite file.
+
+    Raises:
+        BenchError: where there is none; a file that is no suite; a split that does not fit.
+    """
+    if name.endswith(".toml"):
+        suite = read_suite(Path(name))
+        if suite.folder is not None:
+            return ImageFolder(folder_classes(suite, suite.folder)[0])
+        with suite.at("dataset"):
+            return datasets().get("dataset", suite.dataset)
+    if name.startswith(FOLDER):
+        root = Path(name.removeprefix(FOLDER)).expanduser().resolve()
+        image_files(root)  # raises where there is none
+        return ImageFolder(ClassFolder(path=str(root)))
+    if Path(name).is_dir() and name not in datasets().things:
+        raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
+    return datasets().get("dataset", name)
 
 
 def training_source(training: Training) -> Source:

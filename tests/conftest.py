@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -45,6 +46,26 @@ def put_on_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], No
 
         yield put
     forget_plugins()
+
+
+@pytest.fixture
+def install(put_on_path: Callable[[Path], None], tmp_path: Path) -> Callable[..., Path]:
+    """Puts a package with a module and entry points on the path, for one test."""
+
+    def install(package: str, source: str = "", **points: dict[str, str]) -> Path:
+        folder = tmp_path / package
+        info = folder / f"{package}-2.5.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.5\n")
+        lines = []
+        for kind, names in points.items():
+            lines += [f"[bench.{kind}]", *(f"{name} = {to}" for name, to in names.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        (folder / f"{package}.py").write_text(dedent(source))
+        put_on_path(folder)
+        return folder
+
+    return install
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "bench.stats",
             "bench.learner_specs",
             "bench.plugins",
+            "bench.data.base",
+            "bench.probes",
         ),
     ),
     "the harness imports no learner": (("bench",), ("bench",)),

@@ -7,6 +7,7 @@ import torch
 
 from bench.environment import Device, checkout, cores, environment
 from bench.errors import BenchError
+from bench.runner import usable_devices
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from bench.errors import BenchError
         ("cpu", "cpu", None, "cpu", "cpu"),
         ("cpu/1", "cpu", 1, "cpu", "cpu-1"),
         ("cpu/16", "cpu", 16, "cpu", "cpu-16"),
-        ("cuda", "cuda", None, "cuda", "cuda"),
+        ("cuda:0", "cuda", None, "cuda:0", "cuda-0"),
         ("cuda:1", "cuda", None, "cuda:1", "cuda-1"),
         ("mps", "mps", None, "mps", "mps"),
     ],
@@ -25,6 +26,18 @@ def test_names(name, kind, threads, as_torch, file_name):
     assert (device.name, device.kind, device.threads) == (name, kind, threads)
     assert device.torch == torch.device(as_torch)
     assert device.file_name == file_name
+
+
+@pytest.mark.parametrize(("name", "same"), [("cuda", "cuda:0"), ("cuda:01", "cuda:1")])
+def test_a_device_has_one_name(name, same):
+    assert Device.parse(name) == Device.parse(same)
+    assert Device.parse(name).name == same
+
+
+def test_a_device_that_is_named_twice_is_used_once(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    asked = ["cuda", "cpu/1", "cuda:0", "cuda:1", "cpu/1"]
+    assert usable_devices(asked) == ["cuda:0", "cpu/1", "cuda:1"]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +52,9 @@ def test_a_device_that_is_not_here_is_told(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     Device.parse("cpu/1").check()
-    with pytest.raises(BenchError, match="cuda is not here: no CUDA device is visible"):
+    with pytest.raises(
+        BenchError, match=r"cuda:0 is not here: no CUDA device is visible .*`bench doctor`"
+    ):
         Device.parse("cuda").check()
     with pytest.raises(BenchError, match="mps is not here"):
         Device.parse("mps").check()

@@ -24,6 +24,8 @@ class Toy(Learner):
         first_order: bool = option(False, "no second derivatives")
         encoder: Literal["conv4", "pixels"] = option("conv4", "encoder")
         clip: float | None = option(None, "norm")
+        rate: float | None = option(0.5, "dropout")
+        word: str = option("one", "any")
 
         def __post_init__(self) -> None:
             if self.steps < 0:
@@ -55,6 +57,10 @@ def labels(*specs: str) -> list[str]:
         ("toy[first_order=true]", ["toy[first_order=True]"]),
         ("toy[encoder=pixels,conv4]", ["toy[encoder=pixels]", "toy"]),
         ("toy[clip=2]", ["toy[clip=2.0]"]),
+        ("toy[clip=none,None,2]", ["toy", "toy[clip=2.0]"]),
+        ("toy[rate=none]", ["toy[rate=None]"]),
+        ("toy[rate=None]", ["toy[rate=None]"]),  # a label can be given again
+        ("toy[word=none]", ["toy[word=none]"]),  # its type has no None
         ("toy[paper]", ["toy[steps=60,lr=0.5]"]),
         ("toy[paper,steps=5,6]", ["toy[steps=5,lr=0.5]", "toy[steps=6,lr=0.5]"]),
         ("toy[plain]", ["toy"]),
@@ -77,7 +83,8 @@ def test_each_configuration_comes_once_in_the_order_given():
 def test_values_have_the_type_that_the_config_states():
     [contestant] = contestants(["toy[steps=5,lr=1,first_order=1,clip=3]"], INSTALLED)
     assert contestant.options == {
-        "steps": 5, "lr": 1.0, "first_order": True, "encoder": "conv4", "clip": 3.0,
+        "steps": 5, "lr": 1.0, "first_order": True, "encoder": "conv4", "clip": 3.0, "rate": 0.5,
+        "word": "one",
     }  # fmt: skip
     assert isinstance(contestant.options["lr"], float)
     assert contestant.options["first_order"] is True
@@ -102,6 +109,8 @@ def test_stored_options_give_the_same_contestant_again():
         ("toy[steps=few]", "toy[steps=few]: Input should be a valid integer"),
         ("toy[steps=1.5]", "toy[steps=1.5]: Input should be a valid integer"),
         ("toy[steps=]", "toy[steps=]: Input should be a valid integer"),
+        ("toy[steps=none]", "toy[steps=none]: Input should be a valid integer"),
+        ("toy[clip=nine]", "toy[clip=nine]: Input should be a valid number"),
         ("toy[encoder=conv5]", "toy[encoder=conv5]: Input should be 'conv4' or 'pixels'"),
         ("toy[steps=1,paper]", "toy[steps=paper]: Input should be a valid integer"),
         ("toy[steps=-1]", "toy: steps must not be negative, got -1"),
@@ -114,3 +123,38 @@ def test_mistakes_are_told(spec, said):
     with pytest.raises(BenchError) as caught:
         contestants([spec], INSTALLED)
     assert str(caught.value).startswith(said)
+
+
+class Unresolved(Learner):
+    family, contract = "test", 1
+
+    @dataclass(frozen=True)
+    class Config:
+        schedule: Schedule = option(None, "imported for the type checker only")  # noqa: F821
+
+
+def test_types_that_cannot_be_resolved_are_told_with_the_learner():
+    with pytest.raises(
+        BenchError,
+        match=r"^unresolved cannot be used: the types of its Config .*"
+        "NameError: name 'Schedule' is not defined; .* to be imported",
+    ):
+        configure("unresolved", Unresolved, {})
+
+
+class Opaque:
+    pass
+
+
+class Foreign(Learner):
+    family, contract = "test", 1
+
+    @dataclass(frozen=True)
+    class Config:
+        opaque: Opaque = option(Opaque(), "no text makes one")
+
+
+def test_a_type_that_no_text_makes_is_told_when_it_is_asked_for():
+    assert configure("foreign", Foreign, {}).name == "foreign"
+    with pytest.raises(BenchError, match=r"^foreign\[opaque=1\]: the option's type, .*Opaque"):
+        configure("foreign", Foreign, {"opaque": "1"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
@@ -16,26 +15,6 @@ GOOD = """
     class Good(Learner):
         family, contract = "test", 1
 """
-
-
-@pytest.fixture
-def install(put_on_path, tmp_path):
-    """Puts a package with a module and entry points on the path, for one test."""
-
-    def install(package: str, source: str = "", **points: dict[str, str]) -> Path:
-        folder = tmp_path / package
-        info = folder / f"{package}-2.5.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.5\n")
-        lines = []
-        for kind, names in points.items():
-            lines += [f"[bench.{kind}]", *(f"{name} = {to}" for name, to in names.items())]
-        (info / "entry_points.txt").write_text("\n".join(lines))
-        (folder / f"{package}.py").write_text(dedent(source))
-        put_on_path(folder)
-        return folder
-
-    return install
 
 
 def problem(found: plugins.Found, name: str) -> Problem:
@@ -69,6 +48,18 @@ BROKEN = [
         " family, contract = 'x', 1\n class Config: pass",
         "its Config is not a dataclass",
     ),
+    (
+        "from dataclasses import dataclass\nfrom bench.api import Learner\n"
+        "class Plugin(Learner):\n family, contract = 'x', 1\n @dataclass\n"
+        " class Config: rate: 'Absent' = 1",
+        "the types of its Config cannot be resolved: NameError: name 'Absent' is not defined;",
+    ),
+    (
+        "from dataclasses import dataclass\nfrom bench.api import Learner\n"
+        "class Plugin(Learner):\n family, contract = 'x', 1\n @dataclass\n"
+        " class Config: rate: float",
+        "its Config cannot be made: TypeError: ",
+    ),
 ]
 
 
@@ -86,6 +77,40 @@ def test_a_broken_learner_is_a_problem_and_the_others_work(install, request, sou
     assert told in plugins.all_problems()
     with pytest.raises(BenchError, match=f"the learner 'broken' of {package} 2.5 cannot be used"):
         found.get("learner", "broken")
+
+
+NEEDS_MORE = """
+    from bench.api import MissingRequirementError
+    raise MissingRequirementError("rare 1.2", "pip install rare==1.2")
+"""
+
+
+def test_a_learner_that_lacks_something_optional_says_what_installs_it(install):
+    install("lacking", NEEDS_MORE, learners={"lacking-one": "lacking:A", "lacking-b": "lacking:B"})
+    found = plugins.learners()
+    told = problem(found, "lacking-one")
+    assert told.reason == "rare 1.2 is not installed; install it with\n  pip install rare==1.2"
+    assert told.install == "pip install rare==1.2"
+    assert told.traceback is None
+    assert "prototypical" in found.things
+    for name in ("lacking-one", "*king-one"):  # a glob that matches nothing else
+        with pytest.raises(BenchError, match=r"'lacking-one' of lacking 2\.5 cannot be") as raised:
+            found.get("learner", name)
+        assert str(raised.value).endswith("\n  pip install rare==1.2")
+
+
+@pytest.mark.parametrize("kind", ["suite", "dataset", "executor"])
+def test_suites_datasets_and_executors_may_lack_something_too(install, kind):
+    package = f"lacking_{kind}"
+    install(package, NEEDS_MORE, **{f"{kind}s": {"lacking": f"{package}:A"}})
+    assert problem(getattr(plugins, f"{kind}s")(), "lacking").install == "pip install rare==1.2"
+
+
+def test_an_import_error_within_the_optional_package_is_a_broken_plugin(install):
+    install("half", "import absent_module", learners={"half": "half:A"})
+    told = problem(plugins.learners(), "half")
+    assert told.install is None
+    assert told.traceback
 
 
 def test_a_name_that_two_packages_claim_is_nobodys(install):
@@ -166,6 +191,30 @@ def test_broken_suites_are_problems(install):
     assert "tiny" in found.things
     assert "not valid TOML" in problem(found, "bad").reason
     assert "neither a suite file nor a folder" in problem(found, "gone").reason
-    [again] = [told for told in found.problems if told.name == "omniglot-5way"]
-    assert again.package == "broken_suites 2.5"
-    assert again.reason.startswith("bench-metalearning")
+    again = problem(found, "omniglot-5way")
+    assert again.package == "bench-metalearning 0.1.0, broken_suites 2.5"
+    assert str(folder / "again.toml") in again.reason
+    assert "omniglot-20way" in found.things
+
+
+def test_packages_may_give_their_folders_of_suites_the_same_name(install):
+    for number in (1, 2):
+        folder = install(
+            f"folder{number}", "FOLDER = __file__.rpartition('/')[0]",
+            suites={"builtin": f"folder{number}:FOLDER"},
+        )  # fmt: skip
+        (folder / "a.toml").write_text(TINY.replace('"tiny"', f'"tiny-{number}"'))
+    found = plugins.suites()
+    assert {"tiny-1", "tiny-2", "omniglot-5way"} <= set(found.things)
+    assert (found.packages["tiny-1"], found.packages["tiny-2"]) == ("folder1 2.5", "folder2 2.5")
+    assert not found.problems
+
+
+def test_a_file_that_is_registered_twice_is_one_suite(install):
+    folder = install(
+        "both_ways", "FOLDER = __file__.rpartition('/')[0]\nFILE = FOLDER + '/a.toml'",
+        suites={"folder": "both_ways:FOLDER", "file": "both_ways:FILE"},
+    )  # fmt: skip
+    (folder / "a.toml").write_text(TINY)
+    assert "tiny" in plugins.suites().things
+    assert not plugins.suites().problems

@@ -28,6 +28,7 @@ from bench.api.learner import (
     map_tensors,
     option,
 )
+from bench.api.requirement import MissingRequirementError
 from bench.api.sequence_learner import SequenceLearner, previous_labels
 from bench.api.tasks import Episodes, Protocol, Sequences, Stream, TaskSpec
 
@@ -36,6 +37,7 @@ __all__ = [
     "Episodes",
     "Learner",
     "MetaOptimizer",
+    "MissingRequirementError",
     "Protocol",
     "SequenceLearner",
     "Sequences",

@@ -73,7 +73,7 @@ class Learner(nn.Module):
     family: ClassVar[str]
     """"model-based", "metric-based", "optimization-based", or one of your own."""
     contract: ClassVar[int]
-    """The `CONTRACT_VERSION` this learner was written for. State it; it is not inherited."""
+    """The `CONTRACT_VERSION` this learner was written for. State it; `Learner` has none."""
     references: ClassVar[tuple[str, ...]] = ()
     """The papers it implements."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

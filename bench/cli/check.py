@@ -1,4 +1,4 @@
-"""`bench check`: whether a learner keeps the contract, or a suite fits its data."""
+"""`bench check`: a learner keeps the contract, a suite fits its data, a dataset is sound."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bench.cli.data import DATA_DIR
+from bench.cli.options import DATA_DIR, KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.api import Learner
+    from bench.cli.kinds import Kind
     from bench.learner_specs import Contestant
     from bench.testing import CheckResult
 
@@ -25,10 +26,15 @@ ARGUMENT = "write NAME, 'NAME[option=value]' or package.module:Class"
 
 
 @click.command()
-@click.argument("thing", metavar="LEARNER|SUITE")
+@click.argument("thing", metavar="LEARNER|SUITE|DATASET")
+@KIND
 @click.option(
     "--check", "checks", multiple=True, metavar="NAME",
     help="Only this check of a learner. May be repeated.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--image-size", type=click.IntRange(8, 256), default=28, show_default=True, metavar="PIXELS",
+    help="What a dataset is loaded at.",
 )  # fmt: skip
 @DATA_DIR
 @click.option(
@@ -39,12 +45,14 @@ def check(
     ctx: click.Context,
     /,
     thing: str,
+    kind: Kind | None,
     checks: tuple[str, ...],
+    image_size: int,
     data_dir: Path | None,
     fmt: Literal["table", "json"],
 ) -> None:
     """Checks that a learner keeps the contract: no leaks, the law of the two views, gradients, ...
-    Or that a suite fits its data.
+    Or that a suite fits its data, or that a dataset is sound.
 
     LEARNER is what --learner of `bench run` takes, or package.module:Class for one that is not
     installed. The tasks are tiny and made up; a small configuration ('maml[filters=8]') is quicker.
@@ -52,15 +60,26 @@ def check(
     SUITE is a suite's name or the path of a .toml file: its data is loaded and counted, no class is
     in two phases, and every setting finds enough classes and images.
 
+    DATASET is an installed dataset or memory probe, or folder:PATH for a folder of images by class:
+    it loads, the same twice, and its splits are sound.
+
     Exits with 1 where a check fails.
     """
-    from bench.cli.check_suite import check_suite, is_suite
+    from bench.cli.check_dataset import check_dataset
+    from bench.cli.check_suite import check_suite
+    from bench.cli.kinds import kind_of
     from bench.data.folders import data_folders
 
-    if is_suite(thing):
+    kind = kind or kind_of(thing)
+    if kind != "learner":
         if checks:
-            raise click.UsageError("--check is for learners, and this is a suite")
-        if not check_suite(thing, data_folders(data_dir), fmt):
+            raise click.UsageError(f"--check is for learners, and {thing} is a {kind}")
+        folders = data_folders(data_dir)
+        if kind == "suite":
+            passed = check_suite(thing, folders, fmt)
+        else:
+            passed = check_dataset(thing, image_size, folders, fmt)
+        if not passed:
             ctx.exit(1)
         return
 

@@ -15,23 +15,16 @@ if TYPE_CHECKING:
     from bench.suites.schema import Suite
 
 
-def is_suite(text: str) -> bool:
-    """Whether an argument is a suite file or the name of an installed suite."""
-    from bench.plugins import suites
-
-    return text.endswith(".toml") or text in suites().things
-
-
 def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) -> bool:
     """Prints what a suite's data has and needs; whether every setting fits.
 
     Raises:
         BenchError: where the suite or its data cannot be used at all.
     """
-    from bench.planning import choose_suites
+    from bench.cli.kinds import one_suite
     from bench.suite_data import open_suite_data
 
-    [suite] = choose_suites([text])
+    suite = one_suite(text)
     pools = open_suite_data(suite, folders, lambda told: click.echo(told, err=True))
     phases, settings = phase_rows(pools), setting_rows(suite, pools)
     if fmt == "json":

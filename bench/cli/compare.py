@@ -37,6 +37,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.options import STORED_SUITES
+from bench.errors import BenchError
+
 if TYPE_CHECKING:
     from bench.leaderboard import Entry
     from bench.side_by_side import Row
@@ -56,10 +59,7 @@ WEIGHTS_ONLY = (
     "--results", type=click.Path(), default=None, metavar="DIR",
     help="Then A and B are learners in this folder.  [default for learners: results]",
 )  # fmt: skip
-@click.option(
-    "--suite", "suites", multiple=True, metavar="NAME",
-    help="Only this suite; a glob. May be repeated.  [default: all]",
-)  # fmt: skip
+@STORED_SUITES
 @click.option(
     "--budget", "budgets", multiple=True, metavar="NAME",
     help="Only this budget. May be repeated.  [default: all]",
@@ -99,7 +99,15 @@ def compare(
         frames = [_chosen(folder, suites, budgets) for folder in (a, b)]
         rows = compare_results(frames[0], frames[1])
     else:
-        rows = compare_learners(_chosen(results or "results", suites, budgets), a, b)
+        try:
+            chosen = _chosen(results or "results", suites, budgets)
+        except BenchError as error:
+            if results is not None:
+                raise
+            raise BenchError(
+                f"{error}\n{a!r} and {b!r} are no folders, and so they were taken for learners"
+            ) from error
+        rows = compare_learners(chosen, a, b)
     regressions, lost = sum(row.regression for row in rows), sum(len(row.lost) for row in rows)
     if fmt == "json":
         import json

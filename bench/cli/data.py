@@ -7,35 +7,34 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli.options import DATA_DIR, TABLE_FORMAT
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.data.base import DataFolders
     from bench.tables import Format
 
-DATA_DIR = click.option(
-    "--data-dir", type=click.Path(path_type=Path), metavar="DIR",
-    help="Where the archives are.  [default: $BENCH_DATA_DIR]",
-)  # fmt: skip
-
 
 @click.group()
 def data() -> None:
     """Lists, downloads and verifies datasets.
+
+    NAME is an installed dataset, folder:PATH for a folder of images by class, or a suite's .toml
+    file for the dataset of that suite.
 
     Decoded images and downloads are kept in $BENCH_CACHE_DIR (default ~/.cache/bench).
     """
 
 
 @data.command("list")
-@click.option(
-    "--format", "fmt", type=click.Choice(["table", "csv", "json"]), default="table",
-    show_default=True,
-)  # fmt: skip
+@TABLE_FORMAT
 def list_(fmt: Format) -> None:
-    """Lists the installed datasets, their splits, and how much of each is cached."""
+    """Lists the installed datasets, their splits, and how much of each is cached. The last row is
+    about folders of images, which suite files name."""
     from bench import plugins
     from bench.data.folders import data_folders
+    from bench.data.image_folder import ImageFolder
+    from bench.suites.schema import FOLDER
     from bench.tables import render
 
     cache = data_folders().cache
@@ -50,6 +49,15 @@ def list_(fmt: Format) -> None:
         }
         for name, source in found.things.items()
     ]
+    rows.append(
+        {
+            "name": f"{FOLDER}PATH",
+            "splits": None,
+            "cached_mib": round(_cached_bytes(cache, ImageFolder.name) / 2**20, 1),
+            "summary": ImageFolder.description,
+            "package": None,
+        }
+    )
     click.echo(render(rows, ["name", "splits", "cached_mib", "summary", "package"], fmt))
 
 
@@ -58,24 +66,30 @@ def list_(fmt: Format) -> None:
 @DATA_DIR
 def fetch(name: str, data_dir: Path | None) -> None:
     """Downloads what is missing of a dataset into the cache, and verifies it."""
-    from bench import plugins
+    from bench.data.base import Source
+    from bench.suite_data import named_source
 
-    plugins.datasets().get("dataset", name).fetch(_folders(data_dir), click.echo)
+    source = named_source(name)
+    if type(source).fetch is Source.fetch:
+        click.echo(f"{name} needs no download")
+    source.fetch(_folders(data_dir), click.echo)
 
 
 @data.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @DATA_DIR
 def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
-    """Reads the sources again and compares their content with what it should be.
+    """Reads the sources again and compares their content with what it should be. Of a folder of
+    images, counts classes and images and names all files that cannot be read.
 
-    Without a name, all datasets. Every one is looked at, also after one that fails.
+    Without a name, all installed datasets. Every one is looked at, also after one that fails.
+    Downloads nothing.
     """
     from bench import plugins
+    from bench.suite_data import named_source
 
-    found, folders = plugins.datasets(), _folders(data_dir)
-    failures = []
-    for source in [found.get("dataset", name) for name in names or found.things]:
+    folders, failures = _folders(data_dir), []
+    for source in [named_source(name) for name in names or plugins.datasets().things]:
         try:
             click.echo(source.verify(folders, lambda told: click.echo(told, err=True)))
         except BenchError as error:

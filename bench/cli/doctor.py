@@ -9,11 +9,13 @@ import click
 def doctor() -> None:
     """Shows the environment, the devices, and the plugins that fail to load and why.
 
-    Exits with 1 where something installed cannot be used.
+    Exits with 1 where something installed cannot be used. What only lacks an optional requirement
+    is told with the command that installs it.
     """
     import torch
 
     from bench import plugins
+    from bench.cli.list import unavailable
     from bench.data.folders import data_folders
     from bench.environment import Device, cores, environment
 
@@ -34,11 +36,14 @@ def doctor() -> None:
         found: plugins.Found[object] = getattr(plugins, kind)()
         click.echo(f"{kind:<9}{', '.join(found.things) or 'none'}")
     problems = list(plugins.all_problems())
-    for problem in problems:
+    for line in unavailable(problems):
+        click.echo(f"\n{line}")
+    broken = [problem for problem in problems if not problem.install]
+    for problem in broken:
         click.echo(f"\nPROBLEM: {problem.kind} {problem.name} of {problem.package}")
         click.echo(f"  {problem.reason}")
         if problem.traceback:
             click.echo("  " + problem.traceback.strip().replace("\n", "\n  "))
-    if problems:
+    if broken:
         raise click.exceptions.Exit(1)
     click.echo("\nEverything that is installed can be used.")

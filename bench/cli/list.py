@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.options import TABLE_FORMAT
+
 if TYPE_CHECKING:
+    from bench.plugins import Problem
     from bench.tables import Format
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(["learners", "suites", "datasets", "executors"]))
-@click.option(
-    "--format", "fmt", type=click.Choice(["table", "csv", "json"]), default="table",
-    show_default=True,
-)  # fmt: skip
+@TABLE_FORMAT
 def list_(kind: str, fmt: Format) -> None:
     """Lists the installed learners, suites, datasets or executors.
 
@@ -30,14 +32,19 @@ def list_(kind: str, fmt: Format) -> None:
         {"name": name, **describe(thing), "package": found.packages[name], "problem": None}
         for name, thing in found.things.items()
     ]
+    # A table has no room for commands: they stand below it.
+    problems = [told for told in found.problems if fmt != "table" or not told.install]
     rows += [
         {"name": problem.name, "package": problem.package, "problem": problem.reason}
-        for problem in found.problems
+        for problem in problems
     ]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    if not found.problems and fmt == "table":
+    if not problems and fmt == "table":
         columns = [column for column in columns if column != "problem"]
     click.echo(render(rows, columns, fmt))
+    if fmt == "table":
+        for line in unavailable(found.problems):
+            click.echo(f"\n{line}")
 
 
 def _learner(learner: Any) -> dict[str, Any]:
@@ -60,6 +67,15 @@ def _suite(suite: Any) -> dict[str, Any]:
 
 def _described(thing: Any) -> dict[str, Any]:
     return {"summary": first_line(thing.description)}
+
+
+def unavailable(problems: Iterable[Problem]) -> list[str]:
+    """For each command that would install what some plugins need: their names, and the command."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for problem in problems:
+        if problem.install:
+            names[problem.reason].append(problem.name)
+    return [f"Unavailable: {', '.join(given)}: {reason}" for reason, given in names.items()]
 
 
 def first_line(text: str | None) -> str:

@@ -6,21 +6,17 @@ from collections import Counter
 
 import click
 
+from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES
+
 
 @click.command()
-@click.option("--results", type=click.Path(), default="results", show_default=True, metavar="DIR")
+@RESULTS
 @click.option(
     "--out", type=click.Path(), default=None, metavar="DIR",
     help="Folder to write into.  [default: the results folder]",
 )  # fmt: skip
-@click.option(
-    "--suite", "suites", multiple=True, metavar="NAME",
-    help="Only this suite; a glob. May be repeated.  [default: all]",
-)  # fmt: skip
-@click.option(
-    "--learner", "learners", multiple=True, metavar="NAME",
-    help="Only this learner, whatever its options; a glob. May be repeated.  [default: all]",
-)  # fmt: skip
+@STORED_SUITES
+@STORED_LEARNERS
 @click.option(
     "--format", "formats", default="html,markdown,csv,latex,figures", show_default=True,
     metavar="LIST",
@@ -39,6 +35,8 @@ def report(
     from bench.report import write_report
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    if not wanted:
+        raise click.UsageError("--format names nothing to write; leave it out to write everything")
     paths = write_report(
         results, out, suites=suites, learners=learners, formats=wanted, sources=installed_sources()
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES, TABLE_FORMAT
+
 if TYPE_CHECKING:
     from bench.tables import Format
 
@@ -23,19 +25,10 @@ LEFT_OUT = {"reliability", "failure", "timing_failures", "environments"}
 
 
 @click.command()
-@click.option("--results", type=click.Path(), default="results", show_default=True, metavar="DIR")
-@click.option(
-    "--suite", "suites", multiple=True, metavar="NAME",
-    help="Only this suite; a glob. May be repeated.  [default: all]",
-)  # fmt: skip
-@click.option(
-    "--learner", "learners", multiple=True, metavar="NAME",
-    help="Only this learner, whatever its options; a glob. May be repeated.  [default: all]",
-)  # fmt: skip
-@click.option(
-    "--format", "fmt", type=click.Choice(["table", "csv", "json"]), default="table",
-    show_default=True,
-)  # fmt: skip
+@RESULTS
+@STORED_SUITES
+@STORED_LEARNERS
+@TABLE_FORMAT
 def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fmt: Format) -> None:
     """Lists the stored results, one row per cell.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.options import DATA_DIR, RESULTS
+
 if TYPE_CHECKING:
     from bench.runner import Runner
 
@@ -77,11 +79,8 @@ SIZE = Quantity(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
     help="bf16 is autocast.",
 )  # fmt: skip
-@click.option(
-    "--data-dir", type=click.Path(), default=None, metavar="DIR",
-    help="Where the datasets lie.  [default: $BENCH_DATA_DIR, the cache, or a download]",
-)  # fmt: skip
-@click.option("--results", type=click.Path(), default="results", show_default=True, metavar="DIR")
+@DATA_DIR
+@RESULTS
 @click.option("--executor", default="local", show_default=True, metavar="NAME")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
@@ -149,6 +148,7 @@ def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
     from bench.plugins import installed_sources
     from bench.report import write_report
+    from bench.result_files import audit_records
     from bench.results import load_results
     from bench.runner import statuses
     from bench.tables import leaderboard
@@ -165,4 +165,11 @@ def _show_results(runner: Runner) -> bool:
             f"{counts['failed']} failed; `bench report` shows why, --retry-failed tries again",
             err=True,
         )
+    for training in runner.plan.trainings:
+        audits, crash = audit_records(runner.results, training.folder(runner.results).name)
+        failed = [str(audit["name"]) for audit in audits or [] if audit["outcome"] == "failed"]
+        if failed or crash:
+            told = f"audits failed: {', '.join(failed)}" if failed else "the audits failed"
+            what = f"{training.learner}, seed {training.seed}: {told}"
+            click.echo(f"{what}; `bench report` shows why", err=True)
     return counts["done"] == len(runner.plan.cells)

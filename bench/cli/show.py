@@ -8,35 +8,49 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.errors import unknown_name
+from bench.cli.options import KIND
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.api import Learner
+    from bench.cli.kinds import Kind
+    from bench.data.base import Source
     from bench.suites.schema import Suite
 
 
 @click.command()
 @click.argument("name")
-def show(name: str) -> None:
-    """Shows a suite's protocol, or a learner's hyper-parameters and references."""
-    from bench import plugins
+@KIND
+def show(name: str, kind: Kind | None) -> None:
+    """Shows a suite's protocol, a learner's hyper-parameters and references, or a dataset.
 
-    suites, learners, datasets = plugins.suites(), plugins.learners(), plugins.datasets()
-    if name in suites.things:
-        click.echo(describe_suite(suites.things[name]))
-    elif name in learners.things:
-        click.echo(describe_learner(name, learners.things[name]))
-    elif name in datasets.things:
-        source = datasets.things[name]
-        splits = f"\n\nsplits: {', '.join(source.splits)}" if source.splits else ""
-        click.echo(f"{name}: a dataset\n\n{source.description}{splits}")
+    NAME is installed, or the path of a suite's .toml file, or folder:PATH for a folder of images by
+    class. Nothing is decoded.
+    """
+    from bench import plugins
+    from bench.cli.kinds import kind_of, one_suite
+    from bench.suite_data import named_source
+
+    kind = kind or kind_of(name)
+    if kind == "suite":
+        click.echo(describe_suite(one_suite(name)))
+    elif kind == "learner":
+        if "[" in name:
+            alone = name.partition("[")[0]
+            raise BenchError(f"options are not shown one by one; `bench show {alone}` shows all")
+        click.echo(describe_learner(name, plugins.learners().get("learner", name)))
     else:
-        known = [*suites.things, *learners.things, *datasets.things]
-        raise unknown_name("suite, learner or dataset", name, known)
+        click.echo(describe_dataset(name, named_source(name)))
 
 
 def describe_suite(suite: Suite) -> str:
-    """Everything that a suite decides, as text."""
+    """Everything that a suite decides, as text; of a folder of images also what each phase has.
+
+    Raises:
+        BenchError: a folder of images that cannot be used, or that its split does not fit.
+    """
+    from bench.suite_data import folder_classes
+
     lines = [
         f"{suite.name} (version {suite.version}): {suite.title}",
         "",
@@ -52,6 +66,9 @@ def describe_suite(suite: Suite) -> str:
         lines += ["", f"dataset     {suite.dataset}, split {suite.split}, {size}"]
         lines += [f"protocol    {suite.protocol}"]
         lines += [f"rotations   {' and '.join(turned) or 'none'}"]
+        if suite.folder is not None:
+            images, _ = folder_classes(suite, suite.folder)
+            lines += [f"{phase:<12}{counted}" for phase, counted in images.count().items()]
     lines += [f"meta-test   {suite.test.episodes} episodes, seed {suite.test.seed}", "", "settings"]
     for name, setting in suite.settings.items():
         ways = f"{setting.ways}-way"
@@ -68,9 +85,20 @@ def describe_suite(suite: Suite) -> str:
     return "\n".join(lines)
 
 
+def describe_dataset(name: str, source: Source) -> str:
+    """What a dataset is, as text; of a folder of images also how much it has."""
+    from bench.data.image_folder import Counted, ImageFolder, image_files
+
+    if isinstance(source, ImageFolder):
+        counted = Counted(tuple(len(listed) for listed in image_files(source.root).values()))
+        return f"{name}: a folder of images by class\n\n{counted}"
+    splits = f"\n\nsplits: {', '.join(source.splits)}" if source.splits else ""
+    return f"{name}: a dataset\n\n{source.description}{splits}"
+
+
 def describe_learner(name: str, learner: type[Learner]) -> str:
     """What a learner is, its options and its papers, as text."""
-    lines = [f"{name}: a {learner.family} learner", "", inspect.getdoc(learner) or ""]
+    lines = [f"{name}: {learner.family}", "", inspect.getdoc(learner) or ""]
     lines += ["", "options (--learner 'NAME[option=value]')"]
     fields: list[dataclasses.Field[Any]] = list(dataclasses.fields(learner.Config))
     width = max((len(f"{field.name} = {field.default}") for field in fields), default=0)

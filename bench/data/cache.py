@@ -39,7 +39,7 @@ def cached(folder: Path, key: str, build: Callable[[], ImageClasses]) -> ImageCl
         BenchError: when the folder cannot be written (missing rights, no space). Nothing that a
             later run would trust is left behind.
     """
-    if (found := _read(folder, key)) is not None:
+    if (found := stored(folder, key)) is not None:
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def _write(data: ImageClasses, scratch: Path, folder: Path, key: str) -> None:
     (scratch / "about.json").replace(folder / f"{key}.json")
 
 
-def _read(folder: Path, key: str) -> ImageClasses | None:
+def stored(folder: Path, key: str) -> ImageClasses | None:
     """The stored dataset, or None when it is missing, damaged, or another one."""
     try:
         about = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))

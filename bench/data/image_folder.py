@@ -6,13 +6,14 @@ class names and the decoded pixels, so a folder that was changed is another data
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +22,8 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict
 
 from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Split
-from bench.data.cache import cached
+from bench.data.cache import cached, stored
 from bench.data.resize import area_average
-from bench.data.seeded import seeded_order
 from bench.errors import BenchError, unknown_name
 
 DECODING = 1
@@ -32,15 +32,48 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
 """Other files in the folder of a class are no images, and are left alone."""
 
 
+MOST_NAMED = 20
+"""Files that a message about unreadable images names."""
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The images of some classes."""
+
+    images: tuple[int, ...]
+    """Of each class."""
+
+    def __str__(self) -> str:
+        if not self.images:
+            return "0 classes"
+        images = f"{sum(self.images):,} images, {_range(self.images)} of each"
+        return f"{len(self.images)} classes, {images}"
+
+
 class ClassFolder(BaseModel):
     """A folder of images, and the classes of each phase: all that is needed to load it."""
 
     model_config = ConfigDict(frozen=True)
 
     path: str
-    train: tuple[str, ...]
-    val: tuple[str, ...]
-    test: tuple[str, ...]
+    train: tuple[str, ...] = ()
+    val: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+
+    def count(self) -> dict[str, Counted]:
+        """What each phase has; lists the folder and decodes nothing.
+
+        Raises:
+            BenchError: see `image_files`.
+        """
+        files = image_files(Path(self.path))
+        phases = {phase: getattr(self, phase) for phase in Split._fields}
+        return {
+            phase: Counted(tuple(len(files[name]) for name in names if name in files))
+            for phase, names in phases.items()
+        }
 
 
 class ImageFolder(DatasetSource):
@@ -83,18 +116,32 @@ class ImageFolder(DatasetSource):
         )
 
     def verify(self, folders: DataFolders, notify: Notify) -> str:
-        """Decodes everything again and compares it with what is cached."""
-        content = self._build(image_files(self.root), 28, notify).content
-        if content != self.load(28, folders, notify).content:
-            raise BenchError(f"{self.root} differs from what is cached; remove {folders.cache}")
-        return f"{self.root} is as cached; content {content}"
+        """Decodes everything again, compares it with what is cached, and counts it."""
+        files = image_files(self.root)
+        data = self._build(files, 28, notify)
+        for path in folders.cache.glob(f"{self.name}-*-v{DECODING}-{_fingerprint(files)}.json"):
+            kept = stored(folders.cache, path.stem)
+            if kept is not None and kept.content != data.content:
+                raise BenchError(
+                    f"{self.root} differs from what is cached; remove {path.with_suffix('')}.*"
+                )
+        colours = "grey" if data.images.shape[1] == 1 else "in colour"
+        widths, heights = zip(*(_size(p) for listed in files.values() for p in listed), strict=True)
+        told = [
+            f"{self.root}: {Counted(tuple(data.counts.tolist()))}; {colours}, "
+            f"{_range(widths)} pixels wide and {_range(heights)} high; content {data.content}"
+        ]
+        if self.classes.train:  # else it is a folder without a suite
+            told += [f"{phase:<6}{counted}" for phase, counted in self.classes.count().items()]
+        return "\n  ".join(told)
 
     def _build(self, files: Mapping[str, list[Path]], size: int, notify: Notify) -> ImageClasses:
         paths = [path for listed in files.values() for path in listed]
         notify(f"decoding {len(paths):,} images of {self.root} (once)")
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow and numpy let other threads run
             grey = all(pool.map(_is_grey, paths))
-            decoded = list(pool.map(partial(_decode, grey=grey, size=size), paths))
+            decode = partial(_decode, grey=grey, size=size)
+            decoded = self._whole(list(pool.map(partial(_attempt, decode), paths)))
         counts = np.array([len(listed) for listed in files.values()], dtype=np.int64)
         digest = hashlib.sha256()
         for name, count in zip(files, counts, strict=True):
@@ -110,6 +157,20 @@ class ImageFolder(DatasetSource):
             groups=(self.root.name,) * len(files),
             content=digest.hexdigest(),
         )
+
+    def _whole(self, made: Sequence[Made | BenchError]) -> list[Made]:
+        """What was made of the files; raises one error for all that could not be read."""
+        failed = [one for one in made if isinstance(one, BenchError)]
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            told = [f"\n  {error}" for error in failed[:MOST_NAMED]]
+            told += [f"\n  and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else []
+            raise BenchError(
+                f"{len(failed):,} of {len(made):,} images of {self.root} cannot be read:"
+                + "".join(told)
+            )
+        return [one for one in made if not isinstance(one, BenchError)]
 
 
 def image_files(root: Path) -> dict[str, list[Path]]:
@@ -145,61 +206,6 @@ def _images(folder: Path) -> list[Path]:
     )
 
 
-def split_by_fraction(
-    names: Sequence[str], train: float, val: float, seed: int
-) -> dict[str, list[str]]:
-    """Draws the classes of each phase; what train and val leave is test.
-
-    The classes are put in a random order that only their names and the seed decide, and cut at
-    ``round(train * n)`` and ``round((train + val) * n)``.
-    """
-    order = seeded_order(str(seed), names)
-    first, second = round(train * len(order)), round((train + val) * len(order))
-    return {"train": order[:first], "val": order[first:second], "test": order[second:]}
-
-
-def split_by_list(names: Sequence[str], path: Path) -> dict[str, list[str]]:
-    """Reads the classes of each phase from a CSV file with the header ``class,split``.
-
-    Classes that it does not list are not used.
-
-    Raises:
-        BenchError: with the line that is wrong: an unknown class or phase, or a class for the
-            second time.
-    """
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except OSError as error:
-        raise BenchError(f"cannot read the list of classes {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BenchError(f"{path} is not a CSV file: {error}") from error
-    if not rows or [cell.strip() for cell in rows[0]] != ["class", "split"]:
-        raise BenchError(f"{path}, line 1: the header is to be class,split")
-    known, seen = set(names), dict[str, tuple[int, str]]()
-    for line, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
-        if len(row) != 2:
-            raise BenchError(f"{path}, line {line}: two columns are wanted, got {len(row)}")
-        name, phase = (cell.strip() for cell in row)
-        if name not in known:
-            raise BenchError(f"{path}, line {line}: {unknown_name('class', name, known)}")
-        if phase not in Split._fields:
-            told = unknown_name("split", phase, Split._fields)
-            raise BenchError(f"{path}, line {line}: {told}")
-        if name in seen:
-            first, other = seen[name]
-            raise BenchError(
-                f"{path}, line {line}: the class {name!r} is in {phase}, and by line {first} in "
-                f"{other}; a class is listed once"
-            )
-        seen[name] = line, phase
-    return {
-        phase: [name for name, (_, given) in seen.items() if given == phase]
-        for phase in Split._fields
-    }
-
-
 def _fingerprint(files: Mapping[str, list[Path]]) -> str:
     """What changes when a file does, without reading it."""
     digest = hashlib.sha256()
@@ -217,14 +223,38 @@ def _open(path: Path) -> Image.Image:
         raise _unreadable(path, error) from error
 
 
+def _attempt(make: Callable[[Path], Made], path: Path) -> Made | BenchError:
+    """What is made of a file, or why it cannot be."""
+    try:
+        return make(path)
+    except BenchError as error:
+        return error
+
+
 def _unreadable(path: Path, error: Exception) -> BenchError:
     return BenchError(f"cannot read the image {path}: {error}; replace or remove it")
 
 
 def _is_grey(path: Path) -> bool:
-    """From the file's header: neither colours nor a palette."""
+    """From the file's header: neither colours nor a palette. True of what cannot be read, which is
+    told when it is decoded."""
+    try:
+        with _open(path) as image:
+            return image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+    except BenchError:
+        return True
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height, from the file's header."""
     with _open(path) as image:
-        return image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+        return image.size
+
+
+def _range(values: Sequence[int]) -> str:
+    """``6``, or ``6 to 20``."""
+    low, high = min(values), max(values)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _decode(path: Path, grey: bool, size: int) -> tuple[bytes, NDArray[np.uint8]]:

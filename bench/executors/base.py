@@ -27,7 +27,8 @@ class Limits:
 
 
 class Executor(ABC):
-    """Carries out assignments. `run` blocks, and is called from several threads at once.
+    """Carries out assignments. `run` blocks, and is called from several threads at once. It may
+    state the ``contract`` that it was written for, as learners do.
 
     Args:
         limits: what one assignment may use.

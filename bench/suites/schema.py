@@ -51,7 +51,8 @@ class Budget(Table):
     """How much meta-training. Exactly one of examples, minutes and updates limits it."""
 
     examples: int | None = Field(default=None, ge=1)
-    """Images seen in meta-training, support and query, at most; of memory probes sequences."""
+    """Images seen in meta-training, support and query; of memory probes sequences. The update that
+    reaches the number is the last."""
     minutes: float | None = Field(default=None, gt=0)
     """Meta-training time; meta-validation and checkpoints do not count."""
     updates: int | None = Field(default=None, ge=1)
@@ -151,13 +152,18 @@ class Suite(Table):
         named = self.dataset.startswith(FOLDER)
         return Path(self.dataset.removeprefix(FOLDER)) if named else None
 
+    @property
+    def file(self) -> Path:
+        """What it was read from; its name where it was made in Python."""
+        return self._file or Path(self.name)
+
     @contextmanager
     def at(self, key: str) -> Iterator[None]:
         """Gives a `BenchError` that is raised inside the suite's file and a key."""
         try:
             yield
         except BenchError as error:
-            raise BenchError(f"{self._file or self.name}: {key}: {error}") from error
+            raise BenchError(f"{self.file}: {key}: {error}") from error
 
     @model_validator(mode="after")
     def _settings_fit_protocol(self) -> Self:

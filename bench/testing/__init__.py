@@ -13,6 +13,8 @@ or all at once, without pytest:
 
     for result in bench.testing.check_learner(MyLearner):
         print(result)
+
+`check_dataset` does the same for datasets and memory probes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.testing import contract, laws, leaks, learning
 from bench.testing.check import Check, CheckResult, Status
+from bench.testing.datasets import check_dataset
 from bench.testing.subject import Subject
 
 if TYPE_CHECKING:
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
     from bench.api import Learner
 
 __all__ = [
-    "CHECKS", "Check", "CheckResult", "Status", "Subject", "check_learner", "parametrize_checks",
+    "CHECKS", "Check", "CheckResult", "Status", "Subject", "check_dataset", "check_learner",
+    "parametrize_checks",
 ]  # fmt: skip
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, Check[Subject]] = {
     check.name: check
     for check in (
         contract.declaration,
@@ -129,7 +133,7 @@ def parametrize_checks(
     )
 
 
-def _require(check: Check, subject: Subject) -> None:
+def _require(check: Check[Subject], subject: Subject) -> None:
     import pytest
 
     __tracebackhide__ = True

@@ -56,6 +56,7 @@ def test_json_has_everything():
     ]
     assert rows[2].keys() == {
         "learner", "name", "status", "explanation", "reason", "hint", "traceback", "seconds",
+        "value",
     }  # fmt: skip
     assert rows[2]["hint"] == CHECKS["two-views"].hint
     assert rows[0]["hint"] is None
@@ -88,10 +89,51 @@ def test_a_class_that_is_not_installed(tmp_path, monkeypatch):
     assert ran.stdout.startswith("my_module:Mine[width=4]: 1 pass")
 
 
+def test_a_dataset():
+    """The tiny one has a split whose phases share a class, on purpose."""
+    ran = check("codes", "--image-size", "8")
+    assert ran.exit_code == 1
+    assert ran.stdout.startswith("codes: 7 pass, 1 fail, 1 not applicable\n")
+    assert "splits failed: 'overlapping' has 1 classes in two phases" in ran.stdout
+    assert "\n  hint     Give each class to one phase" in ran.stdout
+    rows = json.loads(check("codes", "--format", "json").stdout)
+    assert {(row["dataset"], row["name"]) for row in rows} >= {
+        ("codes", "load"),
+        ("codes", "splits"),
+    }
+
+
+def test_a_name_of_several_kinds_is_the_suite_and_says_so(tiny_probe):
+    ran = check("copy")
+    assert ran.stdout.startswith("copy (version 1): sequence, dataset copy")
+    assert ran.stderr == "copy is a dataset too: --kind dataset\n"
+    ran = check("copy", "--kind", "dataset")
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("copy: 4 pass, 0 fail, 5 not applicable")
+
+
+def test_a_learner_that_is_called_like_a_dataset(install):
+    install("like", "from tiny_plugins import NearestCode as A", learners={"codes": "like:A"})
+    ran = check("codes", "--check", "declaration")
+    assert ran.stdout.startswith("codes: 1 pass")
+    assert ran.stderr == "codes is a dataset too: --kind dataset\n"
+    assert check("codes[width=4]", "--check", "declaration").stderr == ""
+
+
+def test_check_is_for_learners():
+    for thing, kind in (("codes", "dataset"), ("copy", "suite")):
+        ran = check(thing, "--check", "declaration")
+        assert ran.exit_code == 2
+        assert f"--check is for learners, and {thing} is a {kind}" in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nearest-cod"], "did you mean 'nearest-code'"),
+        (["nearest-cod"], "no suite, learner or dataset is called 'nearest-cod'; did you mean 'ne"),
+        (["nearest-code", "--kind", "dataset"], "no dataset is called 'nearest-code'"),
+        (["codes", "--kind", "suite"], "no suite is called 'codes'"),
+        (["nearest-code[width=3"], "cannot read the learner 'nearest-code[width=3'; write NAME"),
         (["nearest-code[widht=3]"], "did you mean 'width'"),
         (["nearest-code", "--check", "two-view"], "did you mean 'two-views'"),
         (["absent_module:Mine"], "No module named 'absent_module'\nwrite NAME"),
@@ -109,5 +151,5 @@ def test_wrong_input_exits_with_2():
     command = [sys.executable, "-c", "from bench.cli import main; main()", "check", "nearest-cod"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
-    assert ran.stderr.startswith("Error: no learner is called 'nearest-cod'")
+    assert ran.stderr.startswith("Error: no suite, learner or dataset is called 'nearest-cod'")
     assert "Traceback" not in ran.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -187,7 +188,8 @@ def test_other_episodes_and_two_trainings_of_a_seed_are_not_compared(folders):
     write_scores(b, "maml", drawn([0.9])[0], seed=0)
     told = {row["a"]["learner"]: row["reason"] for row in rows(a, b)}
     assert told == {
-        "maml": "one seed has two trainings there",
+        "maml": "B has one seed trained twice; keep one of the two trainings in a results folder "
+        "of its own",
         "mann": "A and B answered other episodes",
     }
 
@@ -230,6 +232,41 @@ def test_two_learners_of_one_folder(tmp_path):
     assert turned.exit_code == 0
 
 
+def test_a_learner_with_two_trainings_of_a_seed_is_not_said_to_be_on_one_side_only(tmp_path):
+    """On one setting it is not clear which is meant; the other is compared."""
+    for setting in ("5way1shot", "5way5shot"):
+        write_seeds(tmp_path, "maml", GOOD[:1], setting=setting)
+        write_seeds(tmp_path, "mann", GOOD[:1], setting=setting)
+    before = write_scores(tmp_path, "maml", drawn([0.9])[0], source="01d0de")
+    before.rename(before.with_name("maml-of-older-code"))
+    write_scores(tmp_path, "maml", drawn([0.9])[0], source="5ec0de")
+    told = rows("maml", "mann", "--results", tmp_path)
+    assert [row["setting"] for row in told] == ["5way1shot"] * 3 + ["5way5shot"]
+    assert {row["reason"] for row in told[:3]} == {
+        "A has 2 trainings here that could be meant (maml · code 01d0de; maml · code 5ec0de); keep "
+        "one of them in a results folder of its own"
+    }
+    assert told[3]["difference"] is not None
+    ran = bench("mann", "maml", "--results", tmp_path, "--suite", "glyphs-5way")
+    assert ran.exit_code == 0
+    assert "B has 2 trainings here" in ran.stdout
+    assert "only in" not in ran.stdout
+
+
+def test_variants_that_could_be_either_are_told_and_not_lost(folders):
+    """A has the learner on two devices, B on a third one."""
+    a, b = folders
+    for device in ("cpu", "cuda:0"):
+        write_seeds(a, "maml", GOOD[:1], device=device)
+    write_seeds(b, "maml", GOOD[:1], device="mps")
+    told = rows(a, b)
+    assert len(told) == 3
+    assert all(row["lost"] == [] and row["difference"] is None for row in told)
+    [reason] = {row["reason"] for row in told}
+    assert reason.startswith("A has 2 trainings here that could be meant (")
+    assert {"cpu fp32", "cuda:0 fp32"} <= set(re.findall(r"[a-z0-9:]+ fp32", reason))
+
+
 def test_an_untrained_learner_is_compared_at_every_budget(tmp_path):
     write_seeds(tmp_path, "pixels", GOOD[:1], budget="none")
     for budget in ("smoke", "standard"):
@@ -265,6 +302,7 @@ def run(monkeypatch, capsys, tmp_path):
     write_seeds(tmp_path / "two", "maml", GOOD)
     write_seeds(tmp_path / "two", "mann", GOOD, setting="5way5shot")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
     cell = tmp_path / "damaged" / "cells" / "suite" / "5way1shot" / "maml-0"
     cell.mkdir(parents=True)
     (cell / "result.json").write_text("{")
@@ -292,6 +330,8 @@ def run(monkeypatch, capsys, tmp_path):
         (["maml", "mann", "--results", "two"], "have no setting at the same budget in common"),
         (["maml", "mann", "--results", "absent"], "the results folder 'absent' does not exist"),
         (["maml", "mann"], "the results folder 'results' does not exist"),
+        (["maml", "mann"], "'maml' and 'mann' are no folders, and so they were taken for learners"),
+        (["maml", "mann", "--results", "file"], "the results folder 'file' is no folder"),
         (["a", "a", "--suite", "omniglot"], "no suite is called 'omniglot'"),
         (["a", "a", "--budget", "smok"], "no budget is called 'smok'"),
         (["a"], "Missing argument 'B'"),

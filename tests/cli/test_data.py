@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench import plugins
+from bench import plugins, suite_data
 from bench.cli.data import data
 from bench.data.base import DataFolders, DatasetSource, Notify
 from bench.errors import BenchError
@@ -35,7 +35,8 @@ class Bad(Good):
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     found = plugins.Found({"bad": Bad(), "good": Good()}, {"bad": "b 1", "good": "g 1"}, [])
-    monkeypatch.setattr(plugins, "datasets", lambda: found)
+    for user in (plugins, suite_data):
+        monkeypatch.setattr(user, "datasets", lambda: found)
     monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("BENCH_DATA_DIR", raising=False)
     return tmp_path
@@ -44,15 +45,26 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_list(cache: Path) -> None:
     (cache / "good-28-v1.npy").write_bytes(bytes(2**20))
     (cache / "goodness-28-v1.npy").write_bytes(bytes(2**20))
+    (cache / "folder-28-v1-0123.npy").write_bytes(bytes(2**21))
     told = CliRunner().invoke(data, ["list", "--format", "json"], catch_exceptions=False)
-    bad, good = json.loads(told.output)
+    bad, good, folder = json.loads(told.output)
     assert (bad["name"], bad["cached_mib"]) == ("bad", 0)
     assert (good["name"], good["cached_mib"], good["splits"]) == ("good", 1, "a, b")
+    assert (folder["name"], folder["cached_mib"], folder["splits"]) == ("folder:PATH", 2, None)
+    assert folder["summary"].startswith("A folder of images by class")
 
 
 def test_fetch(cache: Path) -> None:
     told = CliRunner().invoke(data, ["fetch", "good"], catch_exceptions=False)
     assert told.output == f"fetched into {cache}\n"
+
+
+def test_fetch_of_what_has_no_download(cache: Path) -> None:
+    (cache / "images" / "class").mkdir(parents=True)
+    (cache / "images" / "class" / "1.png").touch()
+    name = f"folder:{cache}/images"
+    told = CliRunner().invoke(data, ["fetch", name], catch_exceptions=False)
+    assert told.output == f"{name} needs no download\n"
 
 
 def test_verify_looks_at_all_and_fails_for_one(cache: Path) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from bench import plugins
 from bench.cli import cli
 from bench.errors import BenchError
+from bench.learner_specs import contestants
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
@@ -73,6 +74,75 @@ def test_doctor_tells_problems_and_exits_with_1():
     assert "Traceback" in ran.output
 
 
+@pytest.fixture
+def lacking(put_on_path, tmp_path):
+    """An installed package whose two learners need something that is not."""
+    info = tmp_path / "lacking" / "lacking-0.3.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lacking\nVersion: 0.3\n")
+    (info / "entry_points.txt").write_text("[bench.learners]\na-b = no_more:A\na-c = no_more:A\n")
+    (info.parent / "no_more.py").write_text(
+        "from bench.api import MissingRequirementError\n"
+        'raise MissingRequirementError("rare 1.2", "pip install rare==1.2 --option=\'x\'")\n'
+    )
+    put_on_path(info.parent)
+
+
+UNAVAILABLE = (
+    "Unavailable: a-b, a-c: rare 1.2 is not installed; install it with\n"
+    "  pip install rare==1.2 --option='x'\n"
+)
+
+
+@pytest.mark.usefixtures("lacking")
+def test_what_lacks_something_optional_is_listed_with_the_line_that_installs_it():
+    told = bench("list", "learners").output
+    assert told.count("rare 1.2") == 1
+    assert f"\n\n{UNAVAILABLE}" in told
+    assert "problem" not in told.partition("\n")[0]
+    rows = json.loads(bench("list", "learners", "--format", "json").stdout)
+    [row] = [row for row in rows if row["name"] == "a-b"]
+    assert row["package"] == "lacking 0.3"
+    assert row["problem"].endswith("\n  pip install rare==1.2 --option='x'")
+
+
+@pytest.mark.usefixtures("lacking")
+def test_doctor_tells_what_is_unavailable_and_exits_with_0(monkeypatch):
+    lacking = [told for told in plugins.learners().problems if told.package == "lacking 0.3"]
+    monkeypatch.setattr(plugins, "all_problems", lambda: iter(lacking))
+    ran = bench("doctor")
+    assert ran.exit_code == 0
+    assert UNAVAILABLE in ran.output
+    assert "PROBLEM" not in ran.output
+    assert "Everything that is installed can be used." in ran.output
+
+
+@pytest.mark.usefixtures("lacking")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("show", "a-b"),
+        ("check", "a-b"),
+        ("run", "--suite", "glyphs-5way", "--learner", "a-b[width=3]"),
+        ("run", "--suite", "glyphs-5way", "--learner", "a-*"),
+    ],
+)
+def test_asking_for_what_is_unavailable_gives_the_line_that_installs_it(command):
+    error = bench(*command).exception
+    assert isinstance(error, BenchError)
+    assert str(error) == (
+        "the learner 'a-b' of lacking 0.3 cannot be used: "
+        "rare 1.2 is not installed; install it with\n  pip install rare==1.2 --option='x'"
+    )
+
+
+@pytest.mark.usefixtures("lacking")
+def test_without_a_choice_the_unavailable_ones_stay_away():
+    chosen = contestants([], plugins.learners())
+    assert "nearest-code" in {one.name for one in chosen}
+    assert not {"a-b", "a-c"} & {one.name for one in chosen}
+
+
 def test_doctor_describes_the_environment(monkeypatch):
     monkeypatch.setattr(plugins, "all_problems", lambda: iter(()))
     ran = bench("doctor")
@@ -84,7 +154,7 @@ def test_doctor_describes_the_environment(monkeypatch):
 
 def test_show_a_learner():
     told = bench("show", "nearest-code").output
-    assert "nearest-code: a metric-based learner" in told
+    assert "nearest-code: metric-based" in told
     assert "width = 16  features of the embedding" in told
     assert "lr = 0.01   learning rate of Adam" in told
     assert "preset wide: width=64" in told
@@ -101,6 +171,25 @@ def test_show_a_suite_and_a_dataset():
     assert "training    1 to 20 items, one number per update" in told
     assert "length120  120 items" in told
     assert not {"split", "rotations", "pixels"} & set(told.split())
+
+
+def test_show_takes_the_first_kind_that_has_the_name():
+    ran = bench("show", "copy")
+    assert ran.stdout.startswith("copy (version 1)")
+    assert ran.stderr == "copy is a dataset too: --kind dataset\n"
+    assert bench("show", "copy", "--kind", "dataset").stdout.startswith("copy: a dataset")
+
+
+def test_a_report_of_no_format_is_a_mistake():
+    ran = bench("report", "--format", ",")
+    assert ran.exit_code == 2
+    assert "--format names nothing to write" in ran.output
+
+
+def test_show_takes_no_options():
+    error = bench("show", "nearest-code[width=3]").exception
+    assert isinstance(error, BenchError)
+    assert str(error).endswith("`bench show nearest-code` shows all")
 
 
 def test_show_what_is_not_there():

@@ -115,6 +115,88 @@ def test_check_counts_what_each_phase_has(bench, suite):
     assert known.code == 0
 
 
+def test_show_tells_a_suite_file_as_an_installed_one(bench, suite):
+    ran = bench("show", suite)
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    assert lines[0] == "shapes (version 1): Coloured shapes"
+    for line in (
+        f"dataset     folder:{suite.parent}/images, split 0.6/0.2/0.2 of the classes, seed 0, 16 "
+        "pixels",
+        "train       18 classes, 108 images, 6 of each",
+        "val         6 classes, 36 images, 6 of each",
+        "test        6 classes, 36 images, 6 of each",
+        "  3way1shot  3-way, 1-shot, 4 queries per class",
+    ):
+        assert line in lines
+    assert not list(suite.parent.glob("cache/*")), "nothing is decoded"
+    of_folder = bench("show", f"folder:{suite.parent}/images")
+    assert of_folder.out.splitlines()[-1] == "30 classes, 180 images, 6 of each"
+
+
+def test_data_verify_counts_and_names_what_cannot_be_read(bench, suite):
+    root = suite.parent / "images"
+    for name in (suite, f"folder:{root}"):
+        ran = bench("data", "verify", name)
+        assert ran.code == 0, ran.err
+        assert ran.out.startswith(
+            f"{root}: 30 classes, 180 images, 6 of each; in colour, 20 pixels wide and 20 high;"
+        )
+        assert ("train 18 classes, 108 images" in ran.out) == (name is suite)
+    for number in (3, 7):
+        (root / f"shape-{number:02}" / "03.png").write_bytes(b"no image")
+    ran = bench("data", "verify", suite, "copy")
+    assert ran.code == 2
+    assert ran.out.startswith("copy is generated"), "the others are looked at all the same"
+    for said in ("2 of 180 images", f"{root}/shape-03/03.png", f"{root}/shape-07/03.png"):
+        assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_data_verify_of_a_suite_of_an_installed_dataset(bench, suite):
+    suite.write_text(
+        SUITE.replace(
+            f'"folder:./images"\nimage_size = 16\n{SPLIT}',
+            '"glyphs"\nimage_size = 16\nsplit = "scripts"',
+        )
+    )
+    ran = bench("data", "fetch", suite)
+    assert (ran.code, ran.out) == (0, f"{suite} needs no download\n")
+
+
+def test_check_of_a_folder(bench, suite):
+    root = suite.parent / "images"
+    ran = bench("check", f"folder:{root}", "--image-size", "12")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith(f"folder:{root}: 6 pass, 0 fail, 3 not applicable\n")
+    assert "180 images of 3x12x12" in ran.out
+
+
+NO_DATASETS = {
+    # command and name: what is said
+    ("data", "verify", "{here}/images"): "{here}/images is a folder; write folder:{here}/images",
+    ("data", "verify", "folder:{here}/imgs"): "the folder {here}/imgs does not exist",
+    ("data", "verify", "{here}/no.toml"): "cannot read the suite file {here}/no.toml",
+    ("data", "verify", "glyph"): "no dataset is called 'glyph'; did you mean 'glyphs'?",
+    ("show", "{here}/images"): "{here}/images is a folder; write folder:{here}/images",
+    ("show", "folder:{here}/imgs"): "the folder {here}/imgs does not exist",
+    ("show", "{here}/no.toml"): "cannot read the suite file {here}/no.toml",
+    ("check", "{here}/images"): "{here}/images is a folder; write folder:{here}/images",
+    ("check", "folder:{here}/imgs"): "the folder {here}/imgs does not exist",
+    ("check", "{here}/no.toml"): "cannot read the suite file {here}/no.toml",
+    ("check", "glyph"): "no suite, learner or dataset is called 'glyph'; did you mean 'glyphs'",
+}
+
+
+@pytest.mark.parametrize("command", NO_DATASETS, ids=" ".join)
+def test_what_is_no_dataset_is_one_message(bench, suite, command):
+    here = suite.parent
+    ran = bench(*(word.format(here=here) for word in command))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"Error: {NO_DATASETS[command].format(here=here)}")
+    assert len(ran.err.splitlines()) <= 2
+
+
 def test_check_tells_which_settings_do_not_fit_and_exits_with_1(bench, suite):
     suite.write_text(SUITE + "[settings.7way1shot]\nways = 7\nshots = 1\nqueries = 4\n")
     ran = bench("check", suite, "--format", "json")

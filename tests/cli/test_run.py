@@ -110,6 +110,7 @@ def test_dry_run_shows_the_cells_and_computes_nothing(tiny_suite, tmp_path):
 MISTAKES = {
     "suite": (["--suite", "omniglot-5wya"], "omniglot-5way"),
     "suite file": (["--suite", "nowhere.toml"], "nowhere.toml"),
+    "results in a file": (["--results", __file__], "test_run.py is no folder; name another"),
     "learner": (["--learner", "prototypica"], "prototypical"),
     "option": (["--learner", "nearest-code[widht=3]"], "width"),
     "value": (["--learner", "nearest-code[width=wide]"], "width=wide"),
@@ -139,6 +140,16 @@ def test_a_mistake_is_one_clear_message_and_exit_code_2(mistake, tiny_suite, tmp
     assert advice in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_two_suites_of_one_name_are_told_with_both_paths(tiny_suite, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(tiny_suite.read_text().replace("shots = 1", "shots = 2"))
+    asked = ["run", "--dry-run", "--learner", "untrained", "--suite", str(tiny_suite)]
+    ran = bench(*asked, "--suite", str(other))
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(f"Error: two suites are called 'tiny': {tiny_suite} and {other};")
+    assert bench(*asked, "--suite", str(tiny_suite)).returncode == 0, "the same file twice is one"
 
 
 def test_malformed_toml_names_the_line(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,8 @@ import pytest
 from PIL import Image
 
 from bench.data.base import DataFolders, ImageClasses
-from bench.data.image_folder import (
-    ClassFolder,
-    ImageFolder,
-    image_files,
-    split_by_fraction,
-    split_by_list,
-)
+from bench.data.class_splits import split_by_fraction, split_by_list
+from bench.data.image_folder import ClassFolder, ImageFolder, image_files
 from bench.errors import BenchError
 
 
@@ -100,7 +96,54 @@ def test_what_has_not_changed_is_not_decoded_again(grey, folders):
     for _ in range(2):
         source.load(2, folders, told.append)
     assert told == [f"decoding 3 images of {grey} (once)"]
-    assert source.verify(folders, told.append).startswith(f"{grey} is as cached")
+
+
+def test_verifying_counts_and_compares_with_the_cache(grey, folders):
+    save(grey / "b" / "3.png", [[1, 2, 3]] * 4)
+    whole = ImageFolder(ClassFolder(path=str(grey)))
+    content = load(grey, folders).content
+    assert whole.verify(folders, print) == (
+        f"{grey}: 2 classes, 4 images, 1 to 3 of each; grey, 2 to 3 pixels wide and 2 to 4 high; "
+        f"content {content}"
+    )
+    # The same size and time of change, but other pixels: only reading it again can tell.
+    path = grey / "a" / "1.png"
+    before = path.stat()
+    save(path, [[8, 8], [8, 8]])
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert load(grey, folders).content == content
+    with pytest.raises(BenchError, match=r"grey differs from what is cached; remove .*folder-2-v1"):
+        whole.verify(folders, print)
+    for kept in folders.cache.glob("folder-*"):
+        kept.unlink()
+    assert content not in whole.verify(folders, print)
+
+
+def test_verifying_counts_the_classes_of_each_phase(grey, folders):
+    told = ImageFolder(ClassFolder(path=str(grey), train=("b",), test=("a",))).verify(
+        folders, print
+    )
+    assert told.splitlines()[1:] == [
+        "  train 1 classes, 2 images, 2 of each", "  val   0 classes",
+        "  test  1 classes, 1 images, 1 of each",
+    ]  # fmt: skip
+
+
+def test_all_files_that_cannot_be_read_are_named(grey, folders):
+    for number in range(22):
+        (grey / "b" / f"bad-{number:02}.png").write_bytes(b"no image")
+    for attempt in (
+        load,
+        lambda *at: ImageFolder(ClassFolder(path=str(at[0]))).verify(at[1], print),
+    ):
+        with pytest.raises(BenchError) as caught:
+            attempt(grey, folders)
+        first, *files = str(caught.value).splitlines()
+        assert first == f"22 of 25 images of {grey} cannot be read:"
+        assert len(files) == 20 + 1
+        assert files[0].startswith(f"  cannot read the image {grey}/b/bad-00.png: ")
+        assert files[-1] == "  and 2 more"
 
 
 @pytest.mark.parametrize(

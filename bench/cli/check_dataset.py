@@ -1,0 +1,38 @@
+"""`bench check` for datasets: the named checks of `bench.testing.datasets`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from bench.data.base import DataFolders
+
+
+def check_dataset(
+    text: str, image_size: int, folders: DataFolders, fmt: Literal["table", "json"]
+) -> bool:
+    """Prints what the checks of a dataset say; whether all passed.
+
+    Args:
+        text: an installed dataset or probe, or ``folder:PATH``.
+        image_size: height and width that it is loaded at.
+        folders: where the data is.
+        fmt: a table for people, or JSON.
+
+    Raises:
+        BenchError: there is no such dataset.
+    """
+    from bench.cli.check import describe
+    from bench.suite_data import named_source
+    from bench.testing.datasets import check_dataset as run_checks
+
+    source = named_source(text)
+    results = run_checks(source, image_size, folders, lambda told: click.echo(told, err=True))
+    if fmt == "json":
+        click.echo(json.dumps([{"dataset": text, **vars(result)} for result in results], indent=2))
+    else:
+        click.echo(describe(text, results))
+    return all(result.status != "fail" for result in results)

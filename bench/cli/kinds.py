@@ -1,0 +1,75 @@
+"""What a name means that may be a suite's, a learner's or a dataset's."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from bench.errors import BenchError, unknown_name
+from bench.suites.schema import FOLDER, Suite, read_suite
+
+Kind = Literal["suite", "learner", "dataset"]
+
+
+def kind_of(text: str) -> Kind:
+    """The kind of thing that an argument names: the first of suite, learner and dataset that has
+    the name, whether or not it can be used. Says so on standard error where others have it too.
+
+    Args:
+        text: a name; ``PATH.toml``, a suite; ``folder:PATH``, a dataset; a learner with options,
+            as a glob, or as ``package.module:Class``.
+
+    Raises:
+        BenchError: nothing has that name.
+    """
+    if text.endswith(".toml"):
+        return "suite"
+    if text.startswith(FOLDER):
+        return "dataset"
+    name = text.partition("[")[0].strip()
+    if ":" in name:
+        return "learner"
+    known = installed()
+    kinds = [kind for kind in known if name in known[kind]]
+    if "[" in text and "learner" in kinds:
+        return "learner"
+    if kinds:
+        for other in kinds[1:]:
+            click.echo(f"{name} is a {other} too: --kind {other}", err=True)
+        return kinds[0]
+    if fnmatch.filter(known["learner"], name):
+        return "learner"
+    if Path(text).is_dir():
+        raise BenchError(f"{text} is a folder; write {FOLDER}{text} for its images by class")
+    names = {name for names in known.values() for name in names}
+    hint = "`bench list suites`, `bench list learners` and `bench list datasets` show all"
+    raise unknown_name("suite, learner or dataset", name, names, hint)
+
+
+def one_suite(text: str) -> Suite:
+    """The suite of that name, or of that ``.toml`` file.
+
+    Raises:
+        BenchError: there is none, or it is not valid.
+    """
+    from bench.plugins import suites
+
+    return read_suite(Path(text)) if text.endswith(".toml") else suites().get("suite", text)
+
+
+def installed() -> dict[Kind, set[str]]:
+    """The names of each kind, of what cannot be used too."""
+    from bench import plugins
+
+    found: dict[Kind, plugins.Found[Any]] = {
+        "suite": plugins.suites(),
+        "learner": plugins.learners(),
+        "dataset": plugins.datasets(),
+    }
+    return {
+        kind: {*one.things, *(problem.name for problem in one.problems)}
+        for kind, one in found.items()
+    }
