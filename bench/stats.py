@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+LEAK_P = 1e-4
+"""First presentations better than this `first_presentation_p` are called a leak."""
 
 
 class MeanInterval(NamedTuple):
@@ -52,29 +54,6 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
     return MeanInterval(mean, quantile * _standard_error(scores))
 
 
-def exceeds(values: ArrayLike, ceiling: float) -> float:
-    """One-sided t test of "the mean is at most `ceiling`" against "it is higher".
-
-    Args:
-        values: (n,) scores.
-        ceiling: for instance `first_presentation_ceiling`.
-
-    Returns:
-        The p-value. A single value can show nothing and gives 1; equal values give 0 where they lie
-        above the ceiling and 1 elsewhere.
-
-    Raises:
-        ValueError: for no values.
-    """
-    scores = _scores(values)
-    if scores.size == 1:
-        return 1.0
-    error = _standard_error(scores)
-    if error == 0:
-        return 0.0 if scores[0] > ceiling else 1.0
-    return float(stdtr(scores.size - 1, (ceiling - scores.mean()) / error))
-
-
 def first_presentation_ceiling(ways: int) -> float:
     """The highest honest accuracy when a class is presented for the first time.
 
@@ -83,6 +62,28 @@ def first_presentation_ceiling(ways: int) -> float:
     ``mean(1/k for k = 1 .. ways)``: 45.7 % for 5 ways, 22.1 % for 15. More is a leak.
     """
     return float(np.mean(1 / np.arange(1, ways + 1)))
+
+
+def first_presentation_p(accuracy: ArrayLike, ways: int) -> float:
+    """The probability that an honest learner does as well at first presentations, at most.
+
+    Whatever came before, it is right at the j-th new class of an episode with probability
+    ``1 / (ways - j + 1)`` at most. So the number of its right answers is, at most, a sum of
+    independent draws with these probabilities (Poisson binomial): exact, also for few episodes.
+
+    Args:
+        accuracy: (n,) of each episode, over its `ways` first presentations.
+        ways: classes of an episode.
+
+    Raises:
+        ValueError: for no values.
+    """
+    from scipy.stats import poisson_binom
+
+    scores = _scores(accuracy)
+    right = round(float(scores.sum()) * ways)
+    chances = np.tile(1 / np.arange(1, ways + 1), scores.size)
+    return max(0.0, float(poisson_binom(chances).sf(right - 1)))
 
 
 class Reliability(NamedTuple):

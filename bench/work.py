@@ -37,7 +37,13 @@ from bench.records import (
     TrainingResult,
 )
 from bench.source_hash import source_hash
-from bench.stats import exceeds, first_presentation_ceiling, mean_interval, reliability
+from bench.stats import (
+    LEAK_P,
+    first_presentation_ceiling,
+    first_presentation_p,
+    mean_interval,
+    reliability,
+)
 from bench.store import locked, save_arrays, write_json
 from bench.suite_data import training_source
 from bench.timing import Stopwatch, peak_memory
@@ -53,9 +59,6 @@ from bench.training import (
 
 SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
 """A smoke run shows that all works: no phase is timed for longer, no batch is larger."""
-
-LEAK_P = 1e-4
-"""First-presentation accuracy above the ceiling at this one-sided p-value is called a leak."""
 
 
 Phase = Literal["train", "audit", "test", "time"]
@@ -353,7 +356,7 @@ def _presentations(
         return None, None, []
     ceiling = first_presentation_ceiling(cell.task.ways)
     first = scores.by_presentation[:, 0]
-    p = exceeds(first, ceiling)
+    p = first_presentation_p(first, cell.task.ways)
     told = []
     if p < LEAK_P:
         told.append(

@@ -48,25 +48,6 @@ def test_single_and_equal_values() -> None:
         stats.mean_interval([])
 
 
-def test_exceeds_agrees_with_scipy() -> None:
-    values = np.random.default_rng(2).normal(0.45, 0.1, size=50)
-    for ceiling in (0.40, 0.44, 0.457):
-        expected = scipy_stats.ttest_1samp(values, ceiling, alternative="greater").pvalue
-        assert stats.exceeds(values, ceiling) == pytest.approx(expected, rel=1e-9)
-
-
-def test_exceeds_raises_a_false_alarm_in_5_percent() -> None:
-    values = np.random.default_rng(3).normal(size=(4000, 30))
-    alarms = np.mean([stats.exceeds(row, 0.0) < 0.05 for row in values])
-    assert abs(alarms - 0.05) < 0.012  # binomial error 0.0034
-
-
-def test_exceeds_without_variance() -> None:
-    assert stats.exceeds([0.9], 0.1) == 1.0
-    assert stats.exceeds([0.9, 0.9], 0.1) == 0.0
-    assert stats.exceeds([0.1, 0.1, 0.1], 0.1) == 1.0
-
-
 def test_first_presentation_ceiling() -> None:
     assert stats.first_presentation_ceiling(5) == pytest.approx(0.4566667)
     assert stats.first_presentation_ceiling(15) == pytest.approx(0.2212152, abs=1e-7)
@@ -78,8 +59,31 @@ def test_first_presentation_ceiling_is_what_a_perfect_learner_scores() -> None:
     rng = np.random.default_rng(4)
     unseen = np.arange(5, 0, -1)  # labels left when the 1st, 2nd, ... new class appears
     hits = rng.integers(0, unseen, size=(20_000, 5)) == 0
-    assert stats.exceeds(hits.mean(1), stats.first_presentation_ceiling(5)) > 0.001
+    assert stats.first_presentation_p(hits.mean(1), 5) > 0.001
     assert hits.mean() == pytest.approx(stats.first_presentation_ceiling(5), abs=0.005)
+
+
+def test_first_presentations_by_hand() -> None:
+    # 2 ways: the first new class is a guess between two, the second is certain. Of two episodes at
+    # least 2 answers are right; 3 with probability 3/4, all 4 with 1/4.
+    for right, p in ((2, 1), (3, 3 / 4), (4, 1 / 4)):
+        assert stats.first_presentation_p([right / 4, right / 4], 2) == pytest.approx(p)
+    # 3 ways, one episode: all three with 1/3 * 1/2.
+    assert stats.first_presentation_p([1.0], 3) == pytest.approx(1 / 6)
+
+
+def test_few_equal_scores_are_no_leak() -> None:
+    """Three streams with 3 of 5 each: a t test sees no variance and would be certain."""
+    assert stats.first_presentation_p([0.6, 0.6, 0.6], 5) > 0.1
+
+
+def test_first_presentations_raise_few_false_alarms_and_find_a_leak() -> None:
+    rng, unseen = np.random.default_rng(5), np.arange(5, 0, -1)
+    hits = rng.integers(0, unseen, size=(2000, 20, 5)) == 0  # 2,000 times 20 episodes
+    alarms = np.mean([stats.first_presentation_p(row.mean(1), 5) < 0.05 for row in hits])
+    assert 0.02 < alarms < 0.06  # exact, but the counts are whole numbers
+    peeking = hits[0] | (rng.random((20, 5)) < 0.5)
+    assert stats.first_presentation_p(peeking.mean(1), 5) < stats.LEAK_P
 
 
 def test_calibration_error_by_hand() -> None:

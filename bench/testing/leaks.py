@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Episodes, Sequences, Stream
-from bench.stats import exceeds, first_presentation_ceiling
+from bench.stats import LEAK_P, first_presentation_ceiling, first_presentation_p
 from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
     Examined,
@@ -26,9 +26,6 @@ from bench.testing.tasks import Batch
 
 ROUNDING = 0.1
 """Of the tolerance, where the same operations are done on other data."""
-
-LEAK = 1e-4
-"""The one-sided p-value of the test for a first presentation above the ceiling."""
 
 
 @check("Keep nothing of a batch in `loss`: what it learns goes through parameters and buffers.")
@@ -167,6 +164,6 @@ def first_presentation(subject: Examined) -> Seen:
     accuracy = (told & first).sum(1) / stream.ways  # (B,)
     mean, ceiling = accuracy.mean().item(), first_presentation_ceiling(stream.ways)
     seen = f"{mean:.1%} at the first presentation; the ceiling is {ceiling:.1%}"
-    if exceeds(accuracy.cpu().numpy(), ceiling) < LEAK:
+    if first_presentation_p(accuracy.cpu().numpy(), stream.ways) < LEAK_P:
         raise FailedError(seen, mean)
     return Seen(seen, mean)
