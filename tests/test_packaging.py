@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from importlib.resources import files
@@ -17,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import bench
+from bench.api import MissingRequirementError
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -74,8 +76,10 @@ def test_one_version():
 
 @pytest.mark.parametrize("group", PROJECT["entry-points"])
 def test_entry_points_load(group):
+    """Or say what they need."""
     for name, value in PROJECT["entry-points"][group].items():
-        assert EntryPoint(name, value, group).load() is not None
+        with suppress(MissingRequirementError):
+            assert EntryPoint(name, value, group).load() is not None
 
 
 def test_the_command_line_is_an_entry_point():

@@ -1,0 +1,1 @@
+"""learn2learn's own algorithms; see requirements.txt."""
