@@ -21,20 +21,20 @@ def doctor() -> None:
 
     here = environment(Device.parse("cpu"))
     commit = f", commit {here.commit}{' (changed)' if here.dirty else ''}" if here.commit else ""
-    click.echo(f"bench    {here.bench}{commit}")
-    click.echo(f"python   {here.python} on {here.platform}")
-    click.echo(f"torch    {here.torch}, numpy {here.numpy}")
-    click.echo(f"cpu      {here.device_name}, {cores()} cores")
+    click.echo(f"bench     {here.bench}{commit}")
+    click.echo(f"python    {here.python} on {here.platform}")
+    click.echo(f"torch     {here.torch}, numpy {here.numpy}")
+    click.echo(f"cpu       {here.device_name}, {cores()} cores")
     for index in range(torch.cuda.device_count()):
-        click.echo(f"cuda:{index}   {torch.cuda.get_device_name(index)}")
+        click.echo(f"cuda:{index}    {torch.cuda.get_device_name(index)}")
     if torch.backends.mps.is_available():
-        click.echo("mps      Apple GPU")
+        click.echo("mps       Apple GPU")
     folders = data_folders(None)
-    click.echo(f"data     {folders.data or 'no folder named ($BENCH_DATA_DIR)'}")
-    click.echo(f"cache    {folders.cache}")
+    click.echo(f"data      {folders.data or 'no folder named ($BENCH_DATA_DIR)'}")
+    click.echo(f"cache     {folders.cache}")
     for kind in ("learners", "suites", "datasets", "executors"):
         found: plugins.Found[object] = getattr(plugins, kind)()
-        click.echo(f"{kind:<9}{', '.join(found.things) or 'none'}")
+        click.echo(f"{kind:<10}{', '.join(found.things) or 'none'}")
     problems = list(plugins.all_problems())
     for line in unavailable(problems):
         click.echo(f"\n{line}")

@@ -128,7 +128,7 @@ def causality(subject: Examined) -> None:
             apart, scale = difference(told, after)
             weakest = min(weakest, apart / scale)
     if weakest == float("inf"):
-        raise NotApplicableError("it has neither an online view nor memory probes")
+        raise NotApplicableError("these are k-shot episodes, in which nothing comes later")
     if weakest < 10 * rounding:
         raise NotApplicableError("nothing that is replaced changes an answer, not even a later one")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgba
 
 from bench.comparisons import BoardComparisons, Comparison
 from bench.dataset_ranks import CriticalDifference
@@ -111,6 +112,18 @@ def test_learning_curves_show_every_meta_validation(trained: Path) -> None:
     assert [line.get_xdata().tolist() for line in fast] == [[100, 200, 300], [1, 2, 3]]
     assert all(line.get_ydata().tolist() == pytest.approx([70, 96, 91]) for line in fast)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2, 2]  # one's own, and one in grey
+
+
+def test_a_curve_of_one_point_is_a_mark(trained: Path) -> None:
+    """Of one point a line shows nothing; a smoke budget has one meta-validation."""
+    learner = trained_learners(board(trained), trained, [])[0]
+    figure = learning_figure([replace(learner, curves=[[Validation(100, 1, 0.5)]])], PALETTE)
+    (line,) = figure.axes[0].lines
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba()) / 255  # (H, W, 4)
+    x, y = (round(at) for at in line.get_transform().transform(line.get_xydata())[0])
+    assert pixels[len(pixels) - y, x] == pytest.approx(to_rgba(line.get_color()), abs=0.02)
 
 
 def test_a_seed_that_stops_early_does_not_end_the_median(trained: Path) -> None:

@@ -178,7 +178,7 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
                 for t in others:
                     _lines(axes, t, spent, color=CONTEXT, linewidth=0.6, zorder=1)
                 for t in own:
-                    _lines(axes, t, spent, **look[id(t.entry)], markevery=0.25, zorder=2)
+                    _lines(axes, t, spent, **look[id(t.entry)], markevery=_apart(t), zorder=2)
             panels[0].set_ylabel("accuracy, %")
             own_names = shortened([t.label for t in own], 28)
             own_looks = [look[id(t.entry)] for t in own]
@@ -188,6 +188,11 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
             values = [spent(point) for t in trained for curve in t.curves for point in curve]
             log_axis(axes, values, text, pad=0.07)
         return figure
+
+
+def _apart(trained: Trained) -> float | None:
+    """How far markers stand apart, as a part of the panel; None where a curve is one point."""
+    return 0.25 if all(len(curve) > 1 for curve in trained.curves) else None
 
 
 def _lines(axes: Any, trained: Trained, spent: Spent, **look: Any) -> None:
