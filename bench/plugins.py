@@ -117,13 +117,14 @@ def _discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True)
 
 
 def _failed_import(kind: str, name: str, package: str, error: BaseException) -> Problem:
-    """The problem that an import's error is; to be called where it is handled."""
+    """The problem that an import's error is."""
     from bench.api import MissingRequirementError
 
     if isinstance(error, MissingRequirementError):
         return Problem(kind, name, package, str(error), install=error.install)
     reason = f"importing it failed: {type(error).__name__}: {error}"
-    return Problem(kind, name, package, reason, traceback.format_exc())
+    trace = "".join(traceback.format_exception(error))
+    return Problem(kind, name, package, reason, trace)
 
 
 # -- learners -------------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ from bench.data.base import DataFolders
 from bench.environment import Device, cores
 from bench.executors.base import Cancelled, Executor, failure
 from bench.planning import Plan
-from bench.records import Failure
+from bench.plugins import learners
+from bench.records import Failure, TrainingResult
+from bench.source_hash import source_hash
 from bench.store import write_json
 from bench.work import Assignment, Phase
 
@@ -115,8 +117,11 @@ class Runner:
         if wanted or not cells:
             self._carry_out(self._assignment("train", training))
         self._test(training, cells, wanted)
-        if training.status(self.results) == "done" and self._has_weights(training):
-            self._carry_out(self._assignment("audit", training))
+        audit = self._assignment("audit", training)
+        if self._auditable(training):
+            self._carry_out(audit)
+        else:
+            self.listener(Event("kept", audit))
 
     def _test(self, training: Training, cells: list[Cell], wanted: list[Cell]) -> None:
         reason = self._failed(training)
@@ -159,6 +164,14 @@ class Runner:
     def _has_weights(self, training: Training) -> bool:
         """Whether it can be looked at again: reference results come without weights."""
         return training.budget is None or (training.folder(self.results) / "best.pt").exists()
+
+    def _auditable(self, training: Training) -> bool:
+        """Whether its weights are there, and the learner's code is what they were trained with."""
+        if training.status(self.results) != "done" or not self._has_weights(training):
+            return False
+        path = training.folder(self.results) / "result.json"
+        trained_with = TrainingResult.model_validate_json(path.read_bytes()).source
+        return trained_with == source_hash(learners().get("learner", training.learner_name))
 
     def _assignment(
         self,

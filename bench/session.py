@@ -75,7 +75,8 @@ def results_folder(path: str | Path) -> Path:
         BenchError: it is a file, or nothing can be written there.
     """
     folder = Path(path).absolute()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    # os.path.exists: Path.exists raises where a parent may not be looked into.
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))  # noqa: PTH110
     if not there.is_dir() or not os.access(there, os.W_OK):
         what = "may not be written to" if there.is_dir() else "is no folder"
         raise BenchError(

@@ -46,4 +46,4 @@ def doctor() -> None:
             click.echo("  " + problem.traceback.strip().replace("\n", "\n  "))
     if broken:
         raise click.exceptions.Exit(1)
-    click.echo("\nEverything that is installed can be used.")
+    click.echo(f"\nEverything {'else ' if problems else ''}that is installed can be used.")

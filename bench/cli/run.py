@@ -148,6 +148,7 @@ def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
     from bench.plugins import installed_sources
     from bench.report import write_report
+    from bench.report.audits import failed_audits
     from bench.result_files import audit_records
     from bench.results import load_results
     from bench.runner import statuses
@@ -167,9 +168,9 @@ def _show_results(runner: Runner) -> bool:
         )
     for training in runner.plan.trainings:
         audits, crash = audit_records(runner.results, training.folder(runner.results).name)
-        failed = [str(audit["name"]) for audit in audits or [] if audit["outcome"] == "failed"]
+        failed = [str(audit.get("name")) for audit in failed_audits(audits)]
         if failed or crash:
             told = f"audits failed: {', '.join(failed)}" if failed else "the audits failed"
-            what = f"{training.learner}, seed {training.seed}: {told}"
+            what = f"{training.learner}, {training.dataset}, seed {training.seed}: {told}"
             click.echo(f"{what}; `bench report` shows why", err=True)
     return counts["done"] == len(runner.plan.cells)

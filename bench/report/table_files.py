@@ -34,7 +34,7 @@ def as_csv(table: Table) -> str:
         header.remove("ci95")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(_stored, header))
     for family, lines in table.families.items():
         for line in lines:
             values = list(line.values)

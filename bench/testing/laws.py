@@ -16,8 +16,8 @@ from bench.testing.subject import (
     Subject,
     agree,
     answers,
+    changed_share,
     difference,
-    others_share,
     spread,
     train,
 )
@@ -130,7 +130,7 @@ def _invariant(
     changed, back = change(batch)
     told = answers(learner, batch)
     after = answers(learner, changed).gather(2, back.to(told.device).expand_as(told))
-    (apart, scale), share = difference(told, after), others_share(told, after)
+    (apart, scale), share = difference(told, after), changed_share(told, after)
     if apart <= subject.tolerance * scale:
         same = f"{what} makes no difference"
         return Seen(same if stated else f"{same}, and that is not stated", share)

@@ -260,7 +260,7 @@ def spread(start: int, stop: int, most: int) -> list[int]:
     return [start + i * (stop - 1 - start) // max(1, count - 1) for i in range(count)]
 
 
-def others_share(a: Tensor, b: Tensor) -> float:
+def changed_share(a: Tensor, b: Tensor) -> float:
     """Share of answers that differ between logits (..., N)."""
     return (a.argmax(-1) != b.argmax(-1)).float().mean().item()
 
