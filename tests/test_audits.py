@@ -184,7 +184,7 @@ def test_what_has_nothing_to_train_is_audited_too(tiny_online, tmp_path):
 
 
 def test_later_runs_audit_what_has_weights_and_no_audits(tiny_online, tmp_path):
-    """Reference results come without weights: nothing is done, and nothing is said to be missing."""
+    """Reference results come without weights: nothing is done, and nothing is called missing."""
     run(tiny_online, "nearest-code", tmp_path)
     audits = the(tmp_path, "trainings/*/audits.json")
     audits.unlink()
