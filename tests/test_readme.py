@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -89,6 +90,65 @@ def test_the_two_commands_are_what_ci_pastes():
     assert len(lines) == 2
     assert lines[0].endswith("pip install -c constraints.txt . && " + FIRST)
     assert lines[1].endswith("pip install -c constraints.txt tox && tox")
+
+
+def rows_below(heading: str) -> list[list[str]]:
+    """The cells of the table that follows a sentence."""
+    table = README[README.index(heading) :].split("\n\n")[1]
+    return [row.strip("| ").split(" | ") for row in table.splitlines()[2:]]
+
+
+def stored(suite: str, setting: str, learner: str) -> list[dict[str, Any]]:
+    """Reference results, whatever their budget."""
+    paths = (ROOT / "results" / "reference" / "cells" / suite / setting).glob("*/result.json")
+    cells = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return [cell for cell in cells if cell["learner"] == learner]
+
+
+def name_in(text: str) -> str:
+    return text.split("`")[1]
+
+
+def test_accuracies_are_the_stored_ones():
+    rows = rows_below("Omniglot, 5-way, accuracy in percent")
+    assert len(rows) == 16
+    for name, family, *told, precision in rows:
+        for setting, figure in zip(("5way1shot", "5way5shot"), told, strict=True):
+            found = stored("omniglot-5way", setting, name_in(name))
+            (cell,) = [cell for cell in found if cell["budget"] in {"standard", "none"}]
+            accuracy = cell["metrics"]["accuracy"]
+            assert figure == f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f}", name
+            assert (family, precision) == (cell["family"], cell["precision"]), name
+
+
+def test_presentations_are_the_stored_ones():
+    rows = [row for row in rows_below("Omniglot, online, 5 classes, accuracy") if "`" in row[0]]
+    assert len(rows) >= 6
+    for name, *told, encoder, images in rows:
+        found = stored("omniglot-online", "5way10times", name_in(name))
+        (cell,) = [cell for cell in found if f"{cell['examples']:,}" == images]
+        figures = [cell["by_presentation"][k - 1]["mean"] for k in (1, 2, 5, 10)]
+        assert told == [f"{100 * figure:.1f}" for figure in figures], name
+        assert encoder == cell["config"]["encoder"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "suite", "unit", "learners_shown"),
+    [
+        ("The memory probe `copy`", "copy", "length", 2),
+        ("The memory probe `associative-recall`", "associative-recall", "items", 2),
+    ],
+)
+def test_wrong_bits_are_the_stored_ones(heading, suite, unit, learners_shown):
+    head = README[README.index(heading) :].split("\n\n")[1].splitlines()[0]
+    sizes = re.findall(r"\d+", head)
+    rows = [row for row in rows_below(heading) if row[0].count("`") == 2 and row[0].endswith("`")]
+    assert len(rows) == learners_shown
+    for name, *told in rows:
+        for size, figure in zip(sizes, told, strict=True):
+            (cell,) = stored(suite, f"{unit}{size}", name_in(name))
+            wrong = cell["metrics"]["bit_errors"]["mean"]
+            assert float(figure) == float(f"{wrong:.2g}" if wrong < 100 else f"{wrong:.0f}"), name
 
 
 def test_every_built_in_learner_and_suite_is_in_a_table():
