@@ -30,7 +30,7 @@ OTHER_CODE, TRANSDUCTIVE, FAILED_AUDIT = "†", "‡", "§"
 MARKS = {
     OTHER_CODE: "measured with other code of this learner than is installed now",
     TRANSDUCTIVE: "transductive: the answer to a query depends on the other queries",
-    FAILED_AUDIT: "failed an audit of its trained weights; what was found stands below",
+    FAILED_AUDIT: "failed an audit of its trained weights: what was found stands below",
 }
 
 
