@@ -52,10 +52,13 @@ class Examined(ABC):
 
     learner: type[Learner]
     """The class, for what it states."""
-    tolerance = TOLERANCE
-    """Differences that rounding explains, relative to the largest logit."""
     most = 10
     """Queries asked alone, steps after which all is replaced, prefixes answered in both views."""
+
+    @property
+    def tolerance(self) -> float:
+        """Differences that rounding explains, relative to the largest logit."""
+        return TOLERANCE
 
     @property
     @abstractmethod

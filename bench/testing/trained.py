@@ -6,12 +6,18 @@ nobody masked, a gate that opens with training.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from bench.api import Episodes, Learner, Protocol, Stream
 from bench.testing import laws, leaks
 from bench.testing.check import Check, CheckResult, NotApplicableError
-from bench.testing.subject import Examined
+from bench.testing.subject import Examined, answers, difference
 from bench.testing.tasks import Batch
 
 AUDITS: tuple[Check[Examined], ...] = (
@@ -38,7 +44,6 @@ class Trained(Examined):
         given: a batch as `Learner.loss` is given it.
     """
 
-    tolerance = 1e-3  # an inner loop multiplies rounding, more so with large trained weights
     most = 5
 
     def __init__(
@@ -47,6 +52,24 @@ class Trained(Examined):
         self._build = build
         self._episodes, self._others, self._given = episodes, others, given
         self.learner = type(build())
+
+    @property
+    def tolerance(self) -> float:
+        """See `Examined.tolerance`. An inner loop multiplies rounding: 1e-3, or three times what a
+        change of the inputs in the fifth digit does (50 steps of Adam: 1e-2)."""
+        return max(1e-3, 3 * self._sensitivity)
+
+    @cached_property
+    def _sensitivity(self) -> float:
+        (protocol,) = self.protocols
+        batch: Any = self._episodes
+        name = "support_x" if protocol == "kshot" else "x"
+        x: Tensor = getattr(batch, name)
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7)).to(x.device)
+        moved = dataclasses.replace(batch, **{name: x * (1 + 1e-5 * noise)})
+        told, after = (answers(self.fresh(protocol), one) for one in (batch, moved))
+        apart, scale = difference(told, after)
+        return apart / scale
 
     @property
     def protocols(self) -> list[Protocol]:

@@ -237,6 +237,22 @@ def test_differences_are_judged_by_the_size_of_the_logits(noise, found):
     assert ("query-independence" in failures(audited(Large, "kshot"))) is found
 
 
+class Amplifies(Gated):
+    """Makes much of rounding, as many inner steps do; an episode's place in the batch is it."""
+
+    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> Any:
+        rounding = 1e-7 * torch.arange(len(support_x)).view(-1, *[1] * (support_x.dim() - 1))
+        x = support_x * (1 + self.gate * rounding)
+        wild = torch.sin(1e3 * self.gate * x.flatten(1).sum(1))  # (B,)
+        state = super().adapt(support_x, support_y, ways)
+        return {"means": state["means"] * (1 + wild.view(-1, *[1] * (state["means"].dim() - 1)))}
+
+
+def test_rounding_that_a_learner_multiplies_is_no_leak():
+    assert failures(audited(Amplifies, "kshot", gate=1.0)).keys() == set()
+    assert failures(audited(MixesEpisodes, "kshot", gate=0.5)).keys() == {"episode-independence"}
+
+
 def test_the_trained_learner_itself_is_never_touched():
     """Every check gets a learner of its own."""
     made: list[Learner] = []
