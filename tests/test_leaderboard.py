@@ -106,6 +106,14 @@ def test_learners_with_unequal_seeds_are_not_ranked(tmp_path):
     assert " % is the highest, then a " in told(tmp_path)[1]
 
 
+def test_equal_scores_share_the_first_place(tmp_path):
+    same = {"accuracy": {"mean": 0.9, "ci95": 0.01, "n": 200}}
+    for name in ("a", "b"):
+        write_cell(tmp_path, name, metrics=same)
+    write_cell(tmp_path, "c", accuracy=0.5)
+    assert told(tmp_path)[1].endswith(": a, b share the highest, 90.00 ± 1.00 %.")
+
+
 def test_many_that_lack_a_seed_are_counted(tmp_path):
     for seed in (0, 3):
         write_cell(tmp_path, "a", seed=seed)

@@ -194,16 +194,19 @@ def _board(board: Board) -> str:
     if best is None:
         scores = [labelled_score(board, entry) for entry in board.scored]
         return f"{name}: " + ", ".join(scores) + "." if scores else f"{name}."
-    second = board.scored[1]
-    told = "is the lowest" if board.probe else "is the highest"
+    extreme = "lowest" if board.probe else "highest"
     lengths = sorted({cell["episodes"] or 0 for cell in board.cells})
     parts = (
         f" Some answered only the first part of the episodes ({lengths[0]:,} of {lengths[-1]:,})."
         if len(lengths) > 1
         else ""
     )
-    best_score, second_score = (labelled_score(board, entry) for entry in (best, second))
-    return f"{name}: {best_score} {told}, then {second_score}.{parts}"
+    equal = [e for e in board.scored if e.score(board.metric) == best.score(board.metric)]
+    if len(equal) > 1:
+        unit = "wrong bits" if board.probe else "%"
+        return f"{name}: {_names(equal)} share the {extreme}, {score(board, best)} {unit}.{parts}"
+    first, second = (labelled_score(board, entry) for entry in board.scored[:2])
+    return f"{name}: {first} is the {extreme}, then {second}.{parts}"
 
 
 def _unequal(board: Board) -> str:

@@ -238,7 +238,8 @@ def test_differences_are_judged_by_the_size_of_the_logits(noise, found):
 
 
 class Amplifies(Gated):
-    """Makes much of rounding, as many inner steps do; an episode's place in the batch is it."""
+    """Makes much of rounding, as many inner steps do. The rounding here follows an episode's place
+    in the batch, in the seventh digit."""
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> Any:
         rounding = 1e-7 * torch.arange(len(support_x)).view(-1, *[1] * (support_x.dim() - 1))
