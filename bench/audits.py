@@ -23,16 +23,19 @@ WAYS, QUERIES, PRESENTATIONS = 20, 2, 2
 """What a task is cut down to; presentations where a learner conditions on every prefix."""
 
 
-def audit_training(training: Training, build: Callable[[], Learner], pool: Pool) -> list[Audit]:
+def audit_training(
+    training: Training, learner: type[Learner], build: Callable[[], Learner], pool: Pool
+) -> list[Audit]:
     """What the audits find.
 
     Args:
         training: says the task, the budget and the seed of the episodes.
+        learner: its class.
         build: makes a new learner with the trained weights, on the device.
         pool: the meta-validation classes, or the probe, on the device.
     """
-    batches = audit_episodes(training, type(build()), pool)
-    return [_recorded(result) for result in audit(Trained(build, *batches))]
+    trained = Trained(learner, build, *audit_episodes(training, learner, pool))
+    return [_recorded(result) for result in audit(trained)]
 
 
 def audit_episodes(

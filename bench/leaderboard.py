@@ -7,7 +7,6 @@ aggregated, and what is missing is counted, never averaged away.
 from __future__ import annotations
 
 import json
-import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ import pandas as pd
 
 from bench.result_files import Json
 from bench.results import rows
+from bench.tables import natural
 
 FAMILIES = ("model-based", "metric-based", "optimization-based")
 """The families that come first, in this order; others follow by name."""
@@ -225,12 +225,6 @@ class Board:
     def seeds(self) -> int:
         """The most seeds of a learner."""
         return max(len(entry.cells) for entry in self.entries)
-
-
-def natural(name: str) -> list[Any]:
-    """Sort key that puts 5way before 20way."""
-    parts = re.split(r"(\d+)", name)
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts]
 
 
 def family_order(families: Iterable[str]) -> list[str]:

@@ -13,9 +13,10 @@ import pandas as pd
 from bench.answers import cell_scores
 from bench.comparisons import Comparison, compare_pairs
 from bench.errors import BenchError, unknown_name
-from bench.leaderboard import ACCURACY, WRONG_BITS, Entry, Metric, boards, natural
+from bench.leaderboard import ACCURACY, WRONG_BITS, Entry, Metric, boards
 from bench.result_files import Json
 from bench.results import rows
+from bench.tables import natural
 
 ONLY_IN_A, ONLY_IN_B = "only in A", "only in B"
 PLACE = ("suite", "suite_version", "setting", "budget")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 import sys
 import unicodedata
@@ -285,3 +286,9 @@ def _rich(header: list[str], lines: list[list[str]], right: Sequence[bool]) -> s
     with console.capture() as capture:
         console.print(table)
     return capture.get().strip("\n")
+
+
+def natural(name: str) -> list[Any]:
+    """Sort key that puts 5way before 20way."""
+    parts = re.split(r"(\d+)", name)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts]

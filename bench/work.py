@@ -174,13 +174,14 @@ def _audit(assignment: Assignment, device: Device, progress: Progress) -> None:
     weights = learner.state_dict()
 
     def build() -> Learner:
-        """The audits never touch the weights themselves."""
+        """One with weights of its own, for a check to do with as it likes."""
         made = build_learner(training, type(learner), learner.config).to(device.torch)
         made.load_state_dict(weights)
         return made
 
+    # Answers are held to rounding, and TF32 has three digits.
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        audits = audit_training(training, build, pool)
+        audits = audit_training(training, type(learner), build, pool)
     result = AuditResult(
         audits=audits,
         seconds=time.perf_counter() - started,

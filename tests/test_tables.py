@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.leaderboard import ACCURACY, boards, natural
+from bench.leaderboard import ACCURACY, boards
 from bench.results import load_results
 from bench.tables import (
     board_text,
     duration,
     leaderboard,
+    natural,
     ordinal,
     percent,
     render,

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.comparisons import ENOUGH_SEEDS, BoardComparisons
-from bench.leaderboard import UNTRAINED, Board, Entry, natural
+from bench.leaderboard import UNTRAINED, Board, Entry
 from bench.report.published import hold_against_papers
 from bench.result_files import Json, Problem
-from bench.tables import percent, score, wrong_bits
+from bench.tables import natural, percent, score, wrong_bits
 
 MOST_NAMES = 6
 """Learners named in a sentence."""

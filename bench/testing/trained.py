@@ -38,6 +38,7 @@ class Trained(Examined):
     """A learner as its meta-training left it, in the view that it was trained for.
 
     Args:
+        learner: its class.
         build: makes a new learner with the trained weights.
         episodes: some to answer; two or more.
         others: as many others.
@@ -47,11 +48,16 @@ class Trained(Examined):
     most = 5
 
     def __init__(
-        self, build: Callable[[], Learner], episodes: Batch, others: Batch, given: Batch
+        self,
+        learner: type[Learner],
+        build: Callable[[], Learner],
+        episodes: Batch,
+        others: Batch,
+        given: Batch,
     ) -> None:
+        self.learner = learner
         self._build = build
         self._episodes, self._others, self._given = episodes, others, given
-        self.learner = type(build())
 
     @property
     def tolerance(self) -> float:

@@ -47,20 +47,16 @@ def test_rows_say_what_it_is_and_where_it_comes_from():
 
 
 @pytest.fixture
-def broken(put_on_path, tmp_path):
+def broken(install):
     """An installed learner that cannot be imported."""
-    info = tmp_path / "broken" / "broken-0.3.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0.3\n")
-    (info / "entry_points.txt").write_text("[bench.learners]\nbroken-one = absent_module:A\n")
-    put_on_path(tmp_path / "broken")
+    install("broken", learners={"broken-one": "absent_module:A"})
 
 
 @pytest.mark.usefixtures("broken")
 def test_what_cannot_be_used_is_listed_with_the_reason():
     told = bench("list", "learners", "--format", "csv").stdout
     [row] = [row for row in csv.DictReader(io.StringIO(told)) if row["name"] == "broken-one"]
-    assert row["package"] == "broken 0.3"
+    assert row["package"] == "broken 2.5"
     assert "No module named 'absent_module'" in row["problem"]
     assert "problem" in bench("list", "learners").stdout
 
@@ -69,23 +65,19 @@ def test_what_cannot_be_used_is_listed_with_the_reason():
 def test_doctor_tells_problems_and_exits_with_1():
     ran = bench("doctor")
     assert ran.exit_code == 1
-    assert "PROBLEM: learner broken-one of broken 0.3" in ran.output
+    assert "PROBLEM: learner broken-one of broken 2.5" in ran.output
     assert "No module named 'absent_module'" in ran.output
     assert "Traceback" in ran.output
 
 
 @pytest.fixture
-def lacking(put_on_path, tmp_path):
+def lacking(install):
     """An installed package whose two learners need something that is not."""
-    info = tmp_path / "lacking" / "lacking-0.3.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lacking\nVersion: 0.3\n")
-    (info / "entry_points.txt").write_text("[bench.learners]\na-b = no_more:A\na-c = no_more:A\n")
-    (info.parent / "no_more.py").write_text(
-        "from bench.api import MissingRequirementError\n"
-        'raise MissingRequirementError("rare 1.2", "pip install rare==1.2 --option=\'x\'")\n'
-    )
-    put_on_path(info.parent)
+    source = """
+        from bench.api import MissingRequirementError
+        raise MissingRequirementError("rare 1.2", "pip install rare==1.2 --option='x'")
+    """
+    install("lacking", source, learners={"a-b": "lacking:A", "a-c": "lacking:A"})
 
 
 UNAVAILABLE = (
@@ -102,13 +94,13 @@ def test_what_lacks_something_optional_is_listed_with_the_line_that_installs_it(
     assert "problem" not in told.partition("\n")[0]
     rows = json.loads(bench("list", "learners", "--format", "json").stdout)
     [row] = [row for row in rows if row["name"] == "a-b"]
-    assert row["package"] == "lacking 0.3"
+    assert row["package"] == "lacking 2.5"
     assert row["problem"].endswith("\n  pip install rare==1.2 --option='x'")
 
 
 @pytest.mark.usefixtures("lacking")
 def test_doctor_tells_what_is_unavailable_and_exits_with_0(monkeypatch):
-    lacking = [told for told in plugins.learners().problems if told.package == "lacking 0.3"]
+    lacking = [told for told in plugins.learners().problems if told.package == "lacking 2.5"]
     monkeypatch.setattr(plugins, "all_problems", lambda: iter(lacking))
     ran = bench("doctor")
     assert ran.exit_code == 0
@@ -131,7 +123,7 @@ def test_asking_for_what_is_unavailable_gives_the_line_that_installs_it(command)
     error = bench(*command).exception
     assert isinstance(error, BenchError)
     assert str(error) == (
-        "the learner 'a-b' of lacking 0.3 cannot be used: "
+        "the learner 'a-b' of lacking 2.5 cannot be used: "
         "rare 1.2 is not installed; install it with\n  pip install rare==1.2 --option='x'"
     )
 
