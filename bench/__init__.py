@@ -11,18 +11,18 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load_results", "run"]
 
 if TYPE_CHECKING:
-    from bench.results import load_results
-    from bench.session import run
+    from bench.results.table import load_results
+    from bench.running.request import run
 
 
 def __getattr__(name: str) -> Any:
     """Imports torch and pandas only when something that needs them is asked for."""
     if name == "run":
-        from bench.session import run
+        from bench.running.request import run
 
         return run
     if name == "load_results":
-        from bench.results import load_results
+        from bench.results.table import load_results
 
         return load_results
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -13,8 +13,8 @@ import torch
 
 from bench import plugins
 from bench.api import TaskSpec
-from bench.cells import Training
-from bench.data.base import DataFolders
+from bench.api.dataset import DataFolders
+from bench.planning.jobs import Training
 from bench.suites.schema import Budget
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -27,7 +27,7 @@ def _one_thread() -> None:
 
 
 def forget_plugins() -> None:
-    """Lets `bench.plugins` look again at what is installed."""
+    """Lets `bench.registry.discovery` look again at what is installed."""
     for found in (plugins.learners, plugins.datasets, plugins.executors):
         found.cache_clear()
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.comparisons import (
-    compare_board,
-)
-from bench.leaderboard import boards
-from bench.records import CellResult, EpisodeScores
-from bench.results import load_results
+from bench.results.boards import boards
+from bench.results.pairs import compare_board
+from bench.results.table import load_results
+from bench.store.records import CellResult, EpisodeScores
 from tests.report.synthetic import interval, store, write_cell
 
 

@@ -13,18 +13,18 @@ ROOT = Path(__file__).parent.parent
 SHIM = "bench.data.torchvision_shim"
 
 STORED = (
-    "bench.__version__", "bench.answers", "bench.comparisons", "bench.dataset_ranks",
-    "bench.errors", "bench.leaderboard", "bench.records", "bench.report", "bench.result_files",
-    "bench.results", "bench.side_by_side", "bench.significance", "bench.stats",
-    "bench.store", "bench.tables",
+    "bench.__version__", "bench.results.paired_scores", "bench.results.pairs", "bench.results.ranks",
+    "bench.errors", "bench.results.boards", "bench.store.records", "bench.report", "bench.store.files",
+    "bench.results.table", "bench.results.compare", "bench.statistics.significance", "bench.statistics.intervals",
+    "bench.store.atomic", "bench.cli.terminal",
 )  # fmt: skip
 """What a report is made from: together they read stored results and know nothing of learners."""
 
 MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "the contract stands alone": (("bench.api",), ("bench.api",)),
     "statistics take arrays only": (
-        ("bench.stats", "bench.significance"),
-        ("bench.stats", "bench.significance"),
+        ("bench.statistics.intervals", "bench.statistics.significance"),
+        ("bench.statistics.intervals", "bench.statistics.significance"),
     ),
     "reports read only what is stored": (STORED, STORED),
     "learners know the contract and the building blocks": (
@@ -38,11 +38,11 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "bench.api",
             "bench.nn",
             "bench.errors",
-            "bench.stats",
-            "bench.learner_specs",
-            "bench.plugins",
-            "bench.data.base",
-            "bench.probes",
+            "bench.statistics.intervals",
+            "bench.registry.contestants",
+            "bench.registry.discovery",
+            "bench.api.dataset",
+            "bench.data.probes",
         ),
     ),
     "the harness imports no learner": (("bench",), ("bench",)),
@@ -155,7 +155,11 @@ def test_all_modules_are_looked_at():
     assert {"maml", "MAML", "prototypical", "pixel-nearest-neighbour"} <= learner_names()
 
 
-API, STATS, PLANS = "the contract stands alone", "statistics take arrays only", "bench.planning"
+API, STATS, PLANS = (
+    "the contract stands alone",
+    "statistics take arrays only",
+    "bench.planning.plan",
+)
 REPORTS = "reports read only what is stored"
 LEARNERS = "learners know the contract and the building blocks"
 TESTING = "checks know the contract and how learners are chosen"
@@ -171,16 +175,24 @@ VISION, NAMES = (
     [
         (API, "bench.api", "from bench.errors import BenchError"),
         (API, "bench.api", "import bench"),
-        (STATS, "bench.stats", "def f():\n    from bench.records import Interval"),
-        (STATS, "bench.significance", "from bench.leaderboard import Entry"),
-        (REPORTS, "bench.report.page", "from bench.plugins import learners"),
+        (
+            STATS,
+            "bench.statistics.intervals",
+            "def f():\n    from bench.store.records import Interval",
+        ),
+        (STATS, "bench.statistics.significance", "from bench.results.boards import Entry"),
+        (REPORTS, "bench.report.page", "from bench.registry.discovery import learners"),
         (REPORTS, "bench.report.plots", "import bench.data.omniglot as o"),
-        (REPORTS, "bench.results", "from bench import training"),
-        (REPORTS, "bench.tables", "if TYPE_CHECKING:\n    from bench.api import Learner"),
-        (LEARNERS, "bench_plugins.metric_based.siamese", "from bench.training import update"),
+        (REPORTS, "bench.results.table", "from bench import training"),
+        (REPORTS, "bench.cli.terminal", "if TYPE_CHECKING:\n    from bench.api import Learner"),
+        (
+            LEARNERS,
+            "bench_plugins.metric_based.siamese",
+            "from bench.worker.training_loop import update",
+        ),
         (LEARNERS, "bench_plugins.metric_based.siamese", "from bench import episodes"),
-        (LEARNERS, "bench.nn", "from bench.data.base import Split"),
-        (TESTING, "bench.testing.subject", "from bench.training import build_learner"),
+        (LEARNERS, "bench.nn", "from bench.api.dataset import Split"),
+        (TESTING, "bench.testing.subject", "from bench.worker.training_loop import build_learner"),
         (HARNESS, PLANS, "from bench_plugins.optimization_based.maml import MAML"),
         (HARNESS, PLANS, "importlib.import_module('bench_plugins.model_based')"),
         (HARNESS, "bench.cli.run", "def f():\n    import bench_plugins"),
@@ -205,7 +217,7 @@ def test_a_planted_violation_is_caught(rule, module, source):
     ("rule", "module", "source"),
     [
         (REPORTS, "bench.report.page", "from bench import __version__\nimport numpy"),
-        (REPORTS, "bench.planning", "from bench.plugins import learners"),
+        (REPORTS, "bench.planning.plan", "from bench.registry.discovery import learners"),
         (LEARNERS, "bench_plugins.metric_based.siamese", "from bench.nn import Conv4"),
         (VISION, SHIM, "def f():\n    return importlib.import_module('torchvision.datasets')"),
         (NAMES, PLANS, "'''For instance maml.'''\nprint('write maml[inner_steps=1,5]')"),

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from bench.api import Episodes, Learner, Stream, TaskSpec
-from bench.audits import FEWEST, IMAGES, MOST, audit_episodes
-from bench.episodes import ClassPool, Purpose
-from bench.records import AuditResult
-from bench.session import prepare
+from bench.episodes.classes import ClassPool, Purpose
+from bench.running.request import prepare
+from bench.store.records import AuditResult
+from bench.worker.auditing import FEWEST, IMAGES, MOST, audit_episodes
 from tests.fixtures.tiny_plugins.tiny_plugins import NearestCode, Opens
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")

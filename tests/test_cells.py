@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench.api import TaskSpec
-from bench.cells import Cell, Training, describe
+from bench.planning.jobs import Cell, Training, describe
 from bench.suites.schema import Budget
 
 TASK = TaskSpec((1, 4, 4), ways=3, shots=1, queries=2, episodes_per_update=4, classes=12)

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.answers import Answers
-from bench.comparisons import (
-    _compare,
-)
-from bench.leaderboard import Entry
-from bench.significance import holm
+from bench.results.boards import Entry
+from bench.results.paired_scores import Answers
+from bench.results.pairs import _compare
+from bench.statistics.significance import holm
 
 SEED, NOISE, DIFFICULTY = 0.2, 1.55, 3.0
 """Standard deviations in points: between the seeds of a learner, and of 5-way accuracies between

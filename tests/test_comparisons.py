@@ -12,15 +12,11 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.comparisons import (
-    compare_board,
-    compare_pairs,
-    sentence,
-)
-from bench.leaderboard import ACCURACY, boards
-from bench.records import CellResult, EpisodeScores
-from bench.results import load_results
-from bench.significance import holm
+from bench.results.boards import ACCURACY, boards
+from bench.results.pairs import compare_board, compare_pairs, sentence
+from bench.results.table import load_results
+from bench.statistics.significance import holm
+from bench.store.records import CellResult, EpisodeScores
 from tests.report.synthetic import store, write_cell, write_probe
 from tests.scored_boards import compared, drawn, labels, write_learners, write_scores
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from bench.dataset_ranks import CriticalDifference, critical_difference
-from bench.leaderboard import boards
-from bench.results import load_results
+from bench.results.boards import boards
+from bench.results.ranks import CriticalDifference, critical_difference
+from bench.results.table import load_results
 from tests.report.synthetic import write_cell, write_probe
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.environment import Device, checkout, cores, environment
 from bench.errors import BenchError
-from bench.runner import usable_devices
+from bench.running.runner import usable_devices
+from bench.worker.environment import Device, checkout, cores, environment
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from numpy.testing import assert_array_equal
 from scipy.stats import chisquare
 
 from bench.api import Episodes, Stream, TaskSpec
-from bench.data.base import DataFolders, ImageClasses
+from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.folders import data_folders
-from bench.episodes import (
+from bench.episodes.classes import (
     Bank,
     ClassPool,
     Draw,
@@ -33,8 +33,8 @@ from bench.episodes import (
     training_batch,
 )
 from bench.errors import BenchError
-from bench.planning import choose_suites, test_task
-from bench.suite_data import load_suite_data
+from bench.planning.data import load_suite_data
+from bench.planning.plan import choose_suites, test_task
 
 test_task.__test__ = False  # a function of the harness, not a test
 

@@ -6,9 +6,9 @@ import pytest
 
 from bench import plugins
 from bench.api import Episodes, Stream, TaskSpec
-from bench.estimate import any_batch, estimate_cells, random_batch, training_seconds
-from bench.learner_specs import contestants
-from bench.planning import choose_suites, make_plan
+from bench.planning.plan import choose_suites, make_plan
+from bench.registry.contestants import contestants
+from bench.running.estimate import any_batch, estimate_cells, random_batch, training_seconds
 from bench.suites.schema import Budget
 
 
@@ -47,7 +47,7 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
         measured.append(cell)
         return 2.0, 0.5
 
-    monkeypatch.setattr("bench.estimate.time_once", time_once)
+    monkeypatch.setattr("bench.running.estimate.time_once", time_once)
     first, second = estimate_cells(plan, tmp_path)
     assert (first["status"], first["seconds"]) == ("done", 0)
     assert measured == [missing]
@@ -56,7 +56,7 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
 
 
 def test_a_training_that_serves_two_cells_counts_once(plan_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.estimate.time_once", lambda training, cell: (2.0, 0.0))
+    monkeypatch.setattr("bench.running.estimate.time_once", lambda training, cell: (2.0, 0.0))
     learner = plugins.learners().things["nearest-code"]
     shared = TaskSpec((1, 16, 16), 5, 5, 3, episodes_per_update=4)
     monkeypatch.setattr(learner, "training_task", classmethod(lambda *_: shared))

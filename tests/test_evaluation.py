@@ -13,10 +13,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor
 
 from bench.api import Learner, SequenceLearner, TaskSpec
-from bench.episodes import Bank, ClassPool, Draw, Purpose, presentation
-from bench.evaluation import ContractError, NotFiniteError, batch_size, evaluate, picture
-from bench.probes import Copy
-from bench.stats import first_presentation_p
+from bench.data.probes import Copy
+from bench.episodes.classes import Bank, ClassPool, Draw, Purpose, presentation
+from bench.statistics.intervals import first_presentation_p
+from bench.worker.evaluation import ContractError, NotFiniteError, batch_size, evaluate, picture
 
 SHAPE = (1, 2, 2)
 KSHOT = TaskSpec(SHAPE, ways=2, shots=1, queries=2)
@@ -92,7 +92,7 @@ def test_online_scores_by_hand():
 
 
 def test_episodes_keep_the_order_of_the_bank_over_batches(monkeypatch):
-    monkeypatch.setattr("bench.evaluation.batch_size", lambda bank: 2)
+    monkeypatch.setattr("bench.worker.evaluation.batch_size", lambda bank: 2)
     right = torch.rand(5, 4, generator=torch.Generator().manual_seed(0)).round()
     told = []
     scores = evaluate(

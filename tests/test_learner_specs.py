@@ -9,8 +9,8 @@ import pytest
 
 from bench.api import Learner, option
 from bench.errors import BenchError
-from bench.learner_specs import configure, contestants
-from bench.plugins import Found
+from bench.registry.contestants import configure, contestants
+from bench.registry.discovery import Found
 
 
 class Toy(Learner):

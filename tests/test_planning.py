@@ -11,18 +11,12 @@ import torch
 
 from bench import plugins
 from bench.api import Learner, TaskSpec
-from bench.data.base import ImageClasses, Split
-from bench.episodes import Bank, ClassPool, Purpose
+from bench.api.dataset import ImageClasses, Split
+from bench.episodes.classes import Bank, ClassPool, Purpose
 from bench.errors import BenchError
-from bench.learner_specs import Contestant, contestants
-from bench.planning import (
-    Plan,
-    choose_suites,
-    make_plan,
-    read_budget,
-    training_task,
-)
-from bench.suite_data import check_split, load_suite_data
+from bench.planning.data import check_split, load_suite_data
+from bench.planning.plan import Plan, choose_suites, make_plan, read_budget, training_task
+from bench.registry.contestants import Contestant, contestants
 from bench.suites.schema import Budget, Setting
 
 

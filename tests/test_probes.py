@@ -8,12 +8,12 @@ import torch
 from scipy.stats import chisquare
 
 from bench.api import Sequences, TaskSpec
-from bench.data.base import DataFolders
-from bench.episodes import Bank, Purpose, draw_sizes, training_batch, typical
-from bench.planning import choose_suites
-from bench.planning import test_task as task_of_setting
-from bench.probes import AssociativeRecall, Copy, Probe
-from bench.suite_data import load_suite_data
+from bench.api.dataset import DataFolders
+from bench.data.probes import AssociativeRecall, Copy, Probe
+from bench.episodes.classes import Bank, Purpose, draw_sizes, training_batch, typical
+from bench.planning.data import load_suite_data
+from bench.planning.plan import choose_suites
+from bench.planning.plan import test_task as task_of_setting
 
 PROBES = (Copy(), AssociativeRecall())
 ALMOST_NEVER = 1e-6

@@ -19,10 +19,10 @@ import pytest
 
 import bench
 from bench.cli import cli
-from bench.learner_specs import contestants
-from bench.planning import choose_suites
-from bench.plugins import learners
-from bench.results import COLUMNS
+from bench.planning.plan import choose_suites
+from bench.registry.contestants import contestants
+from bench.registry.discovery import learners
+from bench.results.table import COLUMNS
 from tests.data.coloured_shapes import write_folder
 
 ROOT = Path(__file__).parents[1]

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 
 from bench.cli.results import results as results_command
 from bench.errors import BenchError
-from bench.records import CellResult
-from bench.result_files import episode_scores, weightings
-from bench.results import COLUMNS, load_results, read_results, rows, select
+from bench.results.table import COLUMNS, load_results, read_results, rows, select
+from bench.store.files import episode_scores, weightings
+from bench.store.records import CellResult
 from tests.report.synthetic import a_failure, store, write_cell, write_probe, write_training
 
 
@@ -263,15 +263,13 @@ def test_2000_cells_load_quickly_and_without_torch(tmp_path: Path) -> None:
     started = time.process_time()
     assert len(load_results(tmp_path)) == 2001
     assert time.process_time() - started < 2  # 0.23 s
-    code = (
-        "import sys, bench.results, bench.tables, bench.leaderboard; print('torch' in sys.modules)"
-    )
+    code = "import sys, bench.results.table, bench.cli.terminal, bench.results.boards; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 
 
 def test_warnings_and_failures_of_trainings(tmp_path: Path) -> None:
-    from bench.result_files import training_records
+    from bench.store.files import training_records
 
     cell = write_cell(tmp_path)
     folder = write_training(tmp_path, cell, warnings=["loss stays at ln(5)"])

@@ -15,7 +15,7 @@ import pytest
 
 import bench
 from bench.errors import BenchError
-from bench.session import prepare
+from bench.running.request import prepare
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench.significance import holm, rank_over_datasets, t_tests, tie_groups
+from bench.statistics.significance import holm, rank_over_datasets, t_tests, tie_groups
 
 values = st.lists(st.floats(-10, 10), min_size=2, max_size=12).filter(lambda v: np.std(v) > 1e-3)
 

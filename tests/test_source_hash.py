@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from bench.source_hash import code_of, source_hash
+from bench.registry.source_hash import code_of, source_hash
 
 FILES = {
     "__init__.py": "",
@@ -63,7 +63,7 @@ def test_it_does_not_follow_comments_docstrings_and_layout(package):
 def test_the_harness_is_left_out(package):
     learner = importlib.import_module("hashed.mine").Mine
     from bench import api
-    from bench import source_hash as module
+    from bench.registry import source_hash as module
 
     files = module._files(learner)
     assert {Path(file).name for file in files} == {*FILES} - {"stranger.py"}

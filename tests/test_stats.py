@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench import stats
+from bench.statistics import intervals as stats
 
 
 def test_mean_interval_by_hand() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from bench.store import load_torch, save_arrays, save_torch, write_atomically, write_json
+from bench.store.atomic import load_torch, save_arrays, save_torch, write_atomically, write_json
 
 
 class Note(BaseModel):

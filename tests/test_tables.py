@@ -14,9 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.leaderboard import ACCURACY, boards
-from bench.results import load_results
-from bench.tables import (
+from bench.cli.terminal import (
     board_text,
     duration,
     leaderboard,
@@ -26,6 +24,8 @@ from bench.tables import (
     render,
     wrong_bits,
 )
+from bench.results.boards import ACCURACY, boards
+from bench.results.table import load_results
 from tests.report.synthetic import gallery, write_cell, write_probe
 
 ROWS: list[dict[str, Any]] = [

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from bench.api import Learner, SequenceLearner, TaskSpec
-from bench.environment import Device
-from bench.episodes import Bank, ClassPool, Purpose, training_batch
-from bench.probes import Copy
-from bench.timing import REPEATS, WARM_UP, Stopwatch, measure, peak_memory, phase
+from bench.data.probes import Copy
+from bench.episodes.classes import Bank, ClassPool, Purpose, training_batch
+from bench.worker.environment import Device
+from bench.worker.timing import REPEATS, WARM_UP, Stopwatch, measure, peak_memory, phase
 
 CPU = Device.parse("cpu/1")
 KSHOT = TaskSpec((1, 2, 2), ways=3, shots=1, queries=4, episodes_per_update=2)
@@ -46,7 +46,7 @@ class Sleeper(Learner):
 
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch):
-    monkeypatch.setattr("bench.timing.SECONDS", 0.05)
+    monkeypatch.setattr("bench.worker.timing.SECONDS", 0.05)
 
 
 def pool() -> ClassPool:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from bench.api import Learner
     from bench.cli.kinds import Kind
-    from bench.learner_specs import Contestant
+    from bench.registry.contestants import Contestant
     from bench.testing import CheckResult
+
 
 ARGUMENT = "write NAME, 'NAME[option=value]' or package.module:Class"
 
@@ -83,8 +84,8 @@ def check(
             ctx.exit(1)
         return
 
+    from bench.cli.terminal import render
     from bench.errors import unknown_name
-    from bench.tables import render
     from bench.testing import CHECKS
 
     for name in checks:
@@ -109,10 +110,10 @@ def find(text: str) -> list[Contestant]:
     """The learners that an argument names, each with its configuration.
 
     Raises:
-        BenchError: nothing, or no learner, is there; see `bench.learner_specs.contestants`.
+        BenchError: nothing, or no learner, is there; see `bench.registry.contestants.contestants`.
     """
-    from bench.learner_specs import contestants
-    from bench.plugins import Found, learners
+    from bench.registry.contestants import contestants
+    from bench.registry.discovery import Found, learners
 
     name = text.partition("[")[0].strip()
     if ":" not in name:
@@ -129,7 +130,7 @@ def load(name: str) -> type[Learner]:
     import importlib
 
     from bench.errors import BenchError
-    from bench.plugins import accept_learner
+    from bench.registry.discovery import accept_learner
 
     module, _, attribute = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))
@@ -175,7 +176,7 @@ def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
 
 def describe(label: str, results: list[CheckResult]) -> str:
     """A table, then each failure with what is checked, a hint and the learner's traceback."""
-    from bench.tables import render
+    from bench.cli.terminal import render
 
     rows = [
         {"check": result.name, "result": result.status, "seen": shorten(result.reason or "", 100)}

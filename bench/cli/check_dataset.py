@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 if TYPE_CHECKING:
-    from bench.data.base import DataFolders
+    from bench.api.dataset import DataFolders
 
 
 def check_dataset(
@@ -26,7 +26,7 @@ def check_dataset(
         BenchError: there is no such dataset.
     """
     from bench.cli.check import describe
-    from bench.suite_data import named_source
+    from bench.planning.data import named_source
     from bench.testing.datasets import check_dataset as run_checks
 
     source = named_source(text)

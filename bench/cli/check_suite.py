@@ -10,8 +10,8 @@ import click
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.data.base import DataFolders
-    from bench.suite_data import SuiteData
+    from bench.api.dataset import DataFolders
+    from bench.planning.data import SuiteData
     from bench.suites.schema import Suite
 
 
@@ -22,7 +22,7 @@ def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) 
         BenchError: where the suite or its data cannot be used at all.
     """
     from bench.cli.kinds import one_suite
-    from bench.suite_data import open_suite_data
+    from bench.planning.data import open_suite_data
 
     suite = one_suite(text)
     pools = open_suite_data(suite, folders, lambda told: click.echo(told, err=True))
@@ -38,7 +38,7 @@ def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) 
 
 def phase_rows(pools: SuiteData) -> list[dict[str, Any]]:
     """What each phase draws from; nothing to count for memory probes."""
-    from bench.episodes import ClassPool
+    from bench.episodes.classes import ClassPool
 
     return [
         {
@@ -54,7 +54,7 @@ def phase_rows(pools: SuiteData) -> list[dict[str, Any]]:
 
 def setting_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:
     """What each setting needs, and why it does not fit where it does not."""
-    from bench.suite_data import check_setting, images_per_class
+    from bench.planning.data import check_setting, images_per_class
 
     rows = []
     for name, setting in suite.settings.items():
@@ -74,8 +74,8 @@ def describe(
     suite: Suite, pools: SuiteData, phases: list[dict[str, Any]], settings: list[dict[str, Any]]
 ) -> str:
     """Both tables, as text."""
-    from bench.episodes import ClassPool
-    from bench.tables import render
+    from bench.cli.terminal import render
+    from bench.episodes.classes import ClassPool
 
     first = f"{suite.name} (version {suite.version}): {suite.protocol}, dataset {pools.dataset}"
     parts = [first]

@@ -41,8 +41,8 @@ from bench.cli.options import STORED_SUITES
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.leaderboard import Entry
-    from bench.side_by_side import Row
+    from bench.results.boards import Entry
+    from bench.results.compare import Row
 
 NO_REGRESSION = "No regression that holds with the variance between seeds."
 WEIGHTS_ONLY = (
@@ -92,8 +92,8 @@ def compare(
     of two folders, where a cell that is done in A is failed, unfinished, missing or damaged in B;
     0 where neither is; 2 for wrong input. --suite and --budget narrow what is asked of B.
     """
-    from bench.side_by_side import compare_learners, compare_results
-    from bench.tables import render
+    from bench.cli.terminal import render
+    from bench.results.compare import compare_learners, compare_results
 
     if results is None and _folders(a, b):
         frames = [_chosen(folder, suites, budgets) for folder in (a, b)]
@@ -131,8 +131,8 @@ def _folders(a: str, b: str) -> bool:
 def _chosen(folder: str, suites: Sequence[str], budgets: Sequence[str]) -> Any:
     """The rows of these suites and budgets; problems go to stderr."""
     from bench.errors import unknown_name
-    from bench.leaderboard import UNTRAINED
-    from bench.results import read_results, select
+    from bench.results.boards import UNTRAINED
+    from bench.results.table import read_results, select
 
     found = read_results(folder)
     for problem in found.problems:
@@ -154,8 +154,8 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 
 def _line(row: Row) -> dict[str, Any]:
-    from bench.comparisons import Comparison
-    from bench.tables import seeds
+    from bench.cli.terminal import seeds
+    from bench.results.pairs import Comparison
 
     sides = [side for side in (row.a, row.b) if side]
     line: dict[str, Any] = {key: getattr(row, key) for key in ("suite", "setting", "budget")}
@@ -185,7 +185,7 @@ def _score(row: Row, side: Entry | None) -> str | None:
 
 def _written(row: Row, value: float | None, sign: str = "") -> str:
     """Points of accuracy, or bits; nothing for None."""
-    from bench.leaderboard import ACCURACY
+    from bench.results.boards import ACCURACY
 
     if value is None:
         return ""
@@ -216,7 +216,7 @@ def _notes(row: Row) -> list[dict[str, str]]:
 
 
 def _conclusion(rows: Sequence[Row], regressions: int, lost: int) -> str:
-    from bench.comparisons import Comparison
+    from bench.results.pairs import Comparison
 
     told = [
         f"REGRESSION: in {regressions} of {len(rows)} rows B is worse, and that holds with the "
@@ -241,7 +241,7 @@ def _conclusion(rows: Sequence[Row], regressions: int, lost: int) -> str:
 
 
 def _json(row: Row) -> dict[str, Any]:
-    from bench.comparisons import Comparison
+    from bench.results.pairs import Comparison
 
     told: dict[str, Any] = {
         key: getattr(row, key) for key in ("suite", "suite_version", "setting", "budget")

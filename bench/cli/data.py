@@ -11,8 +11,8 @@ from bench.cli.options import DATA_DIR, TABLE_FORMAT
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.data.base import DataFolders
-    from bench.tables import Format
+    from bench.api.dataset import DataFolders
+    from bench.cli.terminal import Format
 
 
 @click.group()
@@ -32,10 +32,10 @@ def list_(fmt: Format) -> None:
     """Lists the installed datasets, their splits, and how much of each is cached. The last row is
     about folders of images, which suite files name."""
     from bench import plugins
+    from bench.cli.terminal import render
     from bench.data.folders import data_folders
     from bench.data.image_folder import ImageFolder
     from bench.suites.schema import FOLDER
-    from bench.tables import render
 
     cache = data_folders().cache
     found = plugins.datasets()
@@ -66,8 +66,8 @@ def list_(fmt: Format) -> None:
 @DATA_DIR
 def fetch(name: str, data_dir: Path | None) -> None:
     """Downloads what is missing of a dataset into the cache, and verifies it."""
-    from bench.data.base import Source
-    from bench.suite_data import named_source
+    from bench.api.dataset import Source
+    from bench.planning.data import named_source
 
     source = named_source(name)
     if type(source).fetch is Source.fetch:
@@ -86,7 +86,7 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     Downloads nothing.
     """
     from bench import plugins
-    from bench.suite_data import named_source
+    from bench.planning.data import named_source
 
     folders, failures = _folders(data_dir), []
     for source in [named_source(name) for name in names or plugins.datasets().things]:

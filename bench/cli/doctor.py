@@ -17,7 +17,7 @@ def doctor() -> None:
     from bench import plugins
     from bench.cli.list import unavailable
     from bench.data.folders import data_folders
-    from bench.environment import Device, cores, environment
+    from bench.worker.environment import Device, cores, environment
 
     here = environment(Device.parse("cpu"))
     commit = f", commit {here.commit}{' (changed)' if here.dirty else ''}" if here.commit else ""

@@ -55,7 +55,7 @@ def one_suite(text: str) -> Suite:
     Raises:
         BenchError: there is none, or it is not valid.
     """
-    from bench.plugins import suites
+    from bench.registry.discovery import suites
 
     return read_suite(Path(text)) if text.endswith(".toml") else suites().get("suite", text)
 

@@ -11,8 +11,8 @@ import click
 from bench.cli.options import TABLE_FORMAT
 
 if TYPE_CHECKING:
-    from bench.plugins import Problem
-    from bench.tables import Format
+    from bench.cli.terminal import Format
+    from bench.registry.discovery import Problem
 
 
 @click.command("list")
@@ -24,7 +24,7 @@ def list_(kind: str, fmt: Format) -> None:
     What is installed and cannot be used is listed too, with the reason.
     """
     from bench import plugins
-    from bench.tables import render
+    from bench.cli.terminal import render
 
     found: plugins.Found[Any] = getattr(plugins, kind)()
     describe = {"learners": _learner, "suites": _suite}.get(kind, _described)

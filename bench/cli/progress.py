@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from bench.runner import Event, Runner
-    from bench.work import Assignment
+    from bench.running.runner import Event, Runner
+    from bench.worker.perform import Assignment
 
 PLAIN_SECONDS = 30.0
 """A line per assignment at most so often when piped."""
@@ -72,7 +72,7 @@ class Display:
             self._all = self._live.add_task("everything", total=total, details="")
 
     def listen(self, event: Event) -> None:
-        """A `bench.runner.Listener`."""
+        """A `bench.running.runner.Listener`."""
         with self._lock:
             if self._live:
                 self._update_bars(self._live, event)

@@ -9,7 +9,7 @@ import click
 from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES, TABLE_FORMAT
 
 if TYPE_CHECKING:
-    from bench.tables import Format
+    from bench.cli.terminal import Format
 
 SHORT = (
     "suite setting learner family seed device budget status accuracy accuracy_ci95 bit_errors "
@@ -35,9 +35,9 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     Accuracies are fractions with the half-width of their 95 % interval; times are seconds. Memory
     probes have bit_errors too, the wrong bits of a sequence.
     """
-    from bench.plugins import installed_sources
-    from bench.results import COLUMNS, read_results, rows, select
-    from bench.tables import render
+    from bench.cli.terminal import render
+    from bench.registry.discovery import installed_sources
+    from bench.results.table import COLUMNS, read_results, rows, select
 
     # The sources import every learner, and torch: seconds that the short table does not need.
     found = read_results(results, installed_sources() if fmt != "table" else None)

@@ -12,7 +12,7 @@ import click
 from bench.cli.options import DATA_DIR, RESULTS
 
 if TYPE_CHECKING:
-    from bench.runner import Runner
+    from bench.running.runner import Runner
 
 
 class Seeds(click.ParamType[list[int]]):
@@ -103,7 +103,7 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     1 where a cell has failed.
     """
     from bench.cli.progress import Display
-    from bench.session import prepare
+    from bench.running.request import prepare
 
     with Display() as display:
         memory = asked.pop("memory")
@@ -132,8 +132,8 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
 
 
 def _show_plan(runner: Runner) -> None:
-    from bench.estimate import estimate_cells
-    from bench.tables import render
+    from bench.cli.terminal import render
+    from bench.running.estimate import estimate_cells
 
     rows = estimate_cells(runner.plan, runner.results)
     click.echo(render(rows, list(rows[0]) if rows else [], "table"))
@@ -146,13 +146,13 @@ def _show_plan(runner: Runner) -> None:
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
-    from bench.plugins import installed_sources
+    from bench.cli.terminal import leaderboard
+    from bench.registry.discovery import installed_sources
     from bench.report import write_report
     from bench.report.audits import failed_audits
-    from bench.result_files import audit_records
-    from bench.results import load_results
-    from bench.runner import statuses
-    from bench.tables import leaderboard
+    from bench.results.table import load_results
+    from bench.running.runner import statuses
+    from bench.store.files import audit_records
 
     sources = installed_sources()
     frame = load_results(runner.results, sources)

@@ -13,8 +13,8 @@ from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.api import Learner
+    from bench.api.dataset import Source
     from bench.cli.kinds import Kind
-    from bench.data.base import Source
     from bench.suites.schema import Suite
 
 
@@ -29,7 +29,7 @@ def show(name: str, kind: Kind | None) -> None:
     """
     from bench import plugins
     from bench.cli.kinds import kind_of, one_suite
-    from bench.suite_data import named_source
+    from bench.planning.data import named_source
 
     kind = kind or kind_of(name)
     if kind == "suite":
@@ -49,7 +49,7 @@ def describe_suite(suite: Suite) -> str:
     Raises:
         BenchError: a folder of images that cannot be used, or that its split does not fit.
     """
-    from bench.suite_data import folder_classes
+    from bench.planning.data import folder_classes
 
     lines = [
         f"{suite.name} (version {suite.version}): {suite.title}",

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.data.base import ImageClasses
+from bench.api.dataset import ImageClasses
 from bench.errors import BenchError
 
 ABANDONED = 3600.0

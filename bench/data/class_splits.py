@@ -6,8 +6,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.base import Split
-from bench.data.seeded import seeded_order
+from bench.api.dataset import Split
+from bench.episodes.words import seeded_order
 from bench.errors import BenchError, unknown_name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bench.data.base import DataFolders
+from bench.api.dataset import DataFolders
 from bench.errors import BenchError
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.seeded import uniform
+from bench.episodes.words import uniform
 
 SIDE = 105
 """Height and width of the result, as in Omniglot."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Split
+from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.data.cache import cached
 from bench.data.glyph_fonts import Letter, fingerprint, letters
 from bench.data.glyph_hand import SIDE, hand_drawn

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Split
+from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.data.cache import cached
 from bench.data.omniglot_archives import (
     SIDE,
@@ -25,7 +25,7 @@ from bench.data.omniglot_archives import (
 )
 from bench.data.omniglot_download import download
 from bench.data.resize import area_average
-from bench.data.seeded import seeded_order
+from bench.episodes.words import seeded_order
 from bench.errors import BenchError, unknown_name
 
 DECODING = 1

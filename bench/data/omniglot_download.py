@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.data.base import Notify
+from bench.api.dataset import Notify
 from bench.data.cache import unwritable
 from bench.errors import BenchError
 

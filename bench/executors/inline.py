@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import traceback
 
-from bench.executors.base import Cancelled, Executor, failure
-from bench.records import Failure
-from bench.training import Progress
-from bench.work import Assignment, perform
+from bench.api.executor import Cancelled, Executor, failure
+from bench.store.records import Failure
+from bench.worker.perform import Assignment, perform
+from bench.worker.training_loop import Progress
 
 
 class InlineExecutor(Executor):

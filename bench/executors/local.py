@@ -21,10 +21,10 @@ from typing import Any
 
 import psutil
 
-from bench.executors.base import Cancelled, Executor, Limits, failure
-from bench.records import Failure
-from bench.training import Progress
-from bench.work import Assignment, perform
+from bench.api.executor import Cancelled, Executor, Limits, failure
+from bench.store.records import Failure
+from bench.worker.perform import Assignment, perform
+from bench.worker.training_loop import Progress
 
 POLL_SECONDS = 0.05
 LOG = "log.txt"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.leaderboard import Board, Entry
-from bench.result_files import Json, Problem, audit_records
-from bench.tables import MISSING
+from bench.cli.terminal import MISSING
+from bench.results.boards import Board, Entry
+from bench.store.files import Json, Problem, audit_records
 
 INAPPLICABLE = "n. a."
 MEANINGS = {
@@ -31,13 +31,13 @@ def with_audits(frame: pd.DataFrame, root: Path, problems: list[Problem]) -> pd.
     """The table of cells with what is stored of their trainings' audits.
 
     Args:
-        frame: what `bench.results.load_results` returned, or some of its rows.
+        frame: what `bench.results.table.load_results` returned, or some of its rows.
         root: the results folder.
         problems: damaged files are added to it.
 
     Returns:
-        The table with two more columns: ``audits``, the `bench.records.Audit` of the training as
-        stored, None where it has none; ``audit_failure``, a `bench.records.Failure` or None.
+        The table with two more columns: ``audits``, the `bench.store.records.Audit` of the training as
+        stored, None where it has none; ``audit_failure``, a `bench.store.records.Failure` or None.
     """
     known = {
         training: audit_records(root, training, problems)

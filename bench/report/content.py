@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.comparisons import compare_board, sentence
-from bench.dataset_ranks import critical_difference
-from bench.leaderboard import FAMILIES, Board, boards, family_order
 from bench.report import summary
 from bench.report.audits import failed_audits, with_audits
+from bench.report.board_tables import Table, tables
 from bench.report.figures import (
     Palette,
     Picture,
@@ -20,9 +18,11 @@ from bench.report.figures import (
     suite_pictures,
 )
 from bench.report.published import published_curves
-from bench.report.tables import Table, tables
-from bench.result_files import Json, Problem, training_records
-from bench.results import ResultSet, rows
+from bench.results.boards import FAMILIES, Board, boards, family_order
+from bench.results.pairs import compare_board, sentence
+from bench.results.ranks import critical_difference
+from bench.results.table import ResultSet, rows
+from bench.store.files import Json, Problem, training_records
 
 ENVIRONMENT = ("device", "device_name", "threads", "python", "torch", "numpy", "bench", "commit")
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from bench import __version__
 from bench.report.content import ENVIRONMENT, Content
 from bench.report.figures import Palette, Picture, data_uri
-from bench.result_files import Problem
+from bench.store.files import Problem
 
 HERE = Path(__file__).parent
 

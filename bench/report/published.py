@@ -18,9 +18,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.leaderboard import UNTRAINED, Board, Entry
-from bench.result_files import Json
-from bench.tables import ordinal
+from bench.cli.terminal import ordinal
+from bench.results.boards import UNTRAINED, Board, Entry
+from bench.store.files import Json
 
 USUAL_BUDGETS = ("standard", "paper", UNTRAINED)
 """A figure after any other budget is not held against a paper's."""

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from bench.comparisons import ENOUGH_SEEDS, BoardComparisons
-from bench.leaderboard import UNTRAINED, Board, Entry
+from bench.cli.terminal import natural, percent, score, wrong_bits
 from bench.report.published import hold_against_papers
-from bench.result_files import Json, Problem
-from bench.tables import natural, percent, score, wrong_bits
+from bench.results.boards import UNTRAINED, Board, Entry
+from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
+from bench.store.files import Json, Problem
 
 MOST_NAMES = 6
 """Learners named in a sentence."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bench.errors import BenchError, unknown_name
 from bench.report.content import gather
+from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
 from bench.report.page import render
-from bench.report.table_files import WRITERS, save_tables
-from bench.results import read_results, select
-from bench.store import write_atomically
+from bench.results.table import read_results, select
+from bench.store.atomic import write_atomically
 
 FORMATS = ("html", "markdown", "csv", "latex", "figures")
 
@@ -31,10 +31,10 @@ def write_report(
     Args:
         results_dir: the results folder; nothing else is read.
         out_dir: where to write; default: into the results folder.
-        suites: only these, see `bench.results.select`.
+        suites: only these, see `bench.results.table.select`.
         learners: only these.
         formats: some of `FORMATS`; figures are SVG, PNG and PDF.
-        sources: see `bench.results.load_results`; without it no row is marked as other code's.
+        sources: see `bench.results.table.load_results`; without it no row is marked as other code's.
 
     Returns:
         The paths of what was written, the page first.

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from bench.api import Episodes, Learner, State, TaskSpec, map_tensors
 from bench.errors import BenchError
-from bench.learner_specs import configure
-from bench.plugins import accept_learner
+from bench.registry.contestants import configure
+from bench.registry.discovery import accept_learner
 from bench.testing.check import FailedError, check
 from bench.testing.subject import (
     EPISODES,

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Source, Split
+from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Source, Split
+from bench.data.probes import Probe
 from bench.errors import BenchError
-from bench.probes import Probe
 from bench.testing.check import Check, CheckResult, FailedError, NotApplicableError, check
 
 
@@ -69,7 +69,9 @@ def declaration(examined: ExaminedDataset) -> None:
         raise FailedError(f"splits is a tuple of names, and not {names!r}")
 
 
-@check("Return what `bench.data.base.ImageClasses` describes; for missing data say how to get it.")
+@check(
+    "Return what `bench.api.dataset.ImageClasses` describes; for missing data say how to get it."
+)
 def load(examined: ExaminedDataset) -> str:
     """It loads: images are a uint8 tensor (M, C, H, W) of the size that was asked for."""
     try:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Episodes, Sequences, Stream
-from bench.stats import LEAK_P, first_presentation_ceiling, first_presentation_p
+from bench.statistics.intervals import LEAK_P, first_presentation_ceiling, first_presentation_p
 from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
     Examined,

@@ -24,21 +24,21 @@ LEARNER = """
         family, contract = "test", 1
 """
 DATASET = """
-    from bench.data.base import Source
+    from bench.api.dataset import Source
     class Plugin(Source):
         name, description = "data", "Sound."
         def verify(self, folders, notify): return "sound"
 """
 EXECUTOR = """
-    from bench.executors.base import Executor
+    from bench.api.executor import Executor
     class Plugin(Executor):
         description = "Sound."
         def run(self, assignment, progress, cancelled): return None
 """
 SOUND = {"learner": LEARNER, "dataset": DATASET, "executor": EXECUTOR}
 BASES = {
-    "learner": "bench.api.Learner", "dataset": "bench.data.base.Source",
-    "executor": "bench.executors.base.Executor",
+    "learner": "bench.api.Learner", "dataset": "bench.api.dataset.Source",
+    "executor": "bench.api.executor.Executor",
 }  # fmt: skip
 
 Case = tuple[str, str, str]

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench import plugins, suite_data
+from bench import plugins
+from bench.api.dataset import DataFolders, DatasetSource, Notify
 from bench.cli.data import data
-from bench.data.base import DataFolders, DatasetSource, Notify
 from bench.errors import BenchError
+from bench.planning import data as suite_data
 
 
 class Good(DatasetSource):

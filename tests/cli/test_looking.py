@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from bench import plugins
 from bench.cli import cli
 from bench.errors import BenchError
-from bench.learner_specs import contestants
+from bench.registry.contestants import contestants
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 

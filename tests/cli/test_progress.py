@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from bench.api import TaskSpec
-from bench.cells import Cell
+from bench.api.dataset import DataFolders
 from bench.cli.progress import PLAIN_SECONDS, Display, details, title
-from bench.data.base import DataFolders
-from bench.runner import Event
-from bench.work import Assignment
+from bench.planning.jobs import Cell
+from bench.running.runner import Event
+from bench.worker.perform import Assignment
 
 
 @pytest.fixture

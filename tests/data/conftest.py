@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.base import DataFolders, ImageClasses
+from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.folders import data_folders
 from bench.data.omniglot import Omniglot
 

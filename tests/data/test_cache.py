@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.base import ImageClasses
+from bench.api.dataset import ImageClasses
 from bench.data.cache import ABANDONED, cached
 from bench.errors import BenchError
 

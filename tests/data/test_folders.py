@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.base import DataFolders
+from bench.api.dataset import DataFolders
 from bench.data.folders import data_folders
 from bench.errors import BenchError
 

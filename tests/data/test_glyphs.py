@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import features
 
-from bench.data.base import DataFolders, ImageClasses
+from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.glyph_fonts import Letter, _draw_font, font_files, letters
 from bench.data.glyphs import DRAWINGS, Glyphs, _draw
 from bench.errors import BenchError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.base import DataFolders, ImageClasses
+from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.class_splits import split_by_fraction, split_by_list
 from bench.data.image_folder import ClassFolder, ImageFolder, image_files
 from bench.errors import BenchError

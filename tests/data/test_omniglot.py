@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.data.base import DataFolders, ImageClasses
+from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.omniglot import Omniglot
 from bench.data.omniglot_archives import SIDE, Alphabet, Reference, official, sha256
 from bench.errors import BenchError

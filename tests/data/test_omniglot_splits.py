@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from bench.data.base import ImageClasses, Split
+from bench.api.dataset import ImageClasses, Split
 from bench.data.omniglot import Omniglot
 from bench.data.omniglot_archives import official
 

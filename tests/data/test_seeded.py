@@ -1,6 +1,6 @@
 import numpy as np
 
-from bench.data.seeded import seeded_order, uniform
+from bench.episodes.words import seeded_order, uniform
 
 
 def test_order_is_pinned() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.executors.base import Cancelled, Limits
+from bench.api.executor import Cancelled, Limits
 from bench.executors.inline import InlineExecutor
 from bench.executors.local import LocalExecutor
-from bench.session import prepare
-from bench.work import Assignment
+from bench.running.request import prepare
+from bench.worker.perform import Assignment
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 

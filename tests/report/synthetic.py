@@ -1,4 +1,4 @@
-"""Writes results folders without running anything, through the models of `bench.records`.
+"""Writes results folders without running anything, through the models of `bench.store.records`.
 
 ``python tests/report/synthetic.py FOLDER`` writes one to look at: fifteen learners, two protocols,
 seeds, failures, two devices.
@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.records import (
+from bench.statistics.intervals import first_presentation_ceiling, mean_interval
+from bench.store.atomic import save_arrays
+from bench.store.records import (
     CellResult,
     Environment,
     EpisodeScores,
@@ -25,8 +27,6 @@ from bench.records import (
     TimingResult,
     TrainingResult,
 )
-from bench.stats import first_presentation_ceiling, mean_interval
-from bench.store import save_arrays
 
 NOW = "2026-11-20T12:00:00+00:00"
 KNOWN_BEFORE = set(CellResult.model_fields) - (

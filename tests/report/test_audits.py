@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.leaderboard import boards
-from bench.records import Audit, AuditResult
 from bench.report import write_report
 from bench.report.audits import with_audits
-from bench.report.table_files import as_csv, as_latex, as_markdown
-from bench.report.tables import Table, tables
-from bench.result_files import Problem, audit_records
-from bench.results import load_results
+from bench.report.board_tables import Table, tables
+from bench.report.exports import as_csv, as_latex, as_markdown
+from bench.results.boards import boards
+from bench.results.table import load_results
+from bench.store.files import Problem, audit_records
+from bench.store.records import Audit, AuditResult
 from tests.report.synthetic import NOW, a_failure, environment, store, write_cell, write_probe
 
 EVIL = "<script>alert('|')</script>"

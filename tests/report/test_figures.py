@@ -18,8 +18,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from bench.comparisons import compare_board
-from bench.leaderboard import Board, boards, family_order
 from bench.report.figures import (
     Palette,
     Picture,
@@ -35,8 +33,10 @@ from bench.report.figures.panels import neighbours, round_values
 from bench.report.figures.probes import length_figure, rows_used
 from bench.report.figures.scores import score_figure
 from bench.report.figures.style import INK, short, shortened, slug, svg
-from bench.result_files import Problem
-from bench.results import load_results
+from bench.results.boards import Board, boards, family_order
+from bench.results.pairs import compare_board
+from bench.results.table import load_results
+from bench.store.files import Problem
 from tests.report.synthetic import gallery, write_cell, write_probe, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])

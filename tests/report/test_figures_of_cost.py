@@ -11,9 +11,6 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgba
 
-from bench.comparisons import BoardComparisons, Comparison
-from bench.dataset_ranks import CriticalDifference
-from bench.leaderboard import Board, boards
 from bench.report.figures import Palette, board_pictures, ranks_picture
 from bench.report.figures.calibration import calibration_figure, reliability
 from bench.report.figures.cost import pareto_front, phases_figure, tradeoff_figure
@@ -25,8 +22,11 @@ from bench.report.figures.curves import (
 )
 from bench.report.figures.pairs import ON_COLOUR, differences_figure, ranks_figure, readable_on
 from bench.report.figures.style import FAINT
-from bench.result_files import Problem, Validation, learning_curve
-from bench.results import load_results
+from bench.results.boards import Board, boards
+from bench.results.pairs import BoardComparisons, Comparison
+from bench.results.ranks import CriticalDifference
+from bench.results.table import load_results
+from bench.store.files import Problem, Validation, learning_curve
 from tests.report.synthetic import write_cell, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.leaderboard import FAMILIES
-from bench.records import CurvePoint, ReliabilityCurve
 from bench.report import write_report
-from bench.results import load_results
+from bench.results.boards import FAMILIES
+from bench.results.table import load_results
+from bench.store.records import CurvePoint, ReliabilityCurve
 from tests.report.synthetic import write_cell, write_training
 
 SUITES, SETTINGS, LEARNERS, SEEDS = 5, 5, 16, 25

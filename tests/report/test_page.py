@@ -18,11 +18,11 @@ from click.testing import CliRunner
 
 from bench.cli.report import report as report_command
 from bench.errors import BenchError
-from bench.leaderboard import boards
 from bench.report import write_report
 from bench.report.figures import Palette, suite_pictures
 from bench.report.summary import commands, ranges
-from bench.results import load_results, rows
+from bench.results.boards import boards
+from bench.results.table import load_results, rows
 from tests.report.synthetic import (
     a_failure,
     environment,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard import Board, boards
-from bench.records import Interval
+from bench.report.board_tables import published_table
 from bench.report.published import hold_against_papers, published, published_curves
-from bench.report.tables import published_table
-from bench.results import load_results
+from bench.results.boards import Board, boards
+from bench.results.table import load_results
+from bench.store.records import Interval
 from tests.report.synthetic import write_cell
 
 SNELL = {"dataset": "omniglot", "split": "vinyals", "test_rotations": True}

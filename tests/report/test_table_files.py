@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.leaderboard import boards
 from bench.report import write_report
-from bench.report.table_files import WRITERS, as_csv, as_latex, as_markdown, file_name, save_tables
-from bench.report.tables import Table, accuracy_table, cost_table, tables
-from bench.results import load_results
+from bench.report.board_tables import Table, accuracy_table, cost_table, tables
+from bench.report.exports import WRITERS, as_csv, as_latex, as_markdown, file_name, save_tables
+from bench.results.boards import boards
+from bench.results.table import load_results
 from tests.report.synthetic import gallery, write_cell
 
 EVIL = r"a|b_$\x%&#{~^}<i>"

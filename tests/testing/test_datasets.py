@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from bench.api import Sequences
-from bench.data.base import DataFolders, DatasetSource, ImageClasses, Notify, Split
+from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.data.glyphs import Glyphs
+from bench.data.probes import AssociativeRecall, Copy
 from bench.errors import BenchError
-from bench.probes import AssociativeRecall, Copy
 from bench.testing.datasets import CHECKS, check_dataset
 
 CLASSES, EACH = 9, 4

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Learner, Stream, TaskSpec
+from bench.testing.audits import AUDITS, Trained, audit
 from bench.testing.check import CheckResult
 from bench.testing.tasks import draw, tiny_task
-from bench.testing.trained import AUDITS, Trained, audit
 from tests.testing.planted import (
     AnswersTheLabel,
     Honest,

@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.api import Learner
-from bench.training import (
-    MetaTraining,
-    build_learner,
-    validation_bank,
-)
+from bench.worker.training_loop import MetaTraining, build_learner, validation_bank
 from tests.training.noisy import Noisy, codes
 
 

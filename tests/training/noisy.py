@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Learner
-from bench.data.seeded import uniform
-from bench.episodes import ClassPool
+from bench.episodes.classes import ClassPool
+from bench.episodes.words import uniform
 
 CLASSES, EACH = 12, 8
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-import bench.training
+import bench.worker.training_loop
 from bench.api import TaskSpec
-from bench.episodes import Bank, Purpose
-from bench.probes import Copy
+from bench.data.probes import Copy
+from bench.episodes.classes import Bank, Purpose
 from bench.suites.schema import Budget
-from bench.training import (
+from bench.worker.training_loop import (
     History,
     MetaTraining,
     best_weights,
@@ -45,7 +45,7 @@ class Killed(Exception):  # noqa: N818 - it stands for SIGKILL
 def test_a_killed_training_equals_an_undisturbed_one(
     start, monkeypatch, kills, checkpoint_seconds, shots
 ):
-    monkeypatch.setattr("bench.training.CHECKPOINT_SECONDS", checkpoint_seconds)
+    monkeypatch.setattr("bench.worker.training_loop.CHECKPOINT_SECONDS", checkpoint_seconds)
     task = TaskSpec((1, 4, 4), 3, shots, 2, episodes_per_update=4)
     undisturbed = start(folder="undisturbed", task=task)
     undisturbed.run()
@@ -110,7 +110,7 @@ def scripted(monkeypatch):
             accuracy, nll = next(remaining)
             return SimpleNamespace(accuracy=np.array([accuracy]), nll=np.array([nll]))
 
-        monkeypatch.setattr("bench.training.evaluate", evaluate)
+        monkeypatch.setattr("bench.worker.training_loop.evaluate", evaluate)
         return seen
 
     return script
@@ -171,7 +171,7 @@ def test_training_learns_and_the_curve_tells(start):
 
 def test_the_curve_has_the_mean_loss_since_the_point_before(start, monkeypatch):
     losses = iter([1.0, 2, None, 4, 5, *range(6, 21)])  # an update that was skipped has none
-    monkeypatch.setattr("bench.training.update", lambda *arguments: next(losses))
+    monkeypatch.setattr("bench.worker.training_loop.update", lambda *arguments: next(losses))
     assert [point["loss"] for point in start().run().curve] == [3.0, 8.0, 13.0, 18.0]
 
 
@@ -259,7 +259,7 @@ def test_planned_updates_are_about_those_made(shots):
 def test_examples_are_those_of_the_batch():
     task = TaskSpec((1, 4, 4), 3, (1, 4), 2, episodes_per_update=2)
     for number in range(10):
-        batch = bench.training.training_batch(codes(10), task, 5, number)
+        batch = bench.worker.training_loop.training_batch(codes(10), task, 5, number)
         assert examples(task, 5, number) == batch.support_y.numel() + batch.query_y.numel()
 
 

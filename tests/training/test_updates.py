@@ -9,18 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-import bench.training
+import bench.worker.training_loop
 from bench.api import Learner, TaskSpec
-from bench.evaluation import NotFiniteError
-from bench.store import load_torch
+from bench.store.atomic import load_torch
 from bench.suites.schema import Budget
-from bench.training import (
-    NAN_LIMIT,
-    History,
-    best_weights,
-    update,
-    warnings,
-)
+from bench.worker.evaluation import NotFiniteError
+from bench.worker.training_loop import NAN_LIMIT, History, best_weights, update, warnings
 from tests.training.noisy import Noisy, assert_same
 
 # -- one update -----------------------------------------------------------------------------------
@@ -147,13 +141,13 @@ def test_staying_at_chance_is_told(start):
 def test_overhead_is_what_the_learner_does_not_spend(start, monkeypatch):
     assert History(seconds=10.0, learner_seconds=8.0).overhead == pytest.approx(0.2)
     assert History().overhead == 0.0
-    batch = bench.training.training_batch
+    batch = bench.worker.training_loop.training_batch
 
     def slow(*arguments):
         time.sleep(0.02)
         return batch(*arguments)
 
-    monkeypatch.setattr("bench.training.training_batch", slow)
+    monkeypatch.setattr("bench.worker.training_loop.training_batch", slow)
     history = start().run()
     assert history.overhead > 0.5
     assert history.seconds >= 20 * 0.02

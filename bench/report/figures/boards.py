@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.comparisons import BoardComparisons
-from bench.leaderboard import Board
 from bench.report.figures.calibration import calibration_picture
 from bench.report.figures.cost import cost_pictures
 from bench.report.figures.curves import training_pictures
@@ -20,7 +18,9 @@ from bench.report.figures.panels import by_family
 from bench.report.figures.probes import length_picture, weightings_pictures
 from bench.report.figures.scores import score_picture
 from bench.report.figures.style import Palette, Picture
-from bench.result_files import Problem
+from bench.results.boards import Board
+from bench.results.pairs import BoardComparisons
+from bench.store.files import Problem
 
 MOST = 40
 """Learners in a figure."""

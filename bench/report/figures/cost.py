@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.leaderboard import Board, Entry
+from bench.cli.terminal import duration, percent, seeds
 from bench.report import summary
 from bench.report.figures.panels import (
     Look,
@@ -34,7 +34,7 @@ from bench.report.figures.style import (
     shortened,
     style,
 )
-from bench.tables import duration, percent, seeds
+from bench.results.boards import Board, Entry
 
 FIRST = "first_answer"
 PHASES = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from bench.leaderboard import Board, Entry
+from bench.cli.terminal import count, duration, percent
 from bench.report import summary
 from bench.report.figures.panels import (
     by_family,
@@ -32,8 +32,8 @@ from bench.report.figures.style import (
     shortened,
     style,
 )
-from bench.result_files import Problem, Validation, learning_curve
-from bench.tables import count, duration, percent
+from bench.results.boards import Board, Entry
+from bench.store.files import Problem, Validation, learning_curve
 
 TARGETS = (0.9, 0.95)
 """Meta-validation accuracies to be reached."""

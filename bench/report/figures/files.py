@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.figures.style import Picture, drawing, style, svg
-from bench.result_files import Problem
-from bench.store import write_atomically
+from bench.store.atomic import write_atomically
+from bench.store.files import Problem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

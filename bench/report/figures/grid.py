@@ -9,7 +9,6 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from bench.leaderboard import Board, Entry, family_order
 from bench.report import summary
 from bench.report.figures.panels import (
     Line,
@@ -23,6 +22,7 @@ from bench.report.figures.panels import (
     rows_of_families,
 )
 from bench.report.figures.style import Palette, Picture, slug, style
+from bench.results.boards import Board, Entry, family_order
 
 Grid = dict[tuple[int, int], Board]
 

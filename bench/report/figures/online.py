@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import MaxNLocator
 
-from bench.leaderboard import Board
+from bench.cli.terminal import ordinal, percent
 from bench.report import summary
 from bench.report.figures.panels import (
     by_family,
@@ -27,7 +27,7 @@ from bench.report.figures.style import (
     short,
     style,
 )
-from bench.tables import ordinal, percent
+from bench.results.boards import Board
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,6 @@ import seaborn as sns
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
-from bench.comparisons import BoardComparisons, Comparison
-from bench.dataset_ranks import CriticalDifference
 from bench.report import summary
 from bench.report.figures.style import (
     FAINT,
@@ -23,6 +21,8 @@ from bench.report.figures.style import (
     slug,
     style,
 )
+from bench.results.pairs import BoardComparisons, Comparison
+from bench.results.ranks import CriticalDifference
 
 SMALLEST = 5.0
 """Points; numbers in a matrix that would be smaller are left out."""

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from bench.leaderboard import Board, Entry, family_order
+from bench.cli.terminal import seeds
 from bench.report.figures.style import (
     CONTEXT,
     RULE,
@@ -25,7 +25,7 @@ from bench.report.figures.style import (
     plain_text,
     shortened,
 )
-from bench.tables import seeds
+from bench.results.boards import Board, Entry, family_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

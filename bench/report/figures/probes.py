@@ -13,7 +13,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.leaderboard import Board, Entry, family_order
 from bench.report import summary
 from bench.report.figures.panels import (
     Line,
@@ -36,7 +35,8 @@ from bench.report.figures.style import (
     slug,
     style,
 )
-from bench.result_files import FloatArray, Problem, Weightings, weightings
+from bench.results.boards import Board, Entry, family_order
+from bench.store.files import FloatArray, Problem, Weightings, weightings
 
 AT_A_ROW = 0.1
 """A head with this weight on a row of the memory counts as having been there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.leaderboard import Board
+from bench.cli.terminal import score
 from bench.report import summary
 from bench.report.figures.panels import hollow_note, rows_of_learners
 from bench.report.figures.style import (
@@ -16,7 +16,7 @@ from bench.report.figures.style import (
     picture_name,
     style,
 )
-from bench.tables import score
+from bench.results.boards import Board
 
 
 def score_picture(board: Board, palette: Palette) -> Picture | None:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, overload
 import matplotlib as mpl
 import seaborn as sns
 
-from bench.leaderboard import Board
-from bench.result_files import Problem
+from bench.results.boards import Board
+from bench.store.files import Problem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,1 @@
+"""Which examples form an episode: random words, pools, draws, frozen banks."""

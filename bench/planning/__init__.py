@@ -1,0 +1,1 @@
+"""From what is asked for to the trainings and cells that must exist."""

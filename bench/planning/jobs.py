@@ -1,0 +1,181 @@
+"""Trainings and cells: what decides them, and where they lie.
+
+A *training* makes weights. A *cell* is a training on a test setting. Both are folders named by a
+hash of all that decides them and of nothing else: a suite's name does not make another training,
+and neither does a timing on a further device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from bench.api import TaskSpec
+from bench.data.image_folder import ClassFolder
+from bench.store.atomic import write_json
+from bench.suites.schema import Budget
+
+Precision = Literal["fp32", "bf16"]
+
+
+Status = Literal["done", "failed", "unfinished"]
+
+
+class Job(BaseModel):
+    """Base of trainings and cells: an identity, a folder, a status."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @cached_property
+    def id(self) -> str:
+        """12 hex digits that name what decides this and nothing else."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides it, as JSON."""
+        raise NotImplementedError
+
+    def folder(self, results: Path) -> Path:
+        """Where it lies."""
+        raise NotImplementedError
+
+    def status(self, results: Path) -> Status:
+        """``result.json`` is written last, so what has one is done."""
+        folder = self.folder(results)
+        if (folder / "result.json").exists():
+            return "done"
+        return "failed" if (folder / "failure.json").exists() else "unfinished"
+
+
+class Training(Job):
+    """A meta-training: everything needed to do it again."""
+
+    learner: str
+    """Label: the name with the options that differ from the defaults."""
+    learner_name: str
+    family: str
+    config: dict[str, Any]
+    task: TaskSpec
+    """What it is trained with."""
+    dataset: str
+    content: str
+    """Hash of the dataset's pixels."""
+    image_size: int
+    split: str
+    images: ClassFolder | None = None
+    """Where a folder of images lies and how its classes are split, to load it; `dataset`,
+    `content` and `split` say what it is. None: an installed dataset."""
+    train_rotations: bool
+    val_rotations: bool
+    budget_name: str
+    budget: Budget | None
+    """None: nothing to train."""
+    bank_seed: int
+    """Of the meta-validation bank."""
+    seed: int
+    precision: Precision
+    device: str
+
+    def identity(self) -> dict[str, Any]:
+        """Everything but the names that only describe."""
+        told = {"learner", "family", "budget_name", "images"}
+        content = self.model_dump(mode="json", exclude=told)
+        content["task"] = task_identity(self.task)
+        if self.budget is not None:  # how long the meta-test is does not change the weights
+            content["budget"].pop("test_episodes")
+        return content
+
+    def folder(self, results: Path) -> Path:
+        """``trainings/<learner>-<id>``."""
+        return results / "trainings" / f"{self.learner_name}-{self.id}"
+
+
+class Cell(Job):
+    """A training on a test setting of a suite."""
+
+    training: Training
+    suite: str
+    suite_version: int
+    setting: str
+    task: TaskSpec
+    """What it is tested with."""
+    test_rotations: bool
+    bank_seed: int
+    bank_episodes: int
+    """Episodes in the whole bank."""
+    episodes: int
+    """Episodes answered: the first part of the bank."""
+    bank: str
+    """Hash of the episodes answered."""
+    timing_batch: int
+
+    def identity(self) -> dict[str, Any]:
+        """The training, the setting and the episodes."""
+        return {
+            "training": self.training.id,
+            "suite": self.suite,
+            "suite_version": self.suite_version,
+            "setting": self.setting,
+            "task": task_identity(self.task),
+            "bank": self.bank,
+        }
+
+    def folder(self, results: Path) -> Path:
+        """``cells/<suite>/<setting>/<learner>-<id>``."""
+        name = f"{self.training.learner_name}-{self.id}"
+        return results / "cells" / self.suite / self.setting / name
+
+    def described(self) -> dict[str, Any]:
+        """The fields of `bench.store.records.CellResult` that are known before it runs."""
+        training = self.training.model_dump(mode="json")
+        cell = self.model_dump(mode="json")
+        from_training = (
+            "learner", "learner_name", "family", "config", "seed", "device", "precision",
+            "dataset", "split",
+        )  # fmt: skip
+        from_cell = (
+            "suite", "suite_version", "setting", "task", "test_rotations", "bank",
+            "bank_episodes", "episodes",
+        )  # fmt: skip
+        return {
+            **{key: training[key] for key in from_training},
+            **{key: cell[key] for key in from_cell},
+            "id": self.id,
+            "budget": self.training.budget_name,
+            "training": self.training.folder(Path()).name,
+            "training_task": training["task"],
+            "protocol": self.task.protocol,
+        }
+
+
+def task_identity(task: TaskSpec) -> dict[str, Any]:
+    """A task's part of an identity: fields that are younger than the first results count only
+    where they say something, so that those results keep their names."""
+    content = TypeAdapter(TaskSpec).dump_python(task, mode="json")
+    younger = {"items": 0, "outputs": 0}
+    return {
+        key: value for key, value in content.items() if key not in younger or value != younger[key]
+    }
+
+
+class Description(BaseModel):
+    """What is written into ``training.json`` and ``cell.json`` before anything runs."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def describe(job: Training | Cell, results: Path) -> None:
+    """Writes the job's description, once."""
+    if isinstance(job, Cell):
+        name, content = "cell.json", job.described()
+    else:
+        name, content = "training.json", {"id": job.id, **job.model_dump(mode="json")}
+    path = job.folder(results) / name
+    if not path.exists():
+        write_json(path, Description(**content))

@@ -1,0 +1,246 @@
+"""From what the user asks for to the trainings and cells that must exist."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from bench.api import TaskSpec
+from bench.api.dataset import DataFolders, Notify
+from bench.data.probes import Probe
+from bench.episodes.classes import Bank, ClassPool, Pool, Purpose
+from bench.errors import BenchError
+from bench.planning.data import SuiteData, load_suite_data
+from bench.planning.jobs import Cell, Precision, Training
+from bench.registry.contestants import Contestant
+from bench.registry.discovery import suites
+from bench.suites.schema import Budget, Setting, Suite, read_suite
+
+LEAST_EPISODES = 200
+"""A learner may answer the first part of a bank, but not less than this."""
+
+
+@dataclass
+class Plan:
+    """Trainings and cells, and what the user should know about them."""
+
+    cells: list[Cell] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def trainings(self) -> list[Training]:
+        """Each once, in the order of the cells."""
+        return list({cell.training.id: cell.training for cell in self.cells}.values())
+
+
+def choose_suites(names: Sequence[str]) -> list[Suite]:
+    """Suites by name, glob or path of a TOML file, each once.
+
+    Raises:
+        BenchError: where a name fits none, a file is no suite, or two files have the same name.
+    """
+    chosen: dict[str, Suite] = {}
+    for name in names:
+        if name.endswith(".toml"):
+            named = [read_suite(Path(name))]
+        else:
+            found = suites()
+            fitting = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
+            named = [found.get("suite", match) for match in fitting or [name]]
+        for suite in named:
+            before = chosen.setdefault(suite.name, suite)
+            if before.file.resolve() != suite.file.resolve():
+                raise BenchError(
+                    f"two suites are called {suite.name!r}: {before.file} and {suite.file}; give "
+                    "one of them another name, or run them into separate results folders"
+                )
+    return list(chosen.values())
+
+
+def test_task(suite: Suite, setting: Setting, pools: SuiteData) -> TaskSpec:
+    """The task of a test setting."""
+    if isinstance(pools.test, ClassPool) and isinstance(pools.train, ClassPool):
+        ways = setting.ways or 0
+        return TaskSpec(
+            input_shape=tuple(pools.test.images.shape[1:]),
+            ways=ways,
+            shots=setting.shots or 1,
+            queries=setting.queries,
+            protocol=suite.protocol,
+            length=ways * (setting.presentations or 0),
+            episodes_per_update=suite.episodes_per_update,
+            classes=len(pools.train),
+        )
+    assert isinstance(pools.test, Probe), "a pool is of classes, or a probe"
+    return TaskSpec(
+        input_shape=pools.test.input_shape,
+        ways=1,
+        protocol="sequence",
+        episodes_per_update=suite.episodes_per_update,
+        items=setting.items or 0,
+        outputs=pools.test.outputs,
+    )
+
+
+def training_task(contestant: Contestant, task: TaskSpec, pool: Pool, val: Pool) -> TaskSpec:
+    """The task the learner asks for, cut down to the classes that meta-training has and to the
+    images of a class that it and meta-validation have."""
+    asked = contestant.learner.training_task(contestant.config, task)
+    if not (isinstance(pool, ClassPool) and isinstance(val, ClassPool)):
+        return asked
+    ways = min(asked.ways, len(pool))
+    changes: dict[str, object] = {"ways": ways, "classes": len(pool)}
+    if asked.protocol == "online":
+        changes["length"] = asked.length // asked.ways * ways
+    else:
+        most = int(min(pool.counts.min(), val.counts.min()))
+        changes["queries"] = max(1, min(asked.queries, most - asked.shot_range[1]))
+    return asked.but(**changes)
+
+
+def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec) -> Budget | None:
+    """The budget of a training; None where the learner has no published schedule.
+
+    Args:
+        text: ``smoke``, ``standard``, ``paper``, ``<n>examples`` or ``<n>min``.
+        suite: has the presets.
+        contestant: has the published schedule.
+        task: the training's task.
+
+    Raises:
+        BenchError: for a text that is none of these.
+    """
+    if text in {"smoke", "standard"}:
+        preset: Budget = getattr(suite.budgets, text)
+        return preset
+    if text == "paper":
+        updates = contestant.learner.published_updates(contestant.config, task)
+        return None if updates is None else Budget(updates=updates, validations=50)
+    match = re.fullmatch(r"(\d[\d_]*)\s*examples|(\d+(?:\.\d+)?)\s*min", text)
+    number = float((match[1] or match[2]).replace("_", "")) if match else 0
+    if match is None or number <= 0:
+        raise BenchError(
+            f"no budget is called {text!r}; use smoke, standard, paper, <n>examples "
+            "(2000000examples) or <n>min (10min)"
+        )
+    return Budget(examples=int(number)) if match[1] else Budget(minutes=number)
+
+
+def make_plan(
+    chosen: Sequence[Suite],
+    contestants: Sequence[Contestant],
+    seeds: Sequence[int],
+    device: str,
+    budget: str,
+    precision: Precision,
+    folders: DataFolders,
+    notify: Notify,
+) -> Plan:
+    """Every suite's settings by every learner by every seed.
+
+    A learner that does not take part in a suite's protocol is left out, and a note says so.
+
+    Raises:
+        BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything.
+    """
+    plan = Plan()
+    known: dict[str, Cell] = {}
+    took_part = False
+    for suite in chosen:
+        taking_part = [who for who in contestants if suite.protocol in who.learner.protocols]
+        others = [who.label for who in contestants if who not in taking_part]
+        if others:
+            plan.notes.append(
+                f"{suite.name} is without {', '.join(others)}: not made for the {suite.protocol} "
+                "protocol"
+            )
+        took_part |= bool(taking_part)
+        if not taking_part:
+            continue
+        pools = load_suite_data(suite, folders, notify)
+        for name, setting in suite.settings.items():
+            task = test_task(suite, setting, pools)
+            bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)
+            digest = cache(lambda episodes, bank=bank: bank.first(episodes).draw.digest())
+            for contestant in taking_part:
+                trained = contestant.learner.trained
+                for seed in seeds if trained else seeds[:1]:
+                    training = make_training(
+                        suite, contestant, task, pools, seed, device, budget, precision
+                    )
+                    if training is None:
+                        plan.notes.append(
+                            f"{contestant.label} has no published schedule for {suite.name} "
+                            f"{name}; it is left out of --budget paper"
+                        )
+                        break
+                    limit = training.budget.test_episodes if training.budget else None
+                    if not trained and budget == "smoke":
+                        limit = suite.budgets.smoke.test_episodes
+                    share = contestant.learner.bank_share(contestant.config, task, len(bank))
+                    episodes = min(len(bank), limit or len(bank), max(share, LEAST_EPISODES))
+                    cell = Cell(
+                        training=training,
+                        suite=suite.name,
+                        suite_version=suite.version,
+                        setting=name,
+                        task=task,
+                        test_rotations=suite.rotations.test,
+                        bank_seed=suite.test.seed,
+                        bank_episodes=len(bank),
+                        episodes=episodes,
+                        bank=digest(episodes),
+                        timing_batch=suite.timing_batch,
+                    )
+                    known.setdefault(cell.id, cell)
+    if not took_part:
+        raise BenchError("nothing to run: " + "; ".join(plan.notes))
+    plan.cells = list(known.values())
+    return plan
+
+
+def make_training(
+    suite: Suite,
+    contestant: Contestant,
+    test: TaskSpec,
+    pools: SuiteData,
+    seed: int,
+    device: str,
+    budget: str,
+    precision: Precision,
+) -> Training | None:
+    """The training that a test task needs; None where ``--budget paper`` has no schedule.
+
+    A learner with nothing to train has the same training whatever budget and seed are asked for.
+    """
+    trained = contestant.learner.trained
+    # Memory probes: one training for all settings.
+    shared = test.but(items=suite.training_items) if suite.protocol == "sequence" else test
+    task = training_task(contestant, shared, pools.train, pools.val) if trained else test
+    limit = read_budget(budget, suite, contestant, task)  # a mistake is told whoever learns
+    if trained and limit is None:
+        return None
+    return Training(
+        learner=contestant.label,
+        learner_name=contestant.name,
+        family=contestant.learner.family,
+        config=contestant.options,
+        task=task,
+        dataset=pools.dataset,
+        content=pools.content,
+        image_size=suite.image_size,
+        split=pools.split,
+        images=pools.images,
+        train_rotations=suite.rotations.train,
+        val_rotations=suite.rotations.test,
+        budget_name=budget if trained else "none",
+        budget=limit if trained else None,
+        bank_seed=suite.test.seed,
+        seed=seed if trained else 0,
+        precision=precision,
+        device=device,
+    )

@@ -1,0 +1,1 @@
+"""What stored results say: the table, boards, comparisons, ranks."""

@@ -1,0 +1,132 @@
+"""What the learners of a board answered, and which of them answered the same episodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import BenchError
+from bench.results.boards import Entry, Metric
+from bench.store.files import Json, Problem, episode_scores
+
+FloatArray = NDArray[np.float64]
+
+
+DRAWN_FROM = ("dataset", "split", "test_rotations", "bank_episodes")
+"""Columns that decide a bank, within one setting of a suite."""
+
+
+DRAWN_AS = ("ways", "shots", "queries", "length", "items")
+"""Fields of the task that do; an older version stored no ``items``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The scores of an entry, all of its cells."""
+
+    entry: Entry
+    scores: FloatArray = field(repr=False)
+    """(seeds, episodes) in bank order."""
+
+    @cached_property
+    def average(self) -> FloatArray:
+        """(episodes,) over the seeds."""
+        return self.scores.mean(0)
+
+    @property
+    def seeds(self) -> int:
+        """How many."""
+        return self.scores.shape[0]
+
+    @property
+    def episodes(self) -> int:
+        """How many."""
+        return self.scores.shape[1]
+
+
+def read_answers(
+    entry: Entry, metric: Metric, problems: list[Problem] | None = None
+) -> Answers | str:
+    """The scores of all cells of an entry; where one is missing or damaged, the reason in words.
+
+    Args:
+        problems: damaged files are added to it, each once.
+    """
+    if not entry.complete:
+        counted = Counter(str(cell["status"]) for cell in entry.cells if cell["status"] != "done")
+        if len(entry.cells) == 1:
+            return entry.status
+        told = ", ".join(f"{n} {status}" for status, n in sorted(counted.items()))
+        return f"of {len(entry.cells)} cells {told}"
+    scores, damaged = [], []
+    for cell in entry.cells:
+        try:
+            scores.append(cell_scores(cell, metric))
+        except BenchError as error:
+            damaged.append(str(error).partition("\n")[0])
+            path = _file(cell)
+            problem = Problem(path, damaged[-1].removeprefix(path).strip())
+            if problems is not None and problem not in problems:
+                problems.append(problem)
+    if damaged:
+        return damaged[0]
+    if len({values.size for values in scores}) != 1:
+        return "its seeds answered different numbers of episodes"
+    return Answers(entry, np.stack(scores))
+
+
+def _file(cell: Json) -> str:
+    return f"{cell['path']}/episodes.json"
+
+
+def cell_scores(cell: Json, metric: Metric) -> FloatArray:
+    """(episodes,) of a finished cell.
+
+    Raises:
+        BenchError: its file is missing, damaged or of another run.
+    """
+    stored = episode_scores(cell["path"])
+    values = np.asarray(getattr(stored, metric.column) or [], float)
+    file = _file(cell)
+    if values.size == 0 or not np.isfinite(values).all():
+        raise BenchError(f"{file} lacks scores")
+    # An older version of result.json names neither.
+    if cell["bank"] not in (stored.bank, None) or cell["episodes"] not in (values.size, None):
+        raise BenchError(f"{file} is of another run than result.json beside it")
+    return values
+
+
+def bank_of(entry: Entry) -> str:
+    """Hash of the episodes it answered."""
+    return str(entry.cells[0]["bank"])
+
+
+def nested(a: Entry, b: Entry) -> bool:
+    """One answered the episodes that the other did, or the first part of them.
+
+    The hash of a first part does not follow from that of the whole bank. So where one is longer,
+    what both were drawn from decides.
+    """
+    if bank_of(a) == bank_of(b):
+        return True
+    first, second = a.cells[0], b.cells[0]
+    return (
+        first["episodes"] != second["episodes"]
+        and all(first[key] == second[key] for key in DRAWN_FROM)
+        and all(first["task"].get(key, 0) == second["task"].get(key, 0) for key in DRAWN_AS)
+    )
+
+
+def common_banks(entries: Sequence[Entry]) -> set[str]:
+    """The banks that are nested in each other: that of most entries, and what goes with it."""
+    kept: dict[str, Entry] = {}
+    member = {bank_of(entry): entry for entry in entries}
+    for bank, _ in Counter(map(bank_of, entries)).most_common():  # of equals the first
+        if all(nested(member[bank], other) for other in kept.values()):
+            kept[bank] = member[bank]
+    return set(kept)

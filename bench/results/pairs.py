@@ -1,0 +1,303 @@
+"""Who is ahead of whom: the learners of a board compared pair by pair on the shared bank.
+
+Two kinds of claim. From `ENOUGH_SEEDS` seeds on both sides a comparison is about the *learners*
+(an untrained one has no variance between seeds, so that its one cell is enough):
+Welch's test on the seed means, its variance increased by that of the paired differences between
+episodes. The second part stands for the choice of episodes, which all seeds share and their
+means therefore do not show (Clark 1973, "The Language-as-Fixed-Effect Fallacy", min F'). With
+fewer seeds it is about *these trained weights*: a t test on the paired differences alone. Banks
+are nested, so pairs are compared on the part that both answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.results.boards import Board, Entry, Metric
+from bench.results.paired_scores import Answers, bank_of, common_banks, nested, read_answers
+from bench.statistics.significance import ALPHA, Differences, holm, t_tests, tie_groups
+from bench.store.files import Problem
+
+ENOUGH_SEEDS = 3
+"""Below this nothing is claimed about learners, only about the weights that were tested."""
+
+
+MOST_GROUPED = 25
+"""Learners that are put into groups."""
+
+
+MOST_GROUPS = 12
+"""Groups that a sentence lists."""
+
+
+CHUNK = 4_000_000
+"""Differences held in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One learner against another on the episodes that both answered."""
+
+    a: Entry
+    b: Entry
+    about: Literal["weights", "learners"]
+    """What is claimed: the learners include the variance between seeds."""
+    mean: float
+    """a - b, in units of the metric: a fraction, or bits."""
+    ci95: float | None
+    """Half-width of its interval; None for a single episode."""
+    p: float | None
+    """Of "no difference"; None for a single episode."""
+    p_holm: float | None
+    """The same, adjusted over all comparisons that were made together."""
+    detectable: float | None
+    """The smallest true difference that this test finds in 80 % of repetitions, unadjusted."""
+    n: int
+    """About learners, the seeds of the trained side that has fewer; else, and of two untrained
+    learners, episodes."""
+
+    @property
+    def told_apart(self) -> bool:
+        """The difference holds."""
+        return self.p_holm is not None and self.p_holm < ALPHA
+
+
+@dataclass(frozen=True)
+class BoardComparisons:
+    """All pairs of a board."""
+
+    board: Board
+    compared: list[Entry]
+    """The best first."""
+    pairs: list[Comparison]
+    """In the order of ``itertools.combinations(compared, 2)``."""
+    left_out: list[tuple[Entry, str]]
+    """With the reason."""
+    tie_groups: list[list[Entry]] | None
+    """Maximal groups of learners that cannot be told apart, the best first; a learner may be in
+    several. None where fewer than two learners have `ENOUGH_SEEDS` seeds or nothing to train, and
+    above `MOST_GROUPED` of them: there may be exponentially many groups."""
+
+
+def compare_board(board: Board, problems: list[Problem] | None = None) -> BoardComparisons:
+    """Compares every pair of complete learners; Holm over all of them.
+
+    Reads each ``episodes.json`` once. What cannot be compared stands in ``left_out``.
+
+    Args:
+        problems: damaged ``episodes.json`` are added to it.
+    """
+    answered: list[Answers] = []
+    left_out: list[tuple[Entry, str]] = []
+    for entry in [*board.scored, *(e for e in board.entries if e.score(board.metric) is None)]:
+        read = read_answers(entry, board.metric, problems)
+        if isinstance(read, Answers):
+            answered.append(read)
+        else:
+            left_out.append((entry, read))
+    common = common_banks([answers.entry for answers in answered])
+    for answers in list(answered):
+        if bank_of(answers.entry) not in common:
+            answered.remove(answers)
+            left_out.append((answers.entry, "answered other episodes than the rest of the board"))
+    first, second = np.triu_indices(len(answered), 1)
+    pairs = _adjusted(_compare(answered, first, second))
+    return BoardComparisons(
+        board, [answers.entry for answers in answered], pairs, left_out, _learner_ties(pairs)
+    )
+
+
+def compare_pairs(pairs: Sequence[tuple[Entry, Entry, Metric]]) -> list[Comparison | str]:
+    """Compares the second of each pair, B, with the first, A; Holm over all pairs.
+
+    Returns:
+        For each pair the comparison B - A, or why there is none.
+    """
+    answered: list[Answers] = []
+    reasons: list[str | None] = []
+    for a, b, metric in pairs:
+        both = [read_answers(entry, metric) for entry in (a, b)]
+        readable = [read for read in both if isinstance(read, Answers)]
+        why = [
+            f"{side}: {read}" for side, read in zip("AB", both, strict=True) if read not in readable
+        ]
+        if not why and not nested(a, b):
+            why = ["A and B answered other episodes"]
+        answered += [] if why else readable
+        reasons.append("; ".join(why) or None)
+    index = np.arange(0, len(answered), 2)
+    made = iter(_adjusted(_compare(answered, index + 1, index)))
+    return [next(made) if reason is None else reason for reason in reasons]
+
+
+def _compare(
+    answered: Sequence[Answers], first: NDArray[Any], second: NDArray[Any]
+) -> list[Comparison]:
+    """Compares ``answered[first[k]]`` with ``answered[second[k]]`` for all k, not yet adjusted."""
+    lengths = np.array([answers.episodes for answers in answered], int)
+    shared = np.minimum(lengths[first], lengths[second])
+    made: list[Comparison | None] = [None] * len(first)
+    for n in np.unique(shared).tolist():
+        which = np.flatnonzero(shared == n)
+        for part in np.array_split(which, -(-which.size * n // CHUNK)):
+            compared = _compare_shared(answered, first[part], second[part], n)
+            for k, comparison in zip(part.tolist(), compared, strict=True):
+                made[k] = comparison
+    return [comparison for comparison in made if comparison is not None]
+
+
+def _compare_shared(
+    answered: Sequence[Answers], first: NDArray[Any], second: NDArray[Any], n: int
+) -> Iterable[Comparison]:
+    """The same on the first n episodes."""
+    used, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    i, j = np.split(place, 2)  # positions within `used`
+    members = [answered[k] for k in used.tolist()]
+    average = np.stack([answers.average[:n] for answers in members])  # (U, n)
+    differences = average[i] - average[j]  # (P, n)
+    untrained = np.array([answers.entry.untrained for answers in members])
+    seeds = np.where(untrained, np.inf, [answers.seeds for answers in members])
+    fewer = np.minimum(seeds[i], seeds[j])
+    learners = fewer >= ENOUGH_SEEDS
+    between = np.array([_squared_error(_seed_means(answers, n)) for answers in members])
+    between[untrained] = 0
+    variances = np.stack([_squared_error(differences), *np.where(learners, between[[i, j]], 0)])
+    df = np.stack([np.full(len(i), n - 1), *np.where(learners, seeds[[i, j]] - 1, np.inf)])
+    tests = t_tests(differences.mean(1), variances, df)
+    counted = np.where(learners & np.isfinite(fewer), fewer, n)
+    for k, values in enumerate(zip(*_plain(tests), strict=True)):
+        mean, ci95, p, detectable = values
+        yield Comparison(
+            members[i[k]].entry,
+            members[j[k]].entry,
+            "learners" if learners[k] else "weights",
+            mean or 0.0,
+            ci95,
+            p,
+            None,
+            detectable,
+            int(counted[k]),
+        )
+
+
+def _seed_means(answers: Answers, n: int) -> NDArray[np.float64]:
+    return answers.scores[:, :n].mean(1)
+
+
+def _squared_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared standard error of the mean along the last axis; 0 for equal values, and for one."""
+    n = values.shape[-1]
+    varies = np.ptp(values, axis=-1) > 0  # of equal values the rounded variance may not be 0
+    return np.where(varies, values.var(axis=-1) / max(n - 1, 1), 0.0)
+
+
+def _plain(tests: Differences) -> Iterable[list[float | None]]:
+    for values in tests:
+        yield [None if np.isnan(value) else value for value in values.tolist()]
+
+
+def _adjusted(pairs: list[Comparison]) -> list[Comparison]:
+    p = holm([np.nan if pair.p is None else pair.p for pair in pairs]).tolist()
+    return [
+        pair if pair.p is None else replace(pair, p_holm=value)
+        for pair, value in zip(pairs, p, strict=True)
+    ]
+
+
+def _ties(entries: Sequence[Entry], pairs: Sequence[Comparison]) -> list[list[Entry]] | None:
+    """Maximal groups of those entries that no pair tells apart, in their order; None for many."""
+    if len(entries) > MOST_GROUPED:
+        return None
+    place = {id(entry): k for k, entry in enumerate(entries)}
+    differ = np.zeros((len(entries), len(entries)), bool)
+    for pair in pairs:
+        if pair.told_apart and id(pair.a) in place and id(pair.b) in place:
+            i, j = place[id(pair.a)], place[id(pair.b)]
+            differ[i, j] = differ[j, i] = True
+    return [[entries[k] for k in group] for group in tie_groups(differ)]
+
+
+def _seeded(pairs: Sequence[Comparison]) -> list[Entry]:
+    """The learners with enough seeds, in the order of the pairs."""
+    found = {id(e): e for pair in pairs if pair.about == "learners" for e in (pair.a, pair.b)}
+    return list(found.values())
+
+
+def _learner_ties(pairs: Sequence[Comparison]) -> list[list[Entry]] | None:
+    seeded = _seeded(pairs)
+    return _ties(seeded, pairs) if seeded else None
+
+
+def sentence(comparisons: BoardComparisons) -> list[str]:
+    """What the comparisons say, in plain sentences: first of learners, then of trained weights."""
+    compared, pairs = comparisons.compared, comparisons.pairs
+    sign, seeded = comparisons.board.metric.sign, _seeded(pairs)
+    told: list[str] = []
+    if seeded:
+        told.append(f"{_told(seeded, pairs, sign)}.")
+    if len(compared) > max(len(seeded), 1):
+        few = _listed(
+            [e.label for e in compared if not e.untrained and len(e.cells) < ENOUGH_SEEDS]
+        )
+        each = "of each that is trained" if any(e.untrained for e in compared) else "of each"
+        whose = f" ({few} with fewer than {ENOUGH_SEEDS} seeds)" if seeded else ""
+        told.append(
+            f"Of these trained weights{whose}, {_told(compared, pairs, sign)}; a claim about the "
+            f"learners takes {ENOUGH_SEEDS} seeds or more {each}."
+        )
+    told += [f"{entry.label} is not compared: {reason}." for entry, reason in comparisons.left_out]
+    return told
+
+
+def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> str:
+    """Who is ahead of whom, of entries that stand in the order of their scores."""
+    there = {id(entry) for entry in entries}
+    tied = _ties(entries, pairs)
+    if tied is None or len(tied) > MOST_GROUPS:
+        among = [pair for pair in pairs if {id(pair.a), id(pair.b)} <= there]
+        apart = sum(pair.told_apart for pair in among)
+        return (
+            f"{apart:,} of {len(among):,} pairs can be told apart; who from whom stands in the "
+            "matrix of the differences"
+        )
+    groups = [[entry.label for entry in group] for group in tied]
+    order = [entry.label for entry in entries]
+    if [label for group in groups for label in group] == order:
+        told = _chain(groups)
+    else:
+        ties = ", as well as ".join(_listed(group) for group in groups if len(group) > 1)
+        told = (
+            f"{ties}, cannot be told apart; of every other pair the one named first is ahead: "
+            f"{', '.join(order)}"
+        )
+    # Scores over unequally long first parts of the bank may stand in another order.
+    turned = [
+        f"; but {pair.b.label} is ahead of {pair.a.label} on the episodes that both answered"
+        for pair in pairs
+        if {id(pair.a), id(pair.b)} <= there and pair.told_apart and sign * pair.mean < 0
+    ]
+    return told + "".join(turned)
+
+
+def _chain(groups: Sequence[Sequence[str]]) -> str:
+    """Groups of which each is ahead of all that follow."""
+    told = _listed(groups[0]) + (" cannot be told apart" if len(groups[0]) > 1 else "")
+    for k, (group, following) in enumerate(pairwise(groups)):
+        if len(group) == 1:
+            told += ", which is" if k else " is"
+        else:
+            told += "; both are" if len(group) == 2 else "; all of them are"
+        told += f" ahead of {_listed(following)}"
+        told += ", which cannot be told apart" if len(following) > 1 else ""
+    return told
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))

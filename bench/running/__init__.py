@@ -1,0 +1,1 @@
+"""One `bench run`: from the request to cells that exist."""

@@ -1,0 +1,228 @@
+"""`bench run`: makes the asked cells exist. What is there already is not computed again."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.api.dataset import DataFolders
+from bench.api.executor import Cancelled, Executor, failure
+from bench.planning.jobs import Cell, Training, describe
+from bench.planning.plan import Plan
+from bench.registry.discovery import learners
+from bench.registry.source_hash import source_hash
+from bench.store.atomic import write_json
+from bench.store.records import Failure, TrainingResult
+from bench.worker.environment import Device, cores
+from bench.worker.perform import Assignment, Phase
+
+EventKind = Literal["start", "progress", "done", "failed", "kept"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an assignment.
+
+    Attributes:
+        kind: ``kept`` means that it was done (or had failed) before.
+        assignment: what it happened to.
+        details: of ``progress``: fraction, updates, loss, ...; of ``failed``: reason.
+    """
+
+    kind: EventKind
+    assignment: Assignment
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], object]
+
+
+@dataclass
+class Runner:
+    """Carries out a plan: trainings with their cells and audits side by side, then the timings one
+    by one.
+
+    Args:
+        plan: the cells that must exist.
+        executor: where they run.
+        results: the results folder.
+        folders: where data lies.
+        timing_devices: the devices to time every cell on.
+        jobs: trainings and cells at once.
+        rerun: computes again what is done.
+        retry_failed: tries again what has failed.
+        listener: told what happens, from any thread.
+    """
+
+    plan: Plan
+    executor: Executor
+    results: Path
+    folders: DataFolders
+    timing_devices: Sequence[str]
+    jobs: int = 1
+    rerun: bool = False
+    retry_failed: bool = False
+    listener: Listener = lambda event: None
+
+    def __post_init__(self) -> None:
+        self._cancelled = threading.Event()
+
+    def run(self) -> None:
+        """Returns when every cell is done or has failed.
+
+        Raises:
+            KeyboardInterrupt: after everything has stopped; the same run goes on from there.
+        """
+        jobs: list[Training | Cell] = [*self.plan.trainings, *self.plan.cells]
+        for job in jobs:
+            self._prepare(job)
+        with ThreadPoolExecutor(max_workers=max(1, self.jobs)) as pool:
+            self._await([pool.submit(self._train_and_test, t) for t in self.plan.trainings])
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            self._await([pool.submit(self._time_all)])
+
+    def _await(self, futures: Sequence[Future[None]]) -> None:
+        """Waits for all; Ctrl-C stops them, and so does an error of the harness itself."""
+        waiting = set(futures)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        except BaseException:
+            self._cancelled.set()
+            for future in waiting:
+                future.cancel()
+            raise
+
+    def _prepare(self, job: Training | Cell) -> None:
+        """Removes what is to be computed again, and writes down what is asked for."""
+        folder = job.folder(self.results)
+        if self.rerun:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif self.retry_failed:
+            for failed in ("failure.json", "audits.failure.json", "timings/*.failure.json"):
+                for path in folder.glob(failed):
+                    path.unlink()
+        describe(job, self.results)
+
+    def _train_and_test(self, training: Training) -> None:
+        cells = [cell for cell in self.plan.cells if cell.training.id == training.id]
+        wanted = [cell for cell in cells if self._wanted(cell)]
+        if wanted or not cells:
+            self._carry_out(self._assignment("train", training))
+        self._test(training, cells, wanted)
+        audit = self._assignment("audit", training)
+        if self._auditable(training):
+            self._carry_out(audit)
+        else:
+            self.listener(Event("kept", audit))
+
+    def _test(self, training: Training, cells: list[Cell], wanted: list[Cell]) -> None:
+        reason = self._failed(training)
+        for cell in cells:
+            assignment = self._assignment("test", training, cell)
+            if reason is None or cell not in wanted:
+                self._carry_out(assignment)
+            else:
+                told = failure(assignment, "error", f"its training failed: {reason}")
+                self._fail(assignment, told.model_copy(update={"kind": "training"}))
+
+    def _wanted(self, cell: Cell) -> bool:
+        """Whether a cell is to be computed: a failure is kept, unless its training was the reason
+        and has no failure any more."""
+        status = cell.status(self.results)
+        if status != "failed":
+            return status == "unfinished"
+        path = cell.folder(self.results) / "failure.json"
+        told = Failure.model_validate_json(path.read_bytes())
+        if told.kind == "training" and self._failed(cell.training) is None:
+            path.unlink()
+            return True
+        return False
+
+    def _failed(self, training: Training) -> str | None:
+        """Why a training has failed; None where it has not."""
+        if training.status(self.results) != "failed":
+            return None
+        path = training.folder(self.results) / "failure.json"
+        return Failure.model_validate_json(path.read_bytes()).reason
+
+    def _time_all(self) -> None:
+        for cell in self.plan.cells:
+            if cell.status(self.results) == "done":
+                for device in self.timing_devices:
+                    assignment = self._assignment("time", cell.training, cell, device)
+                    if self._has_weights(cell.training):
+                        self._carry_out(assignment)
+
+    def _has_weights(self, training: Training) -> bool:
+        """Whether it can be looked at again: reference results come without weights."""
+        return training.budget is None or (training.folder(self.results) / "best.pt").exists()
+
+    def _auditable(self, training: Training) -> bool:
+        """Whether its weights are there, and the learner's code is what they were trained with."""
+        if training.status(self.results) != "done" or not self._has_weights(training):
+            return False
+        path = training.folder(self.results) / "result.json"
+        trained_with = TrainingResult.model_validate_json(path.read_bytes()).source
+        return trained_with == source_hash(learners().get("learner", training.learner_name))
+
+    def _assignment(
+        self,
+        phase: Phase,
+        training: Training,
+        cell: Cell | None = None,
+        device: str | None = None,
+    ) -> Assignment:
+        alone = phase == "time" or self.jobs <= 1
+        threads = None if alone else max(1, cores() // self.jobs)
+        return Assignment(
+            phase, training, cell, self.results, self.folders, device or training.device, threads
+        )
+
+    def _carry_out(self, assignment: Assignment) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+        if assignment.output.exists() or assignment.failure.exists():
+            self.listener(Event("kept", assignment))
+            return
+        self.listener(Event("start", assignment))
+        ended = self.executor.run(
+            assignment,
+            lambda details: self.listener(Event("progress", assignment, details)),
+            self._cancelled,
+        )
+        if ended is None:
+            self.listener(Event("done", assignment))
+        else:
+            self._fail(assignment, ended)
+
+    def _fail(self, assignment: Assignment, told: Failure) -> None:
+        write_json(assignment.failure, told)
+        self.listener(Event("failed", assignment, {"reason": told.reason}))
+
+
+def usable_devices(names: Sequence[str]) -> list[str]:
+    """The devices by name, each once, checked against this machine.
+
+    Raises:
+        BenchError: for a name that means nothing, or a device that is not here.
+    """
+    devices = [Device.parse(name) for name in names]
+    for device in devices:
+        device.check()
+    return list(dict.fromkeys(device.name for device in devices))
+
+
+def statuses(plan: Plan, results: Path) -> dict[str, int]:
+    """How many cells of a plan are done, failed and unfinished."""
+    counts = {"done": 0, "failed": 0, "unfinished": 0}
+    for job in plan.cells:
+        counts[job.status(results)] += 1
+    return counts

@@ -1,0 +1,148 @@
+"""Which differences hold: arrays in, numbers out. Knows nothing of learners or files.
+
+Everything is two-sided at 5 %, and vectorised: a call handles all pairs of a board.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import nctdtrinc, stdtr, stdtrit
+
+from bench.statistics.intervals import CONFIDENCE
+
+ALPHA = 1 - CONFIDENCE
+
+
+POWER = 0.8
+
+
+FloatArray = NDArray[np.float64]
+
+
+class Differences(NamedTuple):
+    """Differences of means, one entry per pair. NaN where there are too few values to say."""
+
+    mean: FloatArray
+    ci95: FloatArray
+    """Half-width of the Student-t interval; 0 without variance."""
+    p: FloatArray
+    """Of the t test of "no difference"."""
+    detectable: FloatArray
+    """The smallest true difference that the test finds in 80 % of repetitions."""
+
+
+def t_tests(mean: ArrayLike, variances: ArrayLike, df: ArrayLike) -> Differences:
+    """t tests of differences whose variance is a sum of estimated parts.
+
+    With one part this is Student's test; with the two squared standard errors of independent groups
+    it is Welch's. The degrees of freedom of the sum are Satterthwaite's (1946),
+    ``sum(v)^2 / sum(v^2 / df)``.
+
+    The smallest detectable difference is ``d * sqrt(sum(v))``, where d is the non-centrality at
+    which a t variable with those degrees of freedom exceeds the critical value with probability
+    0.8 (the far tail, below 1e-6, is left out).
+
+    Args:
+        mean: (P,) differences.
+        variances: (K, P) the parts of their variances: squared standard errors.
+        df: (K, P) degrees of freedom of each part; 0 where a single value leaves none.
+
+    Without variance a difference other than 0 has p = 0, and 0 has p = 1.
+    """
+    mean, variances = np.asarray(mean, float), np.asarray(variances, float)
+    df = np.broadcast_to(np.asarray(df, float), variances.shape)
+    total = variances.sum(0)
+    error = np.sqrt(total)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.where(total > 0, total**2 / (variances**2 / df).sum(0), df.min(0))
+        t = np.where(total > 0, np.abs(mean) / error, np.where(mean == 0, 0.0, np.inf))
+    known = (df > 0).all(0)
+    freedom = np.where(known, np.maximum(freedom, 1), 1)
+    critical = stdtrit(freedom, 0.5 + CONFIDENCE / 2)
+    noncentrality = nctdtrinc(freedom, 1 - POWER, critical)
+
+    def where_known(values: FloatArray) -> FloatArray:
+        return np.where(known, values, np.nan)
+
+    return Differences(
+        mean,
+        where_known(critical * error),
+        where_known(2 * stdtr(freedom, -t)),
+        where_known(noncentrality * error),
+    )
+
+
+def holm(p: ArrayLike) -> FloatArray:
+    """Adjusts p-values for being many: Holm 1979, "A simple sequentially rejective multiple test
+    procedure".
+
+    The i-th smallest of m is multiplied by ``m - i + 1``, and none is smaller than one before it.
+    A NaN stays NaN and does not count.
+
+    Args:
+        p: (m,) p-values.
+    """
+    p = np.asarray(p, float)
+    adjusted = np.full_like(p, np.nan)
+    order = np.argsort(p)[: int((~np.isnan(p)).sum())]  # NaN comes last
+    factors = np.arange(order.size, 0, -1)
+    adjusted[order] = np.maximum.accumulate(p[order] * factors).clip(max=1)
+    return adjusted
+
+
+class Ranks(NamedTuple):
+    """Learners ranked over independent datasets."""
+
+    mean: FloatArray
+    """(k,) mean rank of each, 1 the best."""
+    p: float
+    """Friedman's test of "all are alike"."""
+    critical_difference: float
+    """Nemenyi: mean ranks this far apart differ."""
+
+
+def rank_over_datasets(scores: ArrayLike) -> Ranks:
+    """Friedman's test and Nemenyi's critical difference.
+
+    Source: Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets", section
+    3.2.2: ``CD = q sqrt(k (k + 1) / 6N)``, q the studentized range over the square root of 2.
+
+    Args:
+        scores: (N, k) of k >= 3 learners on N independent datasets, more is better.
+    """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range  # a second to import
+
+    scores = np.asarray(scores, float)
+    n, k = scores.shape
+    ranks = rankdata(-scores, axis=1)
+    alike = bool((ranks == ranks[:, :1]).all())  # Friedman's statistic is 0 / 0 there
+    p = 1.0 if alike else float(friedmanchisquare(*scores.T).pvalue)
+    q = float(studentized_range.ppf(CONFIDENCE, k, np.inf)) / np.sqrt(2)
+    return Ranks(ranks.mean(0), p, float(q * np.sqrt(k * (k + 1) / (6 * n))))
+
+
+def tie_groups(differ: ArrayLike) -> list[list[int]]:
+    """The maximal groups within which no two differ; one may be in several.
+
+    Source: Piepho 2004, "An Algorithm for a Letter-Based Representation of All-Pairwise
+    Comparisons" (insert and absorb).
+
+    Args:
+        differ: (k, k) bool, symmetric: these two differ.
+
+    Returns:
+        Groups of indices, in ascending order.
+    """
+    differ = np.asarray(differ, bool)
+    groups = [frozenset(range(len(differ)))]
+    for i, j in np.argwhere(np.triu(differ)).tolist():
+        both = [group for group in groups if i in group and j in group]
+        kept = [group for group in groups if not (i in group and j in group)]
+        for part in (group - {out} for group in both for out in (j, i)):
+            if not any(part <= other for other in kept):
+                kept.append(part)
+        groups = kept
+    return sorted(sorted(group) for group in groups)

@@ -1,0 +1,219 @@
+"""Files of a results folder, one at a time; `bench.results.table` makes a table of them.
+
+What is damaged is an error, or a `Problem`, that names the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from bench.errors import BenchError
+from bench.store.records import AuditResult, EpisodeScores, Failure, Record, TrainingResult
+
+Json = dict[str, Any]
+
+
+FloatArray = NDArray[np.float32]
+
+
+class Problem(NamedTuple):
+    """A file or folder that was left out."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Weightings:
+    """One sequence of a memory probe, the learner's answer, and where its heads were.
+
+    Attributes:
+        x: (T, D) input.
+        target: (T, E) bits to answer.
+        answer: (T, E) probabilities answered.
+        mask: (T,) 1 where the answer counts.
+        heads: by name, (T, rows).
+    """
+
+    x: FloatArray
+    target: FloatArray
+    answer: FloatArray
+    mask: FloatArray
+    heads: dict[str, FloatArray]
+
+
+class Validation(NamedTuple):
+    """A meta-validation: one point of a learning curve."""
+
+    examples: float
+    """Seen in meta-training so far."""
+    seconds: float
+    """Of meta-training so far; meta-validation excluded."""
+    accuracy: float
+    """On episodes of the training's own task: as many ways as it was trained with."""
+
+
+class UnreadableError(Exception):
+    """Why a file cannot be used."""
+
+
+def episode_scores(cell: str | Path) -> EpisodeScores:
+    """The per-episode scores of a finished cell.
+
+    Args:
+        cell: its folder, the column ``path`` of `load_results`.
+
+    Raises:
+        BenchError: they are missing or damaged.
+    """
+    path = Path(cell) / "episodes.json"
+    try:
+        return EpisodeScores.model_validate_json(path.read_bytes())
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+    except ValidationError as error:
+        why = f"is damaged ({error.errors(include_url=False)[0]['msg']})"
+    raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
+
+
+def weightings(cell: str | Path) -> Weightings | None:
+    """What a memory probe's cell has for a picture; None where its learner had nothing to show.
+
+    Args:
+        cell: its folder, the column ``path`` of `load_results`.
+
+    Raises:
+        BenchError: the file is damaged.
+    """
+    path = Path(cell) / "weightings.npz"
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] / np.float32(255) for name in stored.files}
+        given = {name: arrays.pop(name) for name in ("x", "target", "answer", "mask")}
+        heads = {name.removeprefix("head "): array for name, array in arrays.items()}
+        shapes = [array.shape for array in (*given.values(), *heads.values())]
+        dimensions = [2, 2, 2, 1, *[2] * len(heads)]
+        if [len(s) for s in shapes] != dimensions or len({s[0] for s in shapes}) != 1:
+            raise ValueError(f"arrays of {shapes} do not fit together")
+        return Weightings(**given, heads=heads)
+    except Exception as error:  # numpy, zipfile and zlib raise many kinds for a damaged file
+        raise BenchError(f"{path} is damaged ({error})") from error
+
+
+def training_records(root: str | Path, training: str) -> tuple[list[str], Json | None]:
+    """Warnings and failure stored with a training; nothing where the files are unreadable.
+
+    Args:
+        root: the results folder.
+        training: its folder name, the column ``training`` of `load_results`.
+    """
+    folder = Path(root) / "trainings" / training
+    found: list[Json] = []
+    for name in ("result.json", "failure.json"):
+        try:
+            found.append(read_json(folder / name))
+        except UnreadableError:
+            found.append({})
+    warnings = found[0].get("warnings")
+    return [str(w) for w in warnings] if isinstance(warnings, list) else [], found[1] or None
+
+
+def audit_records(
+    root: str | Path, training: str, problems: list[Problem] | None = None
+) -> tuple[list[Json] | None, Json | None]:
+    """The audits stored with a training, and why they could not be made; None for what is not
+    there.
+
+    Args:
+        root: the results folder.
+        training: its folder name, the column ``training`` of `load_results`.
+        problems: damaged files are added to it.
+    """
+    folder = Path(root) / "trainings" / training
+    found: list[Json] = []
+    for name, model in (("audits.json", AuditResult), ("audits.failure.json", Failure)):
+        path = str(folder / name)
+        record: Json = {}
+        if os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+            try:
+                record = read_json(path, model)
+            except UnreadableError as error:
+                if problems is not None:
+                    problems.append(Problem(path, str(error)))
+        found.append(record)
+    audits = [audit for audit in found[0].get("audits") or [] if audit]
+    return audits or None, found[1] or None
+
+
+def learning_curve(
+    root: str | Path, training: str, problems: list[Problem] | None = None
+) -> list[Validation]:
+    """The meta-validations of a finished training, the first one first.
+
+    None where the training is unfinished or was not copied with its cells; points that are null
+    or lack a number are left out.
+
+    Args:
+        root: the results folder.
+        training: its folder name, the column ``training`` of `load_results`.
+        problems: a damaged file is added to it, once.
+    """
+    path = Path(root) / "trainings" / training / "result.json"
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+        return []
+    try:
+        points = read_json(path, TrainingResult).get("curve") or []
+    except UnreadableError as error:
+        problem = Problem(str(path), str(error))
+        if problems is not None and problem not in problems:
+            problems.append(problem)
+        return []
+    curve = []
+    for point in filter(None, points):
+        given = [number(point.get(key)) for key in ("examples", "seconds", "val_accuracy")]
+        numbers = [value for value in given if value is not None]
+        if len(numbers) == len(given):
+            curve.append(Validation(*numbers))
+    return curve
+
+
+def read_json(path: str | Path, model: type[Record] | None = None) -> Json:
+    """The JSON object in a file, of the types that `model` states.
+
+    Absent or null fields pass: an older version did not have them, and NaN is stored as null.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (10,000 files: half the time of Path.open)
+            content = file.read()
+        record = json.loads(content)
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from None
+    except (ValueError, RecursionError) as error:
+        why = f"is damaged or truncated: {error}" if content else "is empty"
+        raise UnreadableError(why) from None
+    if not isinstance(record, dict):
+        raise UnreadableError(f"holds a {type(record).__name__} where an object belongs")
+    if model is not None:
+        try:
+            model.model_validate(record, strict=True)
+        except ValidationError as error:
+            for wrong in error.errors(include_url=False):
+                if wrong["type"] != "missing" and wrong["input"] is not None:
+                    where = ".".join(map(str, wrong["loc"]))
+                    raise UnreadableError(f"{where}: {wrong['msg']}") from None
+    return record
+
+
+def number(value: Any) -> float | None:
+    """A finite float."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e308 else None

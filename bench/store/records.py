@@ -1,0 +1,258 @@
+"""What is stored: one pydantic model per JSON file of a results folder.
+
+Layout of a results folder::
+
+    trainings/<learner>-<id>/           makes weights
+        training.json                   what was asked for: written first
+        checkpoint.pt  best.pt          torch files, ignored by git
+        result.json                     TrainingResult, written last: without it unfinished
+        failure.json                    Failure, where it failed
+        audits.json                     AuditResult: what the checks find in the trained weights
+        audits.failure.json             Failure, where they could not be made
+    cells/<suite>/<setting>/<learner>-<id>/   a training on a test setting
+        cell.json                       what was asked for: written first
+        episodes.json                   EpisodeScores: one entry per episode of the bank
+        weightings.npz                  memory probes: one sequence, and where the heads were
+        result.json                     CellResult, written last: without it unfinished
+        failure.json                    Failure, where it failed
+        timings/<device>.json           TimingResult, one per device; "/" and ":" become "-"
+
+Fractions are fractions (0.982), times are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA = 1
+"""Version of these files; stored in each."""
+
+
+class Record(BaseModel):
+    """Base of everything stored: unknown keys of a newer schema are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    schema_version: int = SCHEMA
+
+
+class Environment(Record):
+    """Where and with what something was computed."""
+
+    device: str
+    """As asked for: ``cpu``, ``cpu/1``, ``cuda:0``."""
+    device_name: str
+    threads: int
+    python: str
+    torch: str
+    numpy: str
+    bench: str
+    platform: str
+    commit: str | None = None
+    """Of the harness's own checkout; None when it was installed from a package."""
+    dirty: bool | None = None
+
+
+class Interval(Record):
+    """A mean with the half-width of its 95 % Student-t interval over ``n`` values."""
+
+    mean: float
+    ci95: float | None
+    """None for a single value."""
+    n: int
+
+
+class ReliabilityCurve(Record):
+    """Answers by the probability given to them, in equal-width bins; see `bench.statistics.intervals`."""
+
+    answers: list[int]
+    """Answers in each bin; 0 for an empty one."""
+    confidence: list[float]
+    """Their mean confidence."""
+    accuracy: list[float]
+    """The fraction of them that was right."""
+
+
+class CurvePoint(Record):
+    """One meta-validation."""
+
+    updates: int
+    examples: int
+    seconds: float
+    """Meta-training time so far; meta-validation and checkpoints excluded."""
+    loss: float | None
+    """Mean training loss since the point before."""
+    val_accuracy: float
+    val_nll: float
+
+
+class Requested(Record):
+    """Shared by trainings and cells: who, with what."""
+
+    learner: str
+    """Name with the options that differ from the defaults: ``maml[inner_steps=5]``."""
+    learner_name: str
+    """Entry-point name alone: ``maml``."""
+    family: str
+    config: dict[str, Any]
+    seed: int
+    device: str
+    """Where it is meta-trained and meta-tested."""
+    precision: Literal["fp32", "bf16"]
+    budget: str
+    """``smoke``, ``standard``, ``paper``, ``<n>examples``, ``<n>min``; ``none``: nothing to
+    train."""
+
+
+class TrainingResult(Requested):
+    """A finished meta-training."""
+
+    id: str
+    task: dict[str, Any]
+    """The TaskSpec it was trained with."""
+    updates: int
+    examples: int
+    seconds: float
+    """Meta-training time, resumed parts added up; meta-validation and checkpoints excluded."""
+    overhead: float
+    """Fraction of `seconds` outside the learner's own loss, backward and optimizer step."""
+    validation_seconds: float
+    stopped: Literal["budget", "early stopping", "diverged", "nothing to train"]
+    best_update: int
+    best_val_accuracy: float | None
+    curve: list[CurvePoint]
+    parameters: int
+    transductive: bool
+    warnings: list[str] = []
+    environment: Environment
+    source: str
+    """Hash of the learner's source code."""
+    finished: str
+    """ISO 8601, UTC."""
+
+
+class Audit(Record):
+    """What one of the checks of `bench.testing` finds in trained weights."""
+
+    name: str
+    outcome: Literal["passed", "failed", "measured", "not applicable"]
+    """``measured``: nothing is promised, and `value` says how much there is of it."""
+    explanation: str
+    """What is looked at, and why."""
+    found: str | None
+    value: float | None
+    """The figure in `found`: a fraction of answers."""
+    traceback: str | None = None
+    """Where the learner raised, if it did."""
+
+
+class AuditResult(Record):
+    """The audits of a training: on its best weights, on episodes of meta-validation classes."""
+
+    audits: list[Audit]
+    seconds: float
+    environment: Environment
+    source: str
+    finished: str
+
+
+class CellResult(Requested):
+    """A finished cell: a training on a test setting."""
+
+    id: str
+    training: str
+    """Folder name under ``trainings/``."""
+    suite: str
+    suite_version: int
+    setting: str
+    protocol: Literal["kshot", "online", "sequence"]
+    task: dict[str, Any]
+    """The TaskSpec of the meta-test."""
+    training_task: dict[str, Any]
+    dataset: str
+    split: str
+    test_rotations: bool
+    bank: str
+    """Hash of the episodes answered: the bank's, or that of its first part."""
+    episodes: int
+    """Episodes answered."""
+    bank_episodes: int
+    """Episodes in the whole bank."""
+    metrics: dict[str, Interval]
+    """``accuracy``, ``nll`` (nats per answer) and ``ece`` (no interval). Memory probes: an answer
+    is a bit, and ``bit_errors`` counts the wrong ones of a sequence."""
+    by_presentation: list[Interval] | None = None
+    """Online protocol: accuracy at the 1st, 2nd, ... presentation of a class."""
+    ceiling: float | None = None
+    """Online protocol: the highest honest accuracy at the first presentation."""
+    bits: int | None = None
+    """Memory probes: bits that a sequence asks for."""
+    reliability: ReliabilityCurve | None = None
+    """What ``ece`` sums up. None where an older version made the cell."""
+    updates: int
+    examples: int
+    training_seconds: float
+    best_val_accuracy: float | None
+    parameters: int
+    transductive: bool
+    warnings: list[str] = []
+    test_seconds: float
+    environment: Environment
+    source: str
+    finished: str
+
+
+class EpisodeScores(Record):
+    """Per-episode scores, in bank order, so that statistics can be redone and learners paired."""
+
+    bank: str
+    accuracy: list[float]
+    nll: list[float]
+    by_presentation: list[list[float]] | None = None
+    """Online: per episode, accuracy at the 1st, 2nd, ... presentation."""
+    bit_errors: list[int] | None = None
+    """Memory probes: wrong bits per sequence."""
+
+
+class Phase(Record):
+    """How long one phase takes: over `repeats` measurements, warm-up excluded, synchronised."""
+
+    median: float
+    """Seconds."""
+    low: float
+    """First quartile, seconds."""
+    high: float
+    """Third quartile, seconds."""
+    repeats: int
+
+
+class TimingResult(Record):
+    """The cost of each phase on one device, measured alone on it."""
+
+    device: str
+    phases: dict[str, Phase]
+    """``train_update``, ``train_example``, and at B = 1: ``adapt``, ``first_answer`` (adapt and one
+    query), ``further_query``; online also ``step`` (one step of `unroll`). Memory probes: the
+    training's, and ``step`` (one step of `respond`)."""
+    throughput_batch: int
+    throughput: float
+    """Episodes per second (adapt and all queries; whole sequences) at B = `throughput_batch`."""
+    peak_memory: int
+    """Bytes; of the process on a CPU, allocated on the device otherwise."""
+    environment: Environment
+    source: str
+    finished: str
+
+
+class Failure(Record):
+    """Why a training, its audits, a cell or a timing did not finish."""
+
+    kind: Literal["error", "exit", "timeout", "memory", "training"]
+    """``training``: the training that a cell needs has failed."""
+    reason: str
+    """One sentence."""
+    traceback: str | None = None
+    phase: Literal["train", "audit", "test", "time"]
+    environment: Environment | None = None
+    finished: str

@@ -1,0 +1,1 @@
+"""What one process does: a training, its audits, a meta-test, or a timing."""

@@ -1,0 +1,152 @@
+"""What each phase costs on a device. Measured alone on it, in a pass of its own."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from bench.api import Learner, SequenceLearner, Sequences, Stream
+from bench.episodes.classes import Bank, Batch
+from bench.store.records import Phase
+from bench.worker.environment import Device
+from bench.worker.evaluation import answer, autocast
+from bench.worker.training_loop import make_optimizer, update
+
+WARM_UP = 2
+
+
+REPEATS = (5, 50)
+"""At least and at most so many measurements of a phase ..."""
+
+
+SECONDS = 2.0
+"""... and no further ones after this time."""
+
+
+PATIENCE = 5
+"""After so many times `SECONDS` fewer measurements have to do: one at least."""
+
+
+def measure(
+    function: Callable[[], object], device: Device, seconds: float | None = None
+) -> list[float]:
+    """Seconds that each call took, warm-up excluded, the device synchronised around each."""
+    limit = SECONDS if seconds is None else seconds
+    for _ in range(WARM_UP):
+        started = time.perf_counter()
+        function()
+        device.synchronise()
+        if time.perf_counter() - started > limit:
+            break
+    times: list[float] = []
+    while (
+        not times
+        or (len(times) < REPEATS[0] and sum(times) < PATIENCE * limit)
+        or (len(times) < REPEATS[1] and sum(times) < limit)
+    ):
+        device.synchronise()
+        started = time.perf_counter()
+        function()
+        device.synchronise()
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def phase(times: list[float], per: float = 1.0) -> Phase:
+    """Median and quartiles of some times, each divided by `per`."""
+    low, median, high = np.quantile(np.asarray(times) / per, [0.25, 0.5, 0.75])
+    return Phase(median=float(median), low=float(low), high=float(high), repeats=len(times))
+
+
+@dataclass
+class Stopwatch:
+    """Times one learner on one device.
+
+    Args:
+        learner: with its meta-trained weights, on the device.
+        device: the device.
+        precision: ``fp32`` or ``bf16``.
+        seconds: after so long a phase is measured no further; None: after `SECONDS`.
+    """
+
+    learner: Learner
+    device: Device
+    precision: str
+    seconds: float | None = None
+
+    def meta_train(self, batch: Batch, images: int) -> dict[str, Phase]:
+        """One update (loss, backward, optimizer step) on a ready batch, and its share per image
+        (of memory probes: per sequence).
+
+        The weights change; time the other phases first.
+        """
+        self.learner.train()
+        optimizer, _ = make_optimizer(self.learner, 1000)
+        times = self._measure(lambda: update(self.learner, optimizer, batch, self.precision))
+        return {"train_update": phase(times), "train_example": phase(times, images)}
+
+    @torch.no_grad()
+    def answers(self, bank: Bank) -> dict[str, Phase]:
+        """Latency at B = 1: adaptation, the first answer (adapt and one query), each further query;
+        online also a step of `unroll`. In the online protocol the support set is all but the last
+        example. Of a memory probe a step of `respond`, and nothing else."""
+        self.learner.eval()
+        batch = next(bank.batches(1))
+        if isinstance(batch, Sequences):
+            respond = cast(SequenceLearner, self.learner).respond
+            with autocast(self.device.torch, self.precision):
+                times = self._measure(lambda: respond(batch.x))
+            return {"step": phase(times, batch.x.shape[1])}
+        if isinstance(batch, Stream):
+            x, y, queries = batch.x[:, :-1], batch.y[:, :-1], batch.x
+        else:
+            x, y, queries = batch.support_x, batch.support_y, batch.query_x
+        learner, ways, count = self.learner, batch.ways, queries.shape[1]
+        with autocast(self.device.torch, self.precision):
+            state = learner.adapt(x, y, ways)
+            phases = {
+                "adapt": phase(self._measure(lambda: learner.adapt(x, y, ways))),
+                "first_answer": phase(
+                    self._measure(
+                        lambda: learner.predict(learner.adapt(x, y, ways), queries[:, :1])
+                    )
+                ),
+            }
+            one = self._measure(lambda: learner.predict(state, queries[:, :1]))
+            # a second query set that is only longer: what the further queries add
+            every = self._measure(lambda: learner.predict(state, queries))
+            repeats = min(len(one), len(every))
+            added = np.sort(every)[:repeats] - np.sort(one)[:repeats]
+            phases["further_query"] = phase(list(added.clip(min=0)), max(count - 1, 1))
+            if isinstance(batch, Stream):
+                times = self._measure(lambda: learner.unroll(batch.x, batch.y, ways))
+                phases["step"] = phase(times, batch.x.shape[1])
+        return phases
+
+    @torch.no_grad()
+    def throughput(self, bank: Bank, batch_size: int) -> float:
+        """Episodes answered in full (adapt and all queries, unroll, or respond) per second at that
+        B; the bank has at least so many."""
+        self.learner.eval()
+        batch = next(bank.batches(batch_size))
+        with autocast(self.device.torch, self.precision):
+            times = self._measure(lambda: answer(self.learner, batch))
+        return batch_size / phase(times).median
+
+    def _measure(self, function: Callable[[], object]) -> list[float]:
+        return measure(function, self.device, self.seconds)
+
+
+def peak_memory(device: Device) -> int:
+    """Bytes: the most that torch had allocated on a GPU, or that this process had resident."""
+    if device.kind == "cuda":
+        return int(torch.cuda.max_memory_allocated(device.torch))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -1,0 +1,347 @@
+"""The meta-training loop: resumable, validated, early-stopped.
+
+Batch i is a pure function of (seed, i), and torch is reseeded before each update, so a training
+that was killed and resumed from its last checkpoint equals one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from bench.api import Learner, TaskSpec
+from bench.episodes.classes import (
+    Bank,
+    ClassPool,
+    Pool,
+    Purpose,
+    draw_sizes,
+    torch_seed,
+    training_batch,
+)
+from bench.planning.jobs import Training
+from bench.store.atomic import load_torch, save_torch
+from bench.worker.evaluation import NotFiniteError, autocast, evaluate
+
+CHECKPOINT_SECONDS = 30.0
+
+
+PROGRESS_SECONDS = 0.5
+
+
+NAN_LIMIT = 50
+"""So many updates in a row without finite loss and gradient end a training."""
+
+
+INITIALISATION = 2**40
+"""Stands for the update number where torch is seeded before the learner is built."""
+
+
+Stopped = Literal["budget", "early stopping", "diverged"]
+
+
+Progress = Callable[[dict[str, Any]], object]
+
+
+@dataclass
+class History:
+    """What a training has behind it: all of it is in the checkpoint."""
+
+    updates: int = 0
+    examples: int = 0
+    seconds: float = 0.0
+    """Meta-training time, harness included; meta-validation and checkpoints excluded."""
+    learner_seconds: float = 0.0
+    """The part of it in the learner's own loss, backward and optimizer step."""
+    validation_seconds: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    """Fields of `bench.store.records.CurvePoint`."""
+    best: dict[str, Any] | None = None
+    """The best of them."""
+    skipped: int = 0
+    """Updates skipped because loss or gradient were not finite."""
+    skipped_in_a_row: int = 0
+    losses: list[float] = field(default_factory=list)
+    """Training losses since the last meta-validation."""
+    since_best: int = 0
+    stopped: Stopped | None = None
+
+    @property
+    def overhead(self) -> float:
+        """The fraction of meta-training time that is not the learner's own."""
+        return 1 - self.learner_seconds / self.seconds if self.seconds else 0.0
+
+
+def build_learner(training: Training, learner: type[Learner], config: Any) -> Learner:
+    """A learner with the initial weights of this training's seed."""
+    torch.manual_seed(torch_seed(training.seed, INITIALISATION))
+    return learner(config, training.task)
+
+
+def make_optimizer(
+    learner: Learner, updates: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
+    """The learner's optimizer, and its scheduler if it has one."""
+    made = learner.optimizer(updates)
+    return made if isinstance(made, tuple) else (made, None)
+
+
+def finite_norm(gradient_norm: torch.Tensor, loss: torch.Tensor) -> bool:
+    """Whether an update may be made; one synchronisation with the device."""
+    return bool(torch.isfinite(gradient_norm) & torch.isfinite(loss.detach()))
+
+
+def update(
+    learner: Learner, optimizer: torch.optim.Optimizer, batch: Any, precision: str
+) -> float | None:
+    """One meta-training update. Returns the loss, None where it was skipped as not finite."""
+    parameters = list(learner.parameters())
+    optimizer.zero_grad(set_to_none=True)
+    with autocast(parameters[0].device, precision):
+        loss = learner.loss(batch)
+    loss.backward()
+    limit = math.inf if learner.max_grad_norm is None else learner.max_grad_norm
+    norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+    if not finite_norm(norm, loss):
+        return None
+    optimizer.step()
+    return float(loss.detach())
+
+
+class MetaTraining:
+    """One training, from its last checkpoint to its end.
+
+    Args:
+        training: what is asked for.
+        learner: fresh from `build_learner`, on the device.
+        pool: what batches are drawn from, on the device.
+        validation: the meta-validation bank, on the device.
+        folder: where ``checkpoint.pt`` and ``best.pt`` lie.
+        progress: told now and then where it stands.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        learner: Learner,
+        pool: Pool,
+        validation: Bank,
+        folder: Path,
+        progress: Progress = lambda event: None,
+    ) -> None:
+        self.training, self.learner = training, learner
+        self.pool, self.validation = pool, validation
+        self.folder, self.progress = folder, progress
+        if training.budget is None:
+            raise ValueError("a learner with nothing to train has no meta-training")
+        self.budget = training.budget
+        self.history = History()
+        self.planned = planned_updates(training.task, training.budget)
+        self.optimizer, self.scheduler = make_optimizer(learner, self.planned)
+        self._last_checkpoint = self._last_progress = time.monotonic()
+        self._resume()
+
+    # -- the loop ---------------------------------------------------------------------------------
+
+    def run(self) -> History:
+        """Trains until the budget is spent or early stopping says so; returns the history."""
+        history = self.history
+        self.learner.train()
+        while history.stopped is None:
+            self._update()
+            if self._validation_due():
+                self._validate()
+                self._checkpoint()
+            elif time.monotonic() - self._last_checkpoint > CHECKPOINT_SECONDS:
+                self._checkpoint()
+            if time.monotonic() - self._last_progress > PROGRESS_SECONDS:
+                self._tell()
+        return history
+
+    def _update(self) -> None:
+        history, training = self.history, self.training
+        started = time.perf_counter()
+        torch.manual_seed(torch_seed(training.seed, history.updates))
+        batch = training_batch(self.pool, training.task, training.seed, history.updates)
+        built = time.perf_counter()
+        loss = update(self.learner, self.optimizer, batch, training.precision)
+        if self.scheduler is not None:
+            self.scheduler.step()
+        history.learner_seconds += time.perf_counter() - built
+        history.examples += examples(training.task, training.seed, history.updates)
+        history.updates += 1
+        history.skipped_in_a_row = 0 if loss is not None else history.skipped_in_a_row + 1
+        if loss is None:
+            history.skipped += 1
+        else:
+            history.losses.append(loss)
+        history.seconds += time.perf_counter() - started
+
+    def fraction(self) -> float:
+        """How much of the budget is spent: 1 or more is all."""
+        if self.budget.examples is not None:
+            return self.history.examples / self.budget.examples
+        if self.budget.minutes is not None:
+            return self.history.seconds / (60 * self.budget.minutes)
+        return self.history.updates / self.planned
+
+    def _validation_due(self) -> bool:
+        spent = self.fraction() >= 1 or self.history.skipped_in_a_row >= NAN_LIMIT
+        return spent or self.fraction() * self.budget.validations >= len(self.history.curve) + 1
+
+    def _validate(self) -> None:
+        history = self.history
+        started = time.perf_counter()
+        try:
+            scores = evaluate(self.learner, self.validation, self.training.precision)
+        except NotFiniteError:
+            if history.best is None:
+                raise
+            history.stopped = "diverged"  # what was good before is kept
+            history.validation_seconds += time.perf_counter() - started
+            return
+        losses, history.losses = history.losses, []
+        point = {
+            "updates": history.updates,
+            "examples": history.examples,
+            "seconds": history.seconds,
+            "loss": sum(losses) / len(losses) if losses else None,
+            "val_accuracy": float(scores.accuracy.mean()),
+            "val_nll": float(scores.nll.mean()),
+        }
+        history.curve.append(point)
+        history.since_best += 1
+        if history.best is None or _rank(point) > _rank(history.best):
+            history.best, history.since_best = point, 0
+            # a copy on disk, never a reference to the live weights
+            save_torch(self.folder / "best.pt", {"learner": self.learner.state_dict()})
+        if history.skipped_in_a_row >= NAN_LIMIT:
+            history.stopped = "diverged"
+        elif self.fraction() >= 1:
+            history.stopped = "budget"
+        elif self.budget.patience is not None and history.since_best >= self.budget.patience:
+            history.stopped = "early stopping"
+        history.validation_seconds += time.perf_counter() - started
+        self._tell()
+
+    # -- checkpoints ------------------------------------------------------------------------------
+
+    def _checkpoint(self) -> None:
+        content = {
+            "history": asdict(self.history),
+            "learner": self.learner.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+        }
+        save_torch(self.folder / "checkpoint.pt", content)
+        self._last_checkpoint = time.monotonic()
+
+    def _resume(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return
+        content = load_torch(path)
+        self.history = History(**content["history"])
+        self.learner.load_state_dict(content["learner"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(content["scheduler"])
+
+    def _tell(self) -> None:
+        history, fraction = self.history, self.fraction()
+        self._last_progress = time.monotonic()
+        self.progress(
+            {
+                "fraction": min(fraction, 1.0),
+                "updates": history.updates,
+                "loss": history.losses[-1] if history.losses else None,
+                "val_accuracy": history.best["val_accuracy"] if history.best else None,
+                "rate": history.examples / history.seconds if history.seconds else None,
+                "seconds_left": history.seconds / fraction * (1 - fraction) if fraction else None,
+            }
+        )
+
+
+def _rank(point: dict[str, Any]) -> tuple[float, float]:
+    """Meta-validation accuracy decides, then the likelihood; NaN ranks last."""
+    nll = point["val_nll"]
+    return point["val_accuracy"], -nll if math.isfinite(nll) else -math.inf
+
+
+def examples(task: TaskSpec, seed: int, number: int) -> int:
+    """Images (of memory probes: sequences) that update `number` sees."""
+    fixed = isinstance(task.shots, int)
+    return (task if fixed else draw_sizes(task, seed, number)).examples_per_update
+
+
+def planned_updates(task: TaskSpec, budget: Any) -> int:
+    """About how many updates the budget allows; what a schedule is made from.
+
+    A budget of minutes says nothing of updates: it counts as 10,000.
+    """
+    if budget.updates is not None:
+        return int(budget.updates)
+    if budget.examples is None:
+        return 10_000
+    low, high = task.shot_range
+    mean_examples = task.examples_per_update - task.episodes_per_update * task.ways * (
+        high - low
+    ) / 2 * (task.protocol == "kshot")
+    return max(1, math.ceil(budget.examples / mean_examples))
+
+
+def validation_bank(training: Training, pool: Pool) -> Bank:
+    """The episodes of meta-validation.
+
+    They are of the training's own task, so that a training can be shared by all test settings
+    that it serves: as many ways as there are classes, the largest number of shots or of a memory
+    probe's items. All seeds of a suite answer the same ones.
+
+    Args:
+        training: says the task, the budget and the bank's seed.
+        pool: the meta-validation classes, or the probe.
+    """
+    task = training.task
+    if isinstance(pool, ClassPool):
+        task = task.but(ways=min(task.ways, len(pool)), shots=task.shot_range[1])
+    else:
+        task = task.but(items=task.item_range[1])
+    wanted = training.budget.validation_images if training.budget else 0
+    episodes = max(2, wanted // pool.inputs(task))
+    return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
+
+
+def warnings(history: History, bank: Bank) -> list[str]:
+    """What a reader of the result should know about the training."""
+    told = []
+    if history.stopped == "diverged" and history.best is not None:
+        told.append(
+            f"it diverged after {history.updates} updates; the weights are those of update "
+            f"{history.best['updates']}"
+        )
+    if history.skipped:
+        told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
+    if history.best is not None:
+        task = bank.task
+        probe = task.protocol == "sequence"
+        chance = 1 / 2 if probe else 1 / task.ways
+        # a generous bound: one answer per episode and class (or bit) counted as independent
+        noise = 3 * math.sqrt(chance * (1 - chance) / (len(bank) * task.answer_size))
+        if history.best["val_accuracy"] < chance + noise:
+            told.append(
+                f"meta-validation stayed at chance: {history.best['val_accuracy']:.1%} "
+                + (f"of the bits at {task.items} items" if probe else f"at {task.ways} ways")
+            )
+    return told
+
+
+def best_weights(folder: Path) -> dict[str, Any]:
+    """The weights of the best meta-validation, as a state dict on the CPU."""
+    weights: dict[str, Any] = load_torch(folder / "best.pt")["learner"]
+    return weights
