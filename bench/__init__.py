@@ -7,18 +7,19 @@ frame = bench.load_results("results")                # one row per cell
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from bench.version import __version__
+
 __all__ = ["__version__", "load_results", "run"]
 
 if TYPE_CHECKING:
+    from bench.facade import run
     from bench.results.table import load_results
-    from bench.running.request import run
 
 
 def __getattr__(name: str) -> Any:
     """Imports torch and pandas only when something that needs them is asked for."""
     if name == "run":
-        from bench.running.request import run
+        from bench.facade import run
 
         return run
     if name == "load_results":

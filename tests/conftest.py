@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench import plugins
+from bench import registry as plugins
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders
 from bench.planning.jobs import Training

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from bench.api import Episodes, Learner, Stream, TaskSpec
-from bench.episodes.classes import ClassPool, Purpose
+from bench.episodes.classes import ClassPool
+from bench.episodes.words import Purpose
 from bench.running.request import prepare
 from bench.store.records import AuditResult
 from bench.worker.auditing import FEWEST, IMAGES, MOST, audit_episodes

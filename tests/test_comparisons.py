@@ -13,7 +13,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from bench.results.boards import ACCURACY, boards
-from bench.results.pairs import compare_board, compare_pairs, sentence
+from bench.results.claims import sentence
+from bench.results.pairs import compare_board, compare_pairs
 from bench.results.table import load_results
 from bench.statistics.significance import holm
 from bench.store.records import CellResult, EpisodeScores

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from bench.errors import BenchError
-from bench.running.runner import usable_devices
-from bench.worker.environment import Device, checkout, cores, environment
+from bench.running.places import usable_devices
+from bench.worker.devices import Device, cores
+from bench.worker.environment import checkout, environment
 
 
 @pytest.mark.parametrize(

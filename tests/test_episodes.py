@@ -16,25 +16,13 @@ from scipy.stats import chisquare
 from bench.api import Episodes, Stream, TaskSpec
 from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.folders import data_folders
-from bench.episodes.classes import (
-    Bank,
-    ClassPool,
-    Draw,
-    Purpose,
-    build,
-    class_pool,
-    draw_episodes,
-    draw_sizes,
-    gather,
-    presentation,
-    random_words,
-    smallest,
-    torch_seed,
-    training_batch,
-)
+from bench.episodes.banks import Bank, draw_sizes, training_batch
+from bench.episodes.classes import ClassPool, Draw, build, class_pool, draw_episodes, gather
+from bench.episodes.words import Purpose, random_words, smallest, torch_seed
 from bench.errors import BenchError
 from bench.planning.data import load_suite_data
 from bench.planning.plan import choose_suites, test_task
+from bench.worker.evaluation import presentation
 
 test_task.__test__ = False  # a function of the harness, not a test
 

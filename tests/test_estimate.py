@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import plugins
+from bench import registry as plugins
 from bench.api import Episodes, Stream, TaskSpec
 from bench.planning.plan import choose_suites, make_plan
 from bench.registry.contestants import contestants

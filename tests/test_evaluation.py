@@ -14,9 +14,18 @@ from torch import Tensor
 
 from bench.api import Learner, SequenceLearner, TaskSpec
 from bench.data.probes import Copy
-from bench.episodes.classes import Bank, ClassPool, Draw, Purpose, presentation
+from bench.episodes.banks import Bank
+from bench.episodes.classes import ClassPool, Draw
+from bench.episodes.words import Purpose
 from bench.statistics.intervals import first_presentation_p
-from bench.worker.evaluation import ContractError, NotFiniteError, batch_size, evaluate, picture
+from bench.worker.evaluation import (
+    ContractError,
+    NotFiniteError,
+    batch_size,
+    evaluate,
+    picture,
+    presentation,
+)
 
 SHAPE = (1, 2, 2)
 KSHOT = TaskSpec(SHAPE, ways=2, shots=1, queries=2)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench import plugins
+from bench import registry as plugins
 from bench.api import Learner, TaskSpec
 from bench.api.dataset import ImageClasses, Split
-from bench.episodes.classes import Bank, ClassPool, Purpose
+from bench.episodes.banks import Bank
+from bench.episodes.classes import ClassPool
+from bench.episodes.words import Purpose
 from bench.errors import BenchError
 from bench.planning.data import check_split, load_suite_data
 from bench.planning.plan import Plan, choose_suites, make_plan, read_budget, training_task

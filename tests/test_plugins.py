@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import plugins
+from bench import registry as plugins
 from bench.errors import BenchError
 from bench.registry.discovery import Problem
 

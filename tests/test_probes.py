@@ -10,7 +10,8 @@ from scipy.stats import chisquare
 from bench.api import Sequences, TaskSpec
 from bench.api.dataset import DataFolders
 from bench.data.probes import AssociativeRecall, Copy, Probe
-from bench.episodes.classes import Bank, Purpose, draw_sizes, training_batch, typical
+from bench.episodes.banks import Bank, draw_sizes, training_batch, typical
+from bench.episodes.words import Purpose
 from bench.planning.data import load_suite_data
 from bench.planning.plan import choose_suites
 from bench.planning.plan import test_task as task_of_setting

@@ -21,7 +21,7 @@ import bench
 from bench.cli import cli
 from bench.planning.plan import choose_suites
 from bench.registry.contestants import contestants
-from bench.registry.discovery import learners
+from bench.registry.installed import learners
 from bench.results.table import COLUMNS
 from tests.data.coloured_shapes import write_folder
 

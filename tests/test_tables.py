@@ -14,17 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.cli.terminal import (
-    board_text,
-    duration,
-    leaderboard,
-    natural,
-    ordinal,
-    percent,
-    render,
-    wrong_bits,
-)
+from bench.cli.terminal import board_text, render
+from bench.cli.terminal import print_boards as leaderboard
 from bench.results.boards import ACCURACY, boards
+from bench.results.formats import duration, natural, ordinal, percent, wrong_bits
 from bench.results.table import load_results
 from tests.report.synthetic import gallery, write_cell, write_probe
 

@@ -12,8 +12,10 @@ from torch import nn
 
 from bench.api import Learner, SequenceLearner, TaskSpec
 from bench.data.probes import Copy
-from bench.episodes.classes import Bank, ClassPool, Purpose, training_batch
-from bench.worker.environment import Device
+from bench.episodes.banks import Bank, training_batch
+from bench.episodes.classes import ClassPool
+from bench.episodes.words import Purpose
+from bench.worker.devices import Device
 from bench.worker.timing import REPEATS, WARM_UP, Stopwatch, measure, peak_memory, phase
 
 CPU = Device.parse("cpu/1")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
 
-from bench.store.records import Failure
-from bench.worker.perform import Assignment
-from bench.worker.training_loop import Progress
+Progress = Callable[[dict[str, Any]], object]
+"""Told now and then where a job stands."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
@@ -24,6 +24,28 @@ class Limits:
     seconds: float | None = None
     memory: int | None = None
     """Bytes resident."""
+
+
+class Job(Protocol):
+    """One thing to do. What it is, is the worker's matter: `bench.worker.perform.perform`."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is done; logs belong there."""
+
+    @property
+    def output(self) -> Path:
+        """The file whose presence means that it is done."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a job did not end well."""
+
+    kind: Literal["error", "exit", "timeout", "memory"]
+    reason: str
+    """One sentence."""
+    traceback: str | None = None
 
 
 class Executor(ABC):
@@ -41,28 +63,14 @@ class Executor(ABC):
         self.limits = limits
 
     @abstractmethod
-    def run(
-        self, assignment: Assignment, progress: Progress, cancelled: threading.Event
-    ) -> Failure | None:
-        """Carries it out: afterwards ``assignment.output`` exists, or a failure is returned.
+    def run(self, job: Any, progress: Progress, cancelled: threading.Event) -> Ended | None:
+        """Carries it out: afterwards ``job.output`` exists, or it is said why not.
 
         Args:
-            assignment: what to do.
+            job: a `Job`, to be handed to `bench.worker.perform.perform`.
             progress: told now and then where it stands.
             cancelled: set when the user stops the run.
 
         Raises:
             Cancelled: soon after `cancelled` was set.
         """
-
-
-def failure(
-    assignment: Assignment,
-    kind: Literal["error", "exit", "timeout", "memory"],
-    reason: str,
-    traceback: str | None = None,
-) -> Failure:
-    """A failure of this assignment, now."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    fields: dict[str, Any] = {"kind": kind, "reason": reason, "traceback": traceback}
-    return Failure(**fields, phase=assignment.phase, finished=now)

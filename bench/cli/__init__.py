@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from bench import __version__
 from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.data import data
@@ -18,6 +17,7 @@ from bench.cli.results import results
 from bench.cli.run import run
 from bench.cli.show import show
 from bench.errors import BenchError
+from bench.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -25,7 +25,7 @@ def check_dataset(
     Raises:
         BenchError: there is no such dataset.
     """
-    from bench.cli.check import describe
+    from bench.cli.check_text import describe
     from bench.planning.data import named_source
     from bench.testing.datasets import check_dataset as run_checks
 

@@ -154,8 +154,8 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 
 def _line(row: Row) -> dict[str, Any]:
-    from bench.cli.terminal import seeds
     from bench.results.pairs import Comparison
+    from bench.results.written import seeds
 
     sides = [side for side in (row.a, row.b) if side]
     line: dict[str, Any] = {key: getattr(row, key) for key in ("suite", "setting", "budget")}

@@ -31,7 +31,7 @@ def data() -> None:
 def list_(fmt: Format) -> None:
     """Lists the installed datasets, their splits, and how much of each is cached. The last row is
     about folders of images, which suite files name."""
-    from bench import plugins
+    from bench import registry as plugins
     from bench.cli.terminal import render
     from bench.data.folders import data_folders
     from bench.data.image_folder import ImageFolder
@@ -85,7 +85,7 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     Without a name, all installed datasets. Every one is looked at, also after one that fails.
     Downloads nothing.
     """
-    from bench import plugins
+    from bench import registry as plugins
     from bench.planning.data import named_source
 
     folders, failures = _folders(data_dir), []

@@ -14,10 +14,11 @@ def doctor() -> None:
     """
     import torch
 
-    from bench import plugins
+    from bench import registry as plugins
     from bench.cli.list import unavailable
     from bench.data.folders import data_folders
-    from bench.worker.environment import Device, cores, environment
+    from bench.worker.devices import Device, cores
+    from bench.worker.environment import environment
 
     here = environment(Device.parse("cpu"))
     commit = f", commit {here.commit}{' (changed)' if here.dirty else ''}" if here.commit else ""

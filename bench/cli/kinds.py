@@ -55,14 +55,14 @@ def one_suite(text: str) -> Suite:
     Raises:
         BenchError: there is none, or it is not valid.
     """
-    from bench.registry.discovery import suites
+    from bench.registry.installed import suites
 
     return read_suite(Path(text)) if text.endswith(".toml") else suites().get("suite", text)
 
 
 def installed() -> dict[Kind, set[str]]:
     """The names of each kind, of what cannot be used too."""
-    from bench import plugins
+    from bench import registry as plugins
 
     found: dict[Kind, plugins.Found[Any]] = {
         "suite": plugins.suites(),

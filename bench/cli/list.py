@@ -23,7 +23,7 @@ def list_(kind: str, fmt: Format) -> None:
 
     What is installed and cannot be used is listed too, with the reason.
     """
-    from bench import plugins
+    from bench import registry as plugins
     from bench.cli.terminal import render
 
     found: plugins.Found[Any] = getattr(plugins, kind)()

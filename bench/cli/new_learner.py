@@ -11,7 +11,7 @@ import click
 
 from bench.errors import BenchError
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 IMPORTED = {"Learner", "NoveltyLogit", "State", "TaskSpec", "Tensor"}
 """Names that the learner's file uses; its class takes another one."""
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 if TYPE_CHECKING:
     from bench.running.runner import Event, Runner
-    from bench.worker.perform import Assignment
+    from bench.worker.assignment import Assignment
 
 PLAIN_SECONDS = 30.0
 """A line per assignment at most so often when piped."""

@@ -31,7 +31,7 @@ def report(
     Reads results only and never trains. Numbers in CSV files are as they are stored: fractions,
     seconds, bytes.
     """
-    from bench.registry.discovery import installed_sources
+    from bench.registry.installed import installed_sources
     from bench.report import write_report
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]

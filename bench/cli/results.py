@@ -36,7 +36,7 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     probes have bit_errors too, the wrong bits of a sequence.
     """
     from bench.cli.terminal import render
-    from bench.registry.discovery import installed_sources
+    from bench.registry.installed import installed_sources
     from bench.results.table import COLUMNS, read_results, rows, select
 
     # The sources import every learner, and torch: seconds that the short table does not need.

@@ -146,8 +146,8 @@ def _show_plan(runner: Runner) -> None:
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
-    from bench.cli.terminal import leaderboard
-    from bench.registry.discovery import installed_sources
+    from bench.cli.terminal import print_boards as leaderboard
+    from bench.registry.installed import installed_sources
     from bench.report import write_report
     from bench.report.audits import failed_audits
     from bench.results.table import load_results

@@ -27,7 +27,7 @@ def show(name: str, kind: Kind | None) -> None:
     NAME is installed, or the path of a suite's .toml file, or folder:PATH for a folder of images by
     class. Nothing is decoded.
     """
-    from bench import plugins
+    from bench import registry as plugins
     from bench.cli.kinds import kind_of, one_suite
     from bench.planning.data import named_source
 

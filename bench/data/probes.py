@@ -4,7 +4,7 @@ References:
     Graves, Wayne, Danihelka 2014, "Neural Turing Machines", arXiv:1410.5401. Section numbers below
     are this paper's.
 
-All randomness comes from `bench.episodes.classes.random_words`: a probe drawn today is the probe drawn in
+All randomness comes from `bench.episodes.words.random_words`: a probe drawn today is the probe drawn in
 ten years. A probe has an episode's place everywhere in the harness: it is the `Pool` of all three
 phases, which share no random word, and its sequences make up frozen banks.
 
@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from bench.api import Sequences, TaskSpec
 from bench.api.dataset import DataFolders, Notify, Source
-from bench.episodes.classes import Drawn, Keys, Purpose, random_words
+from bench.episodes.pools import Drawn
+from bench.episodes.words import Keys, Purpose, random_words
 
 CPU = torch.device("cpu")
 

@@ -15,76 +15,17 @@ Letters in shapes: ``B`` episodes, ``N`` ways, ``P`` classes in the pool, ``S`` 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from enum import IntEnum
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.api import Episodes, Sequences, Stream, TaskSpec
+from bench.api import Episodes, Stream, TaskSpec
 from bench.api.dataset import ImageClasses, IntArray
+from bench.episodes.pools import Drawn
+from bench.episodes.words import LAST_KEY, Keys, Purpose, random_words, smallest
 from bench.errors import BenchError
-
-Keys = NDArray[np.uint64]
-
-
-Batch = Episodes | Stream | Sequences
-
-
-LAST_KEY = np.iinfo(np.uint64).max
-
-
-class Purpose(IntEnum):
-    """What a batch is for; batches of different purposes share no random word."""
-
-    TRAIN = 0
-    VALIDATION = 1
-    TEST = 2
-    SHOTS = 3
-    """And the items of a memory probe."""
-    TORCH = 4
-
-
-class Pool(Protocol):
-    """What one phase (meta-training, -validation, -test) draws its episodes from."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where batches are built."""
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same pool, building batches on another device."""
-
-    def inputs(self, task: TaskSpec) -> int:
-        """Inputs of one episode, at most: images, or time steps of a memory probe."""
-
-    def draw(
-        self, task: TaskSpec, episodes: int, seed: int, purpose: Purpose, number: int = 0
-    ) -> Drawn:
-        """The random choices of some episodes. Episode b depends on nothing but (seed, purpose,
-        number, b): more episodes extend fewer.
-
-        Args:
-            task: without ranges, see `draw_sizes`.
-            episodes: B.
-            seed: the training's or the suite's seed.
-            purpose: keeps the batches of the phases apart.
-            number: the batch number.
-        """
-
-    def build(self, task: TaskSpec, draw: Any, classes: bool = False) -> Batch:
-        """Turns what `draw` returned into a batch on the device.
-
-        Args:
-            task: what it was drawn for.
-            draw: the random choices.
-            classes: gives the batch its class numbers (meta-training only).
-        """
 
 
 @dataclass(frozen=True)
@@ -152,27 +93,6 @@ def class_pool(data: ImageClasses, classes: IntArray, rotations: bool) -> ClassP
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Base of the random choices behind B episodes: arrays, one row per episode."""
-
-    def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
-
-    def part(self, start: int, stop: int) -> Self:
-        """Episodes start to stop."""
-        return type(self)(*(getattr(self, field.name)[start:stop] for field in fields(self)))
-
-    def digest(self) -> str:
-        """sha256 over all arrays: which episodes these are."""
-        digest = hashlib.sha256()
-        for field in fields(self):
-            array = getattr(self, field.name)
-            digest.update(f"{field.name}{array.shape}".encode())
-            digest.update(array.astype("<i8").tobytes())
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True)
 class Draw(Drawn):
     """The indices of B episodes. Online episodes have no queries: Q = 0, T = S.
 
@@ -189,21 +109,6 @@ class Draw(Drawn):
     query: IntArray
     query_y: IntArray
     classes: IntArray
-
-
-def random_words(seed: int, purpose: Purpose, number: int, count: int) -> Keys:
-    """The first `count` 64-bit words of the stream (seed, purpose, number)."""
-    key = np.array([seed, (int(purpose) << 56) | number], dtype=np.uint64)
-    return np.random.Philox(key=key).random_raw(count)
-
-
-def smallest(keys: Keys, count: int) -> IntArray:
-    """Positions of the `count` smallest keys of each row, smallest first: (..., count)."""
-    if count < keys.shape[-1]:
-        chosen = np.argpartition(keys, count, axis=-1)[..., :count]
-        order = np.argsort(np.take_along_axis(keys, chosen, -1), axis=-1, kind="stable")
-        return np.take_along_axis(chosen, order, -1)
-    return np.argsort(keys, axis=-1, kind="stable")
 
 
 def draw_episodes(
@@ -266,30 +171,6 @@ def check_pool(pool: ClassPool, ways: int, images: int) -> None:
         )
 
 
-def draw_sizes(task: TaskSpec, seed: int, update: int) -> TaskSpec:
-    """The task of one update: a range of shots or items becomes one number of it, drawn
-    uniformly."""
-    word = int(random_words(seed, Purpose.SHOTS, update, 1)[0])
-
-    def one(low: int, high: int) -> int:
-        return low + word % (high - low + 1)
-
-    if task.protocol == "sequence":
-        return task.but(items=one(*task.item_range))
-    return task.but(shots=one(*task.shot_range))
-
-
-def typical(task: TaskSpec) -> TaskSpec:
-    """The task of a typical update, the one to time: of a range of items the middle. What a probe
-    costs grows with its items; that of images, as with shots, is timed as drawn."""
-    return task.but(items=sum(task.item_range) // 2)
-
-
-def torch_seed(seed: int, update: int) -> int:
-    """The seed that torch gets before an update, so that resuming needs no generator state."""
-    return int(random_words(seed, Purpose.TORCH, update, 1)[0] >> np.uint64(1))
-
-
 def gather(pool: ClassPool, index: IntArray) -> Tensor:
     """Images (B, S, C, H, W) as float32 in [0, 1], by one gather on the pool's device."""
     flat = torch.from_numpy(index.reshape(-1)).to(pool.images.device)
@@ -321,62 +202,3 @@ def build(pool: ClassPool, task: TaskSpec, draw: Draw, classes: bool = False) ->
         tensor(draw.query_y),
         known,
     )
-
-
-def training_batch(pool: Pool, task: TaskSpec, seed: int, update: int) -> Batch:
-    """The batch of one meta-training update: a pure function of (seed, update)."""
-    task = draw_sizes(task, seed, update)
-    draw = pool.draw(task, task.episodes_per_update, seed, Purpose.TRAIN, update)
-    return pool.build(task, draw, classes=True)
-
-
-@dataclass(frozen=True)
-class Bank:
-    """A frozen list of episodes that all learners answer.
-
-    Banks are nested: the first n episodes of a bank are the bank of n episodes.
-
-    Attributes:
-        pool: what the episodes are drawn from.
-        task: what they look like.
-        draw: the random choices behind them.
-    """
-
-    pool: Pool
-    task: TaskSpec
-    draw: Drawn
-
-    @classmethod
-    def drawn(cls, pool: Pool, task: TaskSpec, episodes: int, seed: int, purpose: Purpose) -> Bank:
-        """Draws a bank of that many episodes."""
-        return cls(pool, task, pool.draw(task, episodes, seed, purpose))
-
-    def __len__(self) -> int:
-        return len(self.draw)
-
-    def first(self, episodes: int) -> Bank:
-        """The first part of the bank."""
-        return Bank(self.pool, self.task, self.draw.part(0, episodes))
-
-    def to(self, device: torch.device | str) -> Bank:
-        """The same bank, building its episodes on another device."""
-        return Bank(self.pool.to(device), self.task, self.draw)
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        """All episodes in order, `size` at a time."""
-        for start in range(0, len(self), size):
-            yield self.pool.build(self.task, self.draw.part(start, start + size))
-
-
-def presentation(y: Tensor, ways: int) -> Tensor:
-    """How often the class of each step was presented before that step.
-
-    Args:
-        y: (B, T) labels in [0, ways).
-        ways: classes.
-
-    Returns:
-        (B, T) int64: 0 at the first presentation of a class, 1 at the second, ...
-    """
-    member = torch.nn.functional.one_hot(y, ways)  # (B, T, N)
-    return (member.cumsum(1) - 1).gather(2, y[..., None])[..., 0]

@@ -4,9 +4,48 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.api.dataset import IntArray
+
+Keys = NDArray[np.uint64]
+
+
+LAST_KEY = np.iinfo(np.uint64).max
+
+
+class Purpose(IntEnum):
+    """What a batch is for; batches of different purposes share no random word."""
+
+    TRAIN = 0
+    VALIDATION = 1
+    TEST = 2
+    SHOTS = 3
+    """And the items of a memory probe."""
+    TORCH = 4
+
+
+def random_words(seed: int, purpose: Purpose, number: int, count: int) -> Keys:
+    """The first `count` 64-bit words of the stream (seed, purpose, number)."""
+    key = np.array([seed, (int(purpose) << 56) | number], dtype=np.uint64)
+    return np.random.Philox(key=key).random_raw(count)
+
+
+def smallest(keys: Keys, count: int) -> IntArray:
+    """Positions of the `count` smallest keys of each row, smallest first: (..., count)."""
+    if count < keys.shape[-1]:
+        chosen = np.argpartition(keys, count, axis=-1)[..., :count]
+        order = np.argsort(np.take_along_axis(keys, chosen, -1), axis=-1, kind="stable")
+        return np.take_along_axis(chosen, order, -1)
+    return np.argsort(keys, axis=-1, kind="stable")
+
+
+def torch_seed(seed: int, update: int) -> int:
+    """The seed that torch gets before an update, so that resuming needs no generator state."""
+    return int(random_words(seed, Purpose.TORCH, update, 1)[0] >> np.uint64(1))
 
 
 def seeded_order(seed: str, names: Iterable[str]) -> list[str]:

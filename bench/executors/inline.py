@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import traceback
 
-from bench.api.executor import Cancelled, Executor, failure
-from bench.store.records import Failure
-from bench.worker.perform import Assignment, perform
-from bench.worker.training_loop import Progress
+from bench.api.executor import Cancelled, Ended, Executor, Progress
+from bench.worker.assignment import Assignment
+from bench.worker.perform import perform
 
 
 class InlineExecutor(Executor):
@@ -19,7 +18,7 @@ class InlineExecutor(Executor):
 
     def run(
         self, assignment: Assignment, progress: Progress, cancelled: threading.Event
-    ) -> Failure | None:
+    ) -> Ended | None:
         """See `Executor.run`. Notices a cancellation when the learner next tells its progress."""
 
         def tell(event: dict[str, object]) -> None:
@@ -32,7 +31,5 @@ class InlineExecutor(Executor):
         except Cancelled:
             raise
         except Exception as error:
-            return failure(
-                assignment, "error", f"{type(error).__name__}: {error}", traceback.format_exc()
-            )
+            return Ended("error", f"{type(error).__name__}: {error}", traceback.format_exc())
         return None

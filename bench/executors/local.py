@@ -21,10 +21,9 @@ from typing import Any
 
 import psutil
 
-from bench.api.executor import Cancelled, Executor, Limits, failure
-from bench.store.records import Failure
-from bench.worker.perform import Assignment, perform
-from bench.worker.training_loop import Progress
+from bench.api.executor import Cancelled, Ended, Executor, Limits, Progress
+from bench.worker.assignment import Assignment
+from bench.worker.perform import perform
 
 POLL_SECONDS = 0.05
 LOG = "log.txt"
@@ -49,7 +48,7 @@ class LocalExecutor(Executor):
 
     def run(
         self, assignment: Assignment, progress: Progress, cancelled: threading.Event
-    ) -> Failure | None:
+    ) -> Ended | None:
         """See `Executor.run`."""
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_child, args=(assignment, sender), daemon=False)
@@ -63,7 +62,7 @@ class LocalExecutor(Executor):
             receiver.close()
         if ended is not None or assignment.output.exists():
             return ended
-        return failure(assignment, "exit", _last_words(process, assignment.folder))
+        return Ended("exit", _last_words(process, assignment.folder))
 
     def _watch(
         self,
@@ -72,7 +71,7 @@ class LocalExecutor(Executor):
         assignment: Assignment,
         progress: Progress,
         cancelled: threading.Event,
-    ) -> Failure | None:
+    ) -> Ended | None:
         """Until the process ends or breaks a limit; its own failure, or that of the limit."""
         started = time.monotonic()
         limits = self.limits
@@ -81,15 +80,15 @@ class LocalExecutor(Executor):
                 raise Cancelled
             if limits.seconds is not None and time.monotonic() - started > limits.seconds:
                 reason = f"still running after {limits.seconds:g} s (--timeout)"
-                return failure(assignment, "timeout", reason)
+                return Ended("timeout", reason)
             if limits.memory is not None and _resident(process) > limits.memory:
                 reason = f"used more than {limits.memory / 2**30:.3g} GiB of memory (--memory)"
-                return failure(assignment, "memory", reason)
+                return Ended("memory", reason)
             with contextlib.suppress(EOFError, OSError):
                 while receiver.poll(POLL_SECONDS):
                     kind, content = receiver.recv()
                     if kind == "failure":
-                        return failure(assignment, "error", *content)
+                        return Ended("error", *content)
                     progress(content)
             if not process.is_alive():
                 return None

@@ -11,10 +11,10 @@ from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, 
 from bench.data.class_splits import split_by_fraction, split_by_list
 from bench.data.image_folder import ClassFolder, ImageFolder, image_files
 from bench.data.probes import Probe
-from bench.episodes.classes import ClassPool, Pool, check_pool, class_pool
+from bench.episodes.classes import ClassPool, check_pool, class_pool
+from bench.episodes.pools import Pool
 from bench.errors import BenchError, unknown_name
-from bench.planning.jobs import Training
-from bench.registry.discovery import datasets
+from bench.registry.installed import datasets
 from bench.suites.schema import FOLDER, Fractions, Setting, Suite, read_suite
 
 
@@ -133,17 +133,6 @@ def named_source(name: str) -> Source:
     if Path(name).is_dir() and name not in datasets().things:
         raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
     return datasets().get("dataset", name)
-
-
-def training_source(training: Training) -> Source:
-    """The dataset or probe that a training learns from.
-
-    Raises:
-        BenchError: where it is not installed.
-    """
-    if training.images is not None:
-        return ImageFolder(training.images)
-    return datasets().get("dataset", training.dataset)
 
 
 def phase_pools(

@@ -12,12 +12,15 @@ from pathlib import Path
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders, Notify
 from bench.data.probes import Probe
-from bench.episodes.classes import Bank, ClassPool, Pool, Purpose
+from bench.episodes.banks import Bank
+from bench.episodes.classes import ClassPool
+from bench.episodes.pools import Pool
+from bench.episodes.words import Purpose
 from bench.errors import BenchError
 from bench.planning.data import SuiteData, load_suite_data
 from bench.planning.jobs import Cell, Precision, Training
 from bench.registry.contestants import Contestant
-from bench.registry.discovery import suites
+from bench.registry.installed import suites
 from bench.suites.schema import Budget, Setting, Suite, read_suite
 
 LEAST_EPISODES = 200

@@ -1,1 +1,17 @@
 """What is installed, found through entry points, and which of it is asked for."""
+
+from bench.registry.discovery import Found, Problem
+from bench.registry.installed import (
+    all_problems,
+    datasets,
+    executors,
+    installed_sources,
+    learners,
+    suites,
+)
+from bench.registry.learners import accept_learner, option_types
+
+__all__ = [
+    "Found", "Problem", "accept_learner", "all_problems", "datasets", "executors",
+    "installed_sources", "learners", "option_types", "suites",
+]  # fmt: skip

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, unknown_name
-from bench.registry.discovery import Found, option_types
+from bench.registry.discovery import Found
+from bench.registry.learners import option_types
 
 if TYPE_CHECKING:
     from bench.api import Learner

@@ -13,21 +13,15 @@ import fnmatch
 import sys
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench.errors import BenchError, unknown_name
-from bench.registry.source_hash import source_hash
-from bench.suites.schema import Suite, read_suite
 
 if TYPE_CHECKING:
-    from bench.api import Learner
-    from bench.api.dataset import Source
-    from bench.api.executor import Executor
+    pass
 
 
 Thing = TypeVar("Thing")
@@ -82,7 +76,7 @@ def _package(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
 
 
-def _discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) -> Found[Thing]:
+def discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) -> Found[Thing]:
     """Loads the entry points of a kind. What a plugin prints meanwhile goes to standard error.
 
     Args:
@@ -129,57 +123,7 @@ def _failed_import(kind: str, name: str, package: str, error: BaseException) -> 
     return Problem(kind, name, package, reason, trace)
 
 
-@cache
-def learners() -> Found[type[Learner]]:
-    """The installed learners. Imports them, and torch."""
-    return _discover("learner", accept_learner)
-
-
-def accept_learner(thing: Any) -> type[Learner]:
-    """Returns a learner class as it is.
-
-    Raises:
-        BenchError: where it is no learner of this contract.
-    """
-    from bench.api import CONTRACT_VERSION, Learner
-
-    if not (isinstance(thing, type) and issubclass(thing, Learner)):
-        raise BenchError(f"{thing!r} is not a subclass of bench.api.Learner")
-    if getattr(thing, "contract", None) is None:
-        raise BenchError(f"it does not state its contract; add `contract = {CONTRACT_VERSION}`")
-    _check_contract(thing)
-    if not isinstance(getattr(thing, "family", None), str):
-        raise BenchError('it does not state its family, for instance `family = "metric-based"`')
-    if not is_dataclass(thing.Config):
-        raise BenchError("its Config is not a dataclass")
-    option_types(thing)
-    try:
-        thing.Config()
-    except Exception as error:  # a plugin may raise anything
-        raise BenchError(
-            f"its Config cannot be made: {type(error).__name__}: {error}; every option needs a "
-            "default, and one that fits"
-        ) from error
-    return thing
-
-
-def option_types(learner: type[Learner]) -> dict[str, Any]:
-    """The type of each option that a learner's Config has.
-
-    Raises:
-        BenchError: where an annotation cannot be resolved.
-    """
-    try:
-        types = get_type_hints(learner.Config)
-    except Exception as error:  # an annotation may be any expression
-        raise BenchError(
-            f"the types of its Config cannot be resolved: {type(error).__name__}: {error}; what "
-            "they name is to be imported, and not under TYPE_CHECKING only"
-        ) from error
-    return {field.name: types[field.name] for field in fields(learner.Config) if field.init}
-
-
-def _check_contract(thing: Any) -> None:
+def check_contract(thing: Any) -> None:
     """Raises a `BenchError` where a plugin states another version of the contract than this."""
     from bench.api import CONTRACT_VERSION
 
@@ -191,79 +135,13 @@ def _check_contract(thing: Any) -> None:
         )
 
 
-def installed_sources() -> dict[str, str]:
-    """The source hash of each installed learner, by name."""
-    return {name: source_hash(learner) for name, learner in learners().things.items()}
-
-
-def suites() -> Found[Suite]:
-    """The installed suites."""
-    files: Found[list[Path]] = _discover("suite", _suite_files, unique=False)
-    found: Found[Suite] = Found({}, {}, list(files.problems))
-    origins = {path.resolve(): name for name, paths in files.things.items() for path in paths}
-    named: dict[str, list[tuple[Suite, str]]] = defaultdict(list)
-    for path, origin in origins.items():
-        package = files.packages[origin]
-        try:
-            suite = read_suite(path)
-        except BenchError as error:
-            found.problems.append(Problem("suite", path.stem, package, str(error)))
-            continue
-        named[suite.name].append((suite, package))
-    for name, claims in sorted(named.items()):
-        if len(claims) == 1:
-            found.things[name], found.packages[name] = claims[0]
-            continue
-        packages = ", ".join(sorted({package for _, package in claims}))
-        told = " and ".join(str(suite.file) for suite, _ in claims)
-        reason = f"the name is claimed by {len(claims)} files, {told}; uninstall all but one"
-        found.problems.append(Problem("suite", name, packages, reason))
-    return found
-
-
-def _suite_files(thing: Any) -> list[Path]:
-    try:
-        path = Path(thing)
-    except TypeError as error:
-        raise BenchError(f"{thing!r} is no path of a suite file or of a folder of them") from error
-    if path.is_dir():
-        return sorted(path.glob("*.toml"))
-    if path.is_file():
-        return [path]
-    raise BenchError(f"{path} is neither a suite file nor a folder of suite files")
-
-
-@cache
-def datasets() -> Found[Source]:
-    """The installed datasets and memory probes; each class is built once, without arguments."""
-    from bench.api.dataset import Source
-
-    base: type[Any] = Source
-    return _discover("dataset", lambda thing: _subclass(thing, base)())
-
-
-@cache
-def executors() -> Found[type[Executor]]:
-    """The installed executors, as classes."""
-    from bench.api.executor import Executor
-
-    base: type[Any] = Executor
-    return _discover("executor", lambda thing: _subclass(thing, base))
-
-
-def _subclass(thing: Any, base: type[Base]) -> type[Base]:
+def subclass_of(thing: Any, base: type[Base]) -> type[Base]:
     if not (isinstance(thing, type) and issubclass(thing, base)):
         raise BenchError(f"{thing!r} is not a subclass of {base.__module__}.{base.__name__}")
-    _check_contract(thing)
+    check_contract(thing)
     if missing := sorted(getattr(thing, "__abstractmethods__", ())):
         raise BenchError(f"{thing.__name__} does not define {', '.join(missing)}")
     for name in ("name", "description"):
         if name in base.__annotations__ and not isinstance(getattr(thing, name, None), str):
             raise BenchError(f'{thing.__name__} does not state its {name}; add `{name} = "..."`')
     return thing
-
-
-def all_problems() -> Iterator[Problem]:
-    """Everything installed that cannot be used."""
-    for found in (learners(), suites(), datasets(), executors()):
-        yield from found.problems

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.cli.terminal import MISSING
 from bench.results.boards import Board, Entry
+from bench.results.formats import MISSING
 from bench.store.files import Json, Problem, audit_records
 
 INAPPLICABLE = "n. a."

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from bench.cli.terminal import (
+from bench.report import audits
+from bench.report.published import Held, Point, hold_against_papers
+from bench.results.boards import Board, Entry
+from bench.results.formats import (
     MISSING,
     PRESENTATIONS,
     count,
@@ -15,13 +18,9 @@ from bench.cli.terminal import (
     number,
     ordinal,
     percent,
-    score,
-    seeds,
     wrong_bits,
 )
-from bench.report import audits
-from bench.report.published import Held, Point, hold_against_papers
-from bench.results.boards import Board, Entry
+from bench.results.written import score, seeds
 
 HELD_AT = [ordinal(k) for k in PRESENTATIONS]
 """Presentations that are held against the papers'."""

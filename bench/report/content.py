@@ -19,7 +19,8 @@ from bench.report.figures import (
 )
 from bench.report.published import published_curves
 from bench.results.boards import FAMILIES, Board, boards, family_order
-from bench.results.pairs import compare_board, sentence
+from bench.results.claims import sentence
+from bench.results.pairs import compare_board
 from bench.results.ranks import critical_difference
 from bench.results.table import ResultSet, rows
 from bench.store.files import Json, Problem, training_records

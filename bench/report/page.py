@@ -13,10 +13,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench import __version__
 from bench.report.content import ENVIRONMENT, Content
 from bench.report.figures import Palette, Picture, data_uri
 from bench.store.files import Problem
+from bench.version import __version__
 
 HERE = Path(__file__).parent
 

@@ -18,8 +18,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.cli.terminal import ordinal
 from bench.results.boards import UNTRAINED, Board, Entry
+from bench.results.formats import ordinal
 from bench.store.files import Json
 
 USUAL_BUDGETS = ("standard", "paper", UNTRAINED)

@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from bench.cli.terminal import natural, percent, score, wrong_bits
 from bench.report.published import hold_against_papers
 from bench.results.boards import UNTRAINED, Board, Entry
+from bench.results.formats import natural, percent, wrong_bits
 from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
+from bench.results.written import score
 from bench.store.files import Json, Problem
 
 MOST_NAMES = 6

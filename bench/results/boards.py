@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cli.terminal import natural
+from bench.results.formats import natural
 from bench.results.table import rows
 from bench.store.files import Json
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from bench.cli.terminal import natural
 from bench.errors import BenchError, unknown_name
 from bench.results.boards import ACCURACY, WRONG_BITS, Entry, Metric, boards
+from bench.results.formats import natural
 from bench.results.paired_scores import cell_scores
 from bench.results.pairs import Comparison, compare_pairs
 from bench.results.table import rows

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -30,10 +29,6 @@ ENOUGH_SEEDS = 3
 
 MOST_GROUPED = 25
 """Learners that are put into groups."""
-
-
-MOST_GROUPS = 12
-"""Groups that a sentence lists."""
 
 
 CHUNK = 4_000_000
@@ -210,7 +205,7 @@ def _adjusted(pairs: list[Comparison]) -> list[Comparison]:
     ]
 
 
-def _ties(entries: Sequence[Entry], pairs: Sequence[Comparison]) -> list[list[Entry]] | None:
+def tied_groups(entries: Sequence[Entry], pairs: Sequence[Comparison]) -> list[list[Entry]] | None:
     """Maximal groups of those entries that no pair tells apart, in their order; None for many."""
     if len(entries) > MOST_GROUPED:
         return None
@@ -223,81 +218,12 @@ def _ties(entries: Sequence[Entry], pairs: Sequence[Comparison]) -> list[list[En
     return [[entries[k] for k in group] for group in tie_groups(differ)]
 
 
-def _seeded(pairs: Sequence[Comparison]) -> list[Entry]:
+def seeded_entries(pairs: Sequence[Comparison]) -> list[Entry]:
     """The learners with enough seeds, in the order of the pairs."""
     found = {id(e): e for pair in pairs if pair.about == "learners" for e in (pair.a, pair.b)}
     return list(found.values())
 
 
 def _learner_ties(pairs: Sequence[Comparison]) -> list[list[Entry]] | None:
-    seeded = _seeded(pairs)
-    return _ties(seeded, pairs) if seeded else None
-
-
-def sentence(comparisons: BoardComparisons) -> list[str]:
-    """What the comparisons say, in plain sentences: first of learners, then of trained weights."""
-    compared, pairs = comparisons.compared, comparisons.pairs
-    sign, seeded = comparisons.board.metric.sign, _seeded(pairs)
-    told: list[str] = []
-    if seeded:
-        told.append(f"{_told(seeded, pairs, sign)}.")
-    if len(compared) > max(len(seeded), 1):
-        few = _listed(
-            [e.label for e in compared if not e.untrained and len(e.cells) < ENOUGH_SEEDS]
-        )
-        each = "of each that is trained" if any(e.untrained for e in compared) else "of each"
-        whose = f" ({few} with fewer than {ENOUGH_SEEDS} seeds)" if seeded else ""
-        told.append(
-            f"Of these trained weights{whose}, {_told(compared, pairs, sign)}; a claim about the "
-            f"learners takes {ENOUGH_SEEDS} seeds or more {each}."
-        )
-    told += [f"{entry.label} is not compared: {reason}." for entry, reason in comparisons.left_out]
-    return told
-
-
-def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> str:
-    """Who is ahead of whom, of entries that stand in the order of their scores."""
-    there = {id(entry) for entry in entries}
-    tied = _ties(entries, pairs)
-    if tied is None or len(tied) > MOST_GROUPS:
-        among = [pair for pair in pairs if {id(pair.a), id(pair.b)} <= there]
-        apart = sum(pair.told_apart for pair in among)
-        return (
-            f"{apart:,} of {len(among):,} pairs can be told apart; who from whom stands in the "
-            "matrix of the differences"
-        )
-    groups = [[entry.label for entry in group] for group in tied]
-    order = [entry.label for entry in entries]
-    if [label for group in groups for label in group] == order:
-        told = _chain(groups)
-    else:
-        ties = ", as well as ".join(_listed(group) for group in groups if len(group) > 1)
-        told = (
-            f"{ties}, cannot be told apart; of every other pair the one named first is ahead: "
-            f"{', '.join(order)}"
-        )
-    # Scores over unequally long first parts of the bank may stand in another order.
-    turned = [
-        f"; but {pair.b.label} is ahead of {pair.a.label} on the episodes that both answered"
-        for pair in pairs
-        if {id(pair.a), id(pair.b)} <= there and pair.told_apart and sign * pair.mean < 0
-    ]
-    return told + "".join(turned)
-
-
-def _chain(groups: Sequence[Sequence[str]]) -> str:
-    """Groups of which each is ahead of all that follow."""
-    told = _listed(groups[0]) + (" cannot be told apart" if len(groups[0]) > 1 else "")
-    for k, (group, following) in enumerate(pairwise(groups)):
-        if len(group) == 1:
-            told += ", which is" if k else " is"
-        else:
-            told += "; both are" if len(group) == 2 else "; all of them are"
-        told += f" ahead of {_listed(following)}"
-        told += ", which cannot be told apart" if len(following) > 1 else ""
-    return told
-
-
-def _listed(labels: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
+    seeded = seeded_entries(pairs)
+    return tied_groups(seeded, pairs) if seeded else None

@@ -10,14 +10,15 @@ import torch
 
 from bench.api import Episodes, Stream, TaskSpec
 from bench.data.probes import Probe
-from bench.episodes.classes import Batch, training_batch, typical
-from bench.planning.data import training_source
+from bench.episodes.banks import training_batch, typical
+from bench.episodes.pools import Batch
 from bench.planning.jobs import Cell, Training
 from bench.planning.plan import Plan
 from bench.registry.contestants import configure
-from bench.registry.discovery import learners
-from bench.worker.environment import Device
+from bench.registry.installed import learners
+from bench.worker.devices import Device
 from bench.worker.evaluation import answer, autocast
+from bench.worker.loading import training_source
 from bench.worker.training_loop import build_learner, make_optimizer, planned_updates, update
 
 TEST_BATCH = 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +14,12 @@ from bench.errors import BenchError
 from bench.planning.jobs import Precision
 from bench.planning.plan import choose_suites, make_plan
 from bench.registry.contestants import contestants
-from bench.registry.discovery import executors, learners
-from bench.running.runner import Listener, Runner, usable_devices
+from bench.registry.installed import executors, learners
+from bench.running.places import usable_devices
+from bench.running.runner import Listener, Runner
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 def prepare(
@@ -83,66 +83,3 @@ def results_folder(path: str | Path) -> Path:
             f"cannot store results in {folder}: {there} {what}; name another folder with --results"
         )
     return folder
-
-
-def run(
-    suites: Sequence[str],
-    learners: Sequence[str] = (),
-    *,
-    seeds: Sequence[int] = (0,),
-    devices: Sequence[str] = ("cpu",),
-    budget: str = "standard",
-    precision: Precision = "fp32",
-    data_dir: str | Path | None = None,
-    results: str | Path = "results",
-    jobs: int = 1,
-    timeout: float | None = None,
-    memory: int | None = None,
-    executor: str = "local",
-    rerun: bool = False,
-    retry_failed: bool = False,
-    listener: Listener = lambda event: None,
-    notify: Notify = lambda message: None,
-) -> pd.DataFrame:
-    """Makes cells exist, as ``bench run`` does, and returns their rows.
-
-    Cells that are done are kept; the same call after an interruption goes on where it stopped.
-
-    Args:
-        suites: names, globs or paths of TOML files.
-        learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
-        seeds: one training per seed.
-        devices: meta-trains and meta-tests on the first, times on all.
-        budget: ``smoke``, ``standard``, ``paper``, ``<n>examples`` or ``<n>min``.
-        precision: ``fp32`` or ``bf16`` (autocast).
-        data_dir: where the datasets lie; None: ``$BENCH_DATA_DIR``, the cache, a download.
-        results: the results folder.
-        jobs: trainings and cells at once.
-        timeout: seconds that one process may run.
-        memory: bytes that one process may have resident.
-        executor: where they run.
-        rerun: computes again what is done.
-        retry_failed: tries again what has failed.
-        listener: told what happens, from any thread.
-        notify: told what takes long before the cells start.
-
-    Returns:
-        The rows of `bench.load_results` that belong to these cells.
-
-    Raises:
-        BenchError: for anything that was asked for and does not exist or does not fit.
-    """
-    if multiprocessing.parent_process() is not None:
-        raise BenchError(
-            "bench.run was called while a worker process imported your script; put the call "
-            'under `if __name__ == "__main__":`'
-        )
-    runner = prepare(
-        suites, learners, seeds, devices, budget, precision, data_dir, results, jobs, timeout,
-        memory, executor, rerun, retry_failed, listener, notify,
-    )  # fmt: skip
-    runner.run()
-    from bench.results.table import load_results
-
-    frame = load_results(runner.results)
-    return frame[frame["id"].isin([cell.id for cell in runner.plan.cells])].reset_index(drop=True)

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.api.dataset import DataFolders
-from bench.api.executor import Cancelled, Executor, failure
+from bench.api.executor import Cancelled, Executor
 from bench.planning.jobs import Cell, Training, describe
 from bench.planning.plan import Plan
-from bench.registry.discovery import learners
+from bench.registry.installed import learners
 from bench.registry.source_hash import source_hash
 from bench.store.atomic import write_json
 from bench.store.records import Failure, TrainingResult
-from bench.worker.environment import Device, cores
-from bench.worker.perform import Assignment, Phase
+from bench.worker.assignment import Assignment, Phase
+from bench.worker.devices import cores
+from bench.worker.environment import now
 
+Kind = Literal["error", "exit", "timeout", "memory", "training"]
 EventKind = Literal["start", "progress", "done", "failed", "kept"]
 
 
@@ -130,8 +132,7 @@ class Runner:
             if reason is None or cell not in wanted:
                 self._carry_out(assignment)
             else:
-                told = failure(assignment, "error", f"its training failed: {reason}")
-                self._fail(assignment, told.model_copy(update={"kind": "training"}))
+                self._fail(assignment, "training", f"its training failed: {reason}")
 
     def _wanted(self, cell: Cell) -> bool:
         """Whether a cell is to be computed: a failure is kept, unless its training was the reason
@@ -201,23 +202,16 @@ class Runner:
         if ended is None:
             self.listener(Event("done", assignment))
         else:
-            self._fail(assignment, ended)
+            self._fail(assignment, ended.kind, ended.reason, ended.traceback)
 
-    def _fail(self, assignment: Assignment, told: Failure) -> None:
+    def _fail(
+        self, assignment: Assignment, kind: Kind, reason: str, traceback: str | None = None
+    ) -> None:
+        told = Failure(
+            kind=kind, reason=reason, traceback=traceback, phase=assignment.phase, finished=now()
+        )
         write_json(assignment.failure, told)
-        self.listener(Event("failed", assignment, {"reason": told.reason}))
-
-
-def usable_devices(names: Sequence[str]) -> list[str]:
-    """The devices by name, each once, checked against this machine.
-
-    Raises:
-        BenchError: for a name that means nothing, or a device that is not here.
-    """
-    devices = [Device.parse(name) for name in names]
-    for device in devices:
-        device.check()
-    return list(dict.fromkeys(device.name for device in devices))
+        self.listener(Event("failed", assignment, {"reason": reason}))
 
 
 def statuses(plan: Plan, results: Path) -> dict[str, int]:

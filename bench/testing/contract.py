@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.api import Episodes, Learner, State, TaskSpec, map_tensors
 from bench.errors import BenchError
 from bench.registry.contestants import configure
-from bench.registry.discovery import accept_learner
+from bench.registry.learners import accept_learner
 from bench.testing.check import FailedError, check
 from bench.testing.subject import (
     EPISODES,

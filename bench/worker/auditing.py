@@ -6,14 +6,59 @@ the meta-test stays closed), and on few of them: a training is audited in about 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+import torch
+
 from bench.api import Episodes, Learner, Stream, TaskSpec
-from bench.episodes.classes import Batch, ClassPool, Pool, Purpose, typical
+from bench.api.executor import Progress
+from bench.episodes.banks import typical
+from bench.episodes.classes import ClassPool
+from bench.episodes.pools import Batch, Pool
+from bench.episodes.words import Purpose
 from bench.planning.jobs import Training
-from bench.store.records import Audit
+from bench.store.atomic import write_json
+from bench.store.records import (
+    Audit,
+    AuditResult,
+)
 from bench.testing.audits import Trained, audit
 from bench.testing.check import CheckResult
+from bench.worker.assignment import Assignment
+from bench.worker.devices import Device
+from bench.worker.environment import environment, now
+from bench.worker.loading import load_learner, load_pool, load_weights
+from bench.worker.training_loop import (
+    build_learner,
+)
+
+
+def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
+    training, started = assignment.training, time.perf_counter()
+    learner, source = load_learner(training, device)
+    load_weights(learner, training, assignment.results)
+    pool = load_pool(training, "val", training.val_rotations, assignment.folders).to(device.torch)
+    weights = learner.state_dict()
+
+    def build() -> Learner:
+        """One with weights of its own, for a check to do with as it likes."""
+        made = build_learner(training, type(learner), learner.config).to(device.torch)
+        made.load_state_dict(weights)
+        return made
+
+    # Answers are held to rounding, and TF32 has three digits.
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        audits = audit_training(training, type(learner), build, pool)
+    result = AuditResult(
+        audits=audits,
+        seconds=time.perf_counter() - started,
+        environment=environment(device),
+        source=source,
+        finished=now(),
+    )
+    write_json(assignment.output, result)
+
 
 MOST, FEWEST = 8, 2
 """Episodes."""

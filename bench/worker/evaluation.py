@@ -17,7 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.api import Learner, SequenceLearner, Sequences, Stream
-from bench.episodes.classes import Bank, Batch, presentation
+from bench.episodes.banks import Bank
+from bench.episodes.pools import Batch
+
+
+def presentation(y: Tensor, ways: int) -> Tensor:
+    """How often the class of each step was presented before that step.
+
+    Args:
+        y: (B, T) labels in [0, ways).
+        ways: classes.
+
+    Returns:
+        (B, T) int64: 0 at the first presentation of a class, 1 at the second, ...
+    """
+    member = torch.nn.functional.one_hot(y, ways)  # (B, T, N)
+    return (member.cumsum(1) - 1).gather(2, y[..., None])[..., 0]
+
 
 FloatArray = NDArray[np.float64]
 

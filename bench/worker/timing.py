@@ -13,11 +13,65 @@ import numpy as np
 import torch
 
 from bench.api import Learner, SequenceLearner, Sequences, Stream
-from bench.episodes.classes import Bank, Batch
-from bench.store.records import Phase
-from bench.worker.environment import Device
+from bench.api.executor import Progress
+from bench.episodes.banks import Bank, training_batch, typical
+from bench.episodes.pools import Batch
+from bench.store.atomic import write_json
+from bench.store.records import (
+    Phase,
+    TimingResult,
+)
+from bench.worker.assignment import Assignment
+from bench.worker.devices import Device
+from bench.worker.environment import environment, now
 from bench.worker.evaluation import answer, autocast
-from bench.worker.training_loop import make_optimizer, update
+from bench.worker.loading import (
+    cell_of,
+    load_bank,
+    load_learner,
+    load_pool,
+    load_weights,
+)
+from bench.worker.training_loop import (
+    examples,
+    make_optimizer,
+    update,
+)
+
+SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
+"""A smoke run shows that all works: no phase is timed for longer, no batch is larger."""
+
+
+def time_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
+    cell, training = cell_of(assignment), assignment.training
+    learner, source = load_learner(training, device)
+    load_weights(learner, training, assignment.results)
+    bank = load_bank(cell, assignment.folders).to(device.torch)
+    smoke = training.budget_name == "smoke"
+    watch = Stopwatch(learner, device, training.precision, SMOKE_SECONDS if smoke else None)
+    progress({"fraction": 0.1})
+    phases = watch.answers(bank)
+    progress({"fraction": 0.4})
+    together = min(SMOKE_BATCH if smoke else cell.timing_batch, len(bank))
+    throughput = watch.throughput(bank, together)
+    progress({"fraction": 0.7})
+    if training.budget is not None:
+        pool = load_pool(training, "train", training.train_rotations, assignment.folders)
+        task = typical(training.task)
+        batch = training_batch(pool.to(device.torch), task, training.seed, 0)
+        phases |= watch.meta_train(batch, examples(task, training.seed, 0))
+    result = TimingResult(
+        device=device.name,
+        phases=phases,
+        throughput_batch=together,
+        throughput=throughput,
+        peak_memory=peak_memory(device),
+        environment=environment(device),
+        source=source,
+        finished=now(),
+    )
+    write_json(assignment.output, result)
+
 
 WARM_UP = 2
 

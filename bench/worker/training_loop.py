@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,15 +15,11 @@ from typing import Any, Literal
 import torch
 
 from bench.api import Learner, TaskSpec
-from bench.episodes.classes import (
-    Bank,
-    ClassPool,
-    Pool,
-    Purpose,
-    draw_sizes,
-    torch_seed,
-    training_batch,
-)
+from bench.api.executor import Progress
+from bench.episodes.banks import Bank, draw_sizes, training_batch
+from bench.episodes.classes import ClassPool
+from bench.episodes.pools import Pool
+from bench.episodes.words import Purpose, torch_seed
 from bench.planning.jobs import Training
 from bench.store.atomic import load_torch, save_torch
 from bench.worker.evaluation import NotFiniteError, autocast, evaluate
@@ -44,9 +39,6 @@ INITIALISATION = 2**40
 
 
 Stopped = Literal["budget", "early stopping", "diverged"]
-
-
-Progress = Callable[[dict[str, Any]], object]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench import plugins
+from bench import registry as plugins
 from bench.api.dataset import DataFolders, DatasetSource, Notify
 from bench.cli.data import data
 from bench.errors import BenchError

@@ -9,7 +9,7 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import plugins
+from bench import registry as plugins
 from bench.cli import cli
 from bench.errors import BenchError
 from bench.registry.contestants import contestants

@@ -13,7 +13,7 @@ from bench.api.dataset import DataFolders
 from bench.cli.progress import PLAIN_SECONDS, Display, details, title
 from bench.planning.jobs import Cell
 from bench.running.runner import Event
-from bench.worker.perform import Assignment
+from bench.worker.assignment import Assignment
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bench.api.executor import Cancelled, Limits
 from bench.executors.inline import InlineExecutor
 from bench.executors.local import LocalExecutor
 from bench.running.request import prepare
-from bench.worker.perform import Assignment
+from bench.worker.assignment import Assignment
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 

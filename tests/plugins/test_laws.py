@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.api import CONTRACT_VERSION, TaskSpec
-from bench.registry.discovery import learners
+from bench.registry.installed import learners
 from bench.testing import check_learner
 from bench_plugins.metric_based.baseline import Baseline
 from bench_plugins.metric_based.matching import Matching

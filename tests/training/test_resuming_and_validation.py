@@ -13,7 +13,8 @@ from torch import Tensor
 import bench.worker.training_loop
 from bench.api import TaskSpec
 from bench.data.probes import Copy
-from bench.episodes.classes import Bank, Purpose
+from bench.episodes.banks import Bank
+from bench.episodes.words import Purpose
 from bench.suites.schema import Budget
 from bench.worker.training_loop import (
     History,

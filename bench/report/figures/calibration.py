@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bench.cli.terminal import number
 from bench.report import summary
 from bench.report.figures.panels import by_family, legend_of, looks, names, panels_of_families
 from bench.report.figures.style import (
@@ -21,6 +20,7 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board, Entry
+from bench.results.formats import number
 
 FEWEST = 20
 """A bin of fewer answers says little, and is left out."""

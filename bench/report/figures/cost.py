@@ -8,7 +8,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.cli.terminal import duration, percent, seeds
 from bench.report import summary
 from bench.report.figures.panels import (
     Look,
@@ -35,6 +34,8 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board, Entry
+from bench.results.formats import duration, percent
+from bench.results.written import seeds
 
 FIRST = "first_answer"
 PHASES = {

@@ -11,7 +11,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from bench.cli.terminal import count, duration, percent
 from bench.report import summary
 from bench.report.figures.panels import (
     by_family,
@@ -33,6 +32,7 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board, Entry
+from bench.results.formats import count, duration, percent
 from bench.store.files import Problem, Validation, learning_curve
 
 TARGETS = (0.9, 0.95)

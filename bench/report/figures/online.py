@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import MaxNLocator
 
-from bench.cli.terminal import ordinal, percent
 from bench.report import summary
 from bench.report.figures.panels import (
     by_family,
@@ -28,6 +27,7 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board
+from bench.results.formats import ordinal, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from bench.cli.terminal import seeds
 from bench.report.figures.style import (
     CONTEXT,
     RULE,
@@ -26,6 +25,7 @@ from bench.report.figures.style import (
     shortened,
 )
 from bench.results.boards import Board, Entry, family_order
+from bench.results.written import seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

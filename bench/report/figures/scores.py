@@ -5,7 +5,6 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.cli.terminal import score
 from bench.report import summary
 from bench.report.figures.panels import hollow_note, rows_of_learners
 from bench.report.figures.style import (
@@ -17,6 +16,7 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board
+from bench.results.written import score
 
 
 def score_picture(board: Board, palette: Palette) -> Picture | None:

@@ -1,0 +1,80 @@
+"""What ``import bench`` offers: the command `bench run`, as a function."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api.dataset import Notify
+from bench.errors import BenchError
+from bench.planning.jobs import Precision
+from bench.running.request import prepare
+from bench.running.runner import Listener
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run(
+    suites: Sequence[str],
+    learners: Sequence[str] = (),
+    *,
+    seeds: Sequence[int] = (0,),
+    devices: Sequence[str] = ("cpu",),
+    budget: str = "standard",
+    precision: Precision = "fp32",
+    data_dir: str | Path | None = None,
+    results: str | Path = "results",
+    jobs: int = 1,
+    timeout: float | None = None,
+    memory: int | None = None,
+    executor: str = "local",
+    rerun: bool = False,
+    retry_failed: bool = False,
+    listener: Listener = lambda event: None,
+    notify: Notify = lambda message: None,
+) -> pd.DataFrame:
+    """Makes cells exist, as ``bench run`` does, and returns their rows.
+
+    Cells that are done are kept; the same call after an interruption goes on where it stopped.
+
+    Args:
+        suites: names, globs or paths of TOML files.
+        learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
+        seeds: one training per seed.
+        devices: meta-trains and meta-tests on the first, times on all.
+        budget: ``smoke``, ``standard``, ``paper``, ``<n>examples`` or ``<n>min``.
+        precision: ``fp32`` or ``bf16`` (autocast).
+        data_dir: where the datasets lie; None: ``$BENCH_DATA_DIR``, the cache, a download.
+        results: the results folder.
+        jobs: trainings and cells at once.
+        timeout: seconds that one process may run.
+        memory: bytes that one process may have resident.
+        executor: where they run.
+        rerun: computes again what is done.
+        retry_failed: tries again what has failed.
+        listener: told what happens, from any thread.
+        notify: told what takes long before the cells start.
+
+    Returns:
+        The rows of `bench.load_results` that belong to these cells.
+
+    Raises:
+        BenchError: for anything that was asked for and does not exist or does not fit.
+    """
+    if multiprocessing.parent_process() is not None:
+        raise BenchError(
+            "bench.run was called while a worker process imported your script; put the call "
+            'under `if __name__ == "__main__":`'
+        )
+    runner = prepare(
+        suites, learners, seeds, devices, budget, precision, data_dir, results, jobs, timeout,
+        memory, executor, rerun, retry_failed, listener, notify,
+    )  # fmt: skip
+    runner.run()
+    from bench.results.table import load_results
+
+    frame = load_results(runner.results)
+    return frame[frame["id"].isin([cell.id for cell in runner.plan.cells])].reset_index(drop=True)

@@ -1,0 +1,56 @@
+"""What an installed learner has to be."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from bench.errors import BenchError
+from bench.registry.discovery import check_contract
+
+if TYPE_CHECKING:
+    from bench.api import Learner
+
+
+def accept_learner(thing: Any) -> type[Learner]:
+    """Returns a learner class as it is.
+
+    Raises:
+        BenchError: where it is no learner of this contract.
+    """
+    from bench.api import CONTRACT_VERSION, Learner
+
+    if not (isinstance(thing, type) and issubclass(thing, Learner)):
+        raise BenchError(f"{thing!r} is not a subclass of bench.api.Learner")
+    if getattr(thing, "contract", None) is None:
+        raise BenchError(f"it does not state its contract; add `contract = {CONTRACT_VERSION}`")
+    check_contract(thing)
+    if not isinstance(getattr(thing, "family", None), str):
+        raise BenchError('it does not state its family, for instance `family = "metric-based"`')
+    if not is_dataclass(thing.Config):
+        raise BenchError("its Config is not a dataclass")
+    option_types(thing)
+    try:
+        thing.Config()
+    except Exception as error:  # a plugin may raise anything
+        raise BenchError(
+            f"its Config cannot be made: {type(error).__name__}: {error}; every option needs a "
+            "default, and one that fits"
+        ) from error
+    return thing
+
+
+def option_types(learner: type[Learner]) -> dict[str, Any]:
+    """The type of each option that a learner's Config has.
+
+    Raises:
+        BenchError: where an annotation cannot be resolved.
+    """
+    try:
+        types = get_type_hints(learner.Config)
+    except Exception as error:  # an annotation may be any expression
+        raise BenchError(
+            f"the types of its Config cannot be resolved: {type(error).__name__}: {error}; what "
+            "they name is to be imported, and not under TYPE_CHECKING only"
+        ) from error
+    return {field.name: types[field.name] for field in fields(learner.Config) if field.init}

@@ -1,0 +1,84 @@
+"""How figures are written, wherever they are shown."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
+
+MISSING = "–"
+
+
+PRESENTATIONS = (1, 2, 5, 10)
+"""Online: the presentations that tables show."""
+
+
+def wrong_bits(mean: float | None, ci95: float | None = None) -> str:
+    """Wrong bits per sequence with the half-width of their interval: ``0.042 ± 0.013``."""
+    if mean is None:
+        return MISSING
+    decimals = 3 if mean < 1 else 2 if mean < 100 else 1
+    return f"{mean:.{decimals}f}" + ("" if ci95 is None else f" ± {ci95:.{decimals}f}")
+
+
+def percent(fraction: float | None, ci95: float | None = None) -> str:
+    """A fraction in percent with the half-width of its interval: ``98.25 ± 0.11``."""
+    if fraction is None:
+        return MISSING
+    return f"{100 * fraction:.2f}" + ("" if ci95 is None else f" ± {100 * ci95:.2f}")
+
+
+def number(value: float | None) -> str:
+    """Three decimals."""
+    return MISSING if value is None else f"{value:.3f}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separated."""
+    return MISSING if value is None else f"{round(value):,}"
+
+
+def duration(seconds: float | None) -> str:
+    """Three significant digits up to a minute, then minutes and hours."""
+    if seconds is None:
+        return MISSING
+    for unit, scale in (("ns", 1e9), ("µs", 1e6), ("ms", 1e3), ("s", 1)):
+        value = seconds * scale
+        if value < (59.95 if unit == "s" else 999.5):
+            return f"{value:.3g} {unit}" if value else "0 s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def ordinal(k: int) -> str:
+    """``1st``, ``2nd``, ``11th``."""
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(k % 10, "th") if k % 100 not in (11, 12, 13) else "th"
+    return f"{k}{suffix}"
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: numpy and pandas scalars unwrapped, NaN and NA as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if type(value).__name__ in ("NAType", "NaTType") else str(value)
+
+
+def natural(name: str) -> list[Any]:
+    """Sort key that puts 5way before 20way."""
+    parts = re.split(r"(\d+)", name)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts]

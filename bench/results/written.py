@@ -1,0 +1,36 @@
+"""How a learner's figures on a board are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.results.formats import duration, percent, wrong_bits
+
+if TYPE_CHECKING:
+    from bench.results.boards import Board, Entry
+
+
+def board_title(board: Board) -> str:
+    """Suite, setting and budget."""
+    budget = "nothing to train" if board.budget == "none" else f"budget {board.budget}"
+    return f"{board.suite}  {board.setting}  ({budget})"
+
+
+def score(board: Board, entry: Entry) -> str:
+    """What the board ranks by: accuracy in percent, or a memory probe's wrong bits; the status of
+    a learner that has none."""
+    if not entry.done:
+        return entry.status
+    write = wrong_bits if board.probe else percent
+    return write(entry.score(board.metric), entry.half_width(board.metric))
+
+
+def training_time(entry: Entry) -> str:
+    """Meta-training time of one seed; missing for a learner with nothing to train."""
+    return duration(entry.mean("training_seconds") if entry.mean("updates") else None)
+
+
+def seeds(entry: Entry) -> str:
+    """How many seeds are finished: ``3``, or ``2 of 3``."""
+    done = len(entry.done)
+    return str(done) if entry.complete else f"{done} of {len(entry.cells)}"

@@ -1,0 +1,58 @@
+"""One thing for a worker to do, and the files that say how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.api.dataset import DataFolders
+from bench.planning.jobs import Cell, Training
+from bench.worker.devices import Device
+
+Phase = Literal["train", "audit", "test", "time"]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One thing to do.
+
+    Attributes:
+        phase: ``train`` or ``audit`` a training, ``test`` or ``time`` a cell.
+        training: the training; a cell's own.
+        cell: the cell; None when it is about a training.
+        results: the results folder.
+        folders: where data lies.
+        device: where to do it.
+        threads: CPU threads for a device that names none; None: all cores.
+    """
+
+    phase: Phase
+    training: Training
+    cell: Cell | None
+    results: Path
+    folders: DataFolders
+    device: str
+    threads: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The job's folder."""
+        job = self.cell or self.training
+        return job.folder(self.results)
+
+    @property
+    def output(self) -> Path:
+        """The file whose presence means that it is done."""
+        if self.phase == "time":
+            return self.folder / "timings" / f"{Device.parse(self.device).file_name}.json"
+        if self.phase == "audit":
+            return self.folder / "audits.json"
+        return self.folder / "result.json"
+
+    @property
+    def failure(self) -> Path:
+        """The file that says why it failed."""
+        if self.phase in {"audit", "time"}:
+            return self.output.with_suffix(".failure.json")
+        return self.folder / "failure.json"

@@ -1,0 +1,104 @@
+"""What every phase begins with: the learner, its weights, its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from bench.api import Learner
+from bench.api.dataset import DataFolders, DatasetSource, Source
+from bench.data.image_folder import ImageFolder
+from bench.data.probes import Probe
+from bench.episodes.banks import Bank
+from bench.episodes.classes import class_pool
+from bench.episodes.pools import Pool
+from bench.episodes.words import Purpose
+from bench.errors import BenchError
+from bench.planning.jobs import Cell, Training
+from bench.registry.contestants import configure
+from bench.registry.installed import datasets, learners
+from bench.registry.source_hash import source_hash
+from bench.store.records import TrainingResult
+from bench.worker.assignment import Assignment
+from bench.worker.devices import Device
+from bench.worker.training_loop import (
+    best_weights,
+    build_learner,
+)
+
+
+def training_source(training: Training) -> Source:
+    """The dataset or probe that a training learns from.
+
+    Raises:
+        BenchError: where it is not installed.
+    """
+    if training.images is not None:
+        return ImageFolder(training.images)
+    return datasets().get("dataset", training.dataset)
+
+
+def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
+    """The learner with its initial weights on the device, and the hash of its source."""
+    learner = learners().get("learner", training.learner_name)
+    config = configure(training.learner_name, learner, training.config).config
+    return build_learner(training, learner, config).to(device.torch), source_hash(learner)
+
+
+def load_weights(learner: Learner, training: Training, results: Path) -> TrainingResult:
+    """Gives the learner its best weights; returns the training's result."""
+    folder = training.folder(results)
+    result = TrainingResult.model_validate_json((folder / "result.json").read_bytes())
+    if training.budget is not None:
+        if not (folder / "best.pt").exists():
+            raise BenchError(
+                f"the weights {folder / 'best.pt'} are gone (reference results come without "
+                "weights); `bench run --rerun` trains again"
+            )
+        learner.load_state_dict(best_weights(folder))
+    return result
+
+
+def load_pool(
+    training: Training,
+    phase: Literal["train", "val", "test"],
+    rotations: bool,
+    folders: DataFolders,
+) -> Pool:
+    """What a phase draws from.
+
+    Raises:
+        BenchError: where the data has changed since the run was planned.
+    """
+    source = training_source(training)
+    if isinstance(source, Probe):
+        return source
+    assert isinstance(source, DatasetSource), "planned as one of the two"
+    data = source.load(training.image_size, folders, lambda message: None)
+    if data.content != training.content:
+        raise _changed(training)
+    split = source.split(training.split, data)
+    return class_pool(data, getattr(split, phase), rotations)
+
+
+def _changed(training: Training) -> BenchError:
+    return BenchError(f"the data of {training.dataset} has changed since the run was planned")
+
+
+def load_bank(cell: Cell, folders: DataFolders) -> Bank:
+    """The episodes that the cell answers.
+
+    Raises:
+        BenchError: where they are not the ones that were planned: the data has changed.
+    """
+    training = cell.training
+    pool = load_pool(training, "test", cell.test_rotations, folders)
+    bank = Bank.drawn(pool, cell.task, cell.episodes, cell.bank_seed, Purpose.TEST)
+    if bank.draw.digest() != cell.bank:
+        raise _changed(training)
+    return bank
+
+
+def cell_of(assignment: Assignment) -> Cell:
+    assert assignment.cell is not None, "a cell is tested and timed"
+    return assignment.cell

@@ -1,0 +1,64 @@
+"""The first phase: a meta-training, and its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.api.executor import Progress
+from bench.store.atomic import write_json
+from bench.store.records import (
+    CurvePoint,
+    TrainingResult,
+)
+from bench.worker.assignment import Assignment
+from bench.worker.devices import Device
+from bench.worker.environment import environment, now
+from bench.worker.loading import load_learner, load_pool
+from bench.worker.training_loop import (
+    MetaTraining,
+    validation_bank,
+    warnings,
+)
+
+
+def train_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
+    training, folder = assignment.training, assignment.folder
+    learner, source = load_learner(training, device)
+    fields: dict[str, Any] = {"curve": [], "warnings": []}
+    if training.budget is None:
+        fields |= {"updates": 0, "examples": 0, "seconds": 0.0, "validation_seconds": 0.0}
+        fields |= {"stopped": "nothing to train", "best_update": 0, "best_val_accuracy": None}
+        fields |= {"overhead": 0.0}
+    else:
+        train = load_pool(training, "train", training.train_rotations, assignment.folders)
+        val = load_pool(training, "val", training.val_rotations, assignment.folders)
+        train, bank = train.to(device.torch), validation_bank(training, val.to(device.torch))
+        history = MetaTraining(training, learner, train, bank, folder, progress).run()
+        assert history.best is not None  # a training ends with a meta-validation
+        fields |= {
+            "updates": history.updates,
+            "examples": history.examples,
+            "seconds": history.seconds,
+            "overhead": history.overhead,
+            "validation_seconds": history.validation_seconds,
+            "stopped": history.stopped,
+            "best_update": history.best["updates"],
+            "best_val_accuracy": history.best["val_accuracy"],
+            "curve": [CurvePoint(**point) for point in history.curve],
+            "warnings": warnings(history, bank),
+        }
+    asked = training.model_dump(mode="json")
+    result = TrainingResult(
+        **{key: asked[key] for key in ("learner", "learner_name", "family", "config", "task")},
+        **{key: asked[key] for key in ("seed", "device", "precision")},
+        **fields,
+        id=training.id,
+        budget=training.budget_name,
+        parameters=sum(p.numel() for p in learner.parameters()),
+        transductive=bool(learner.transductive),
+        environment=environment(device),
+        source=source,
+        finished=now(),
+    )
+    write_json(assignment.output, result)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
