@@ -23,7 +23,7 @@ from bench.planning.plan import choose_suites
 from bench.registry.contestants import contestants
 from bench.registry.installed import learners
 from bench.results.table import COLUMNS
-from tests.data.coloured_shapes import write_folder
+from tests.helpers.coloured_shapes import write_folder
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -68,8 +68,8 @@ class ImageClasses:
 
 class Source(ABC):
     """What suites can name as their dataset: images (`DatasetSource`) or generated sequences
-    (`bench.data.probes.Probe`). Registered in the entry-point group ``bench.datasets``. It may state
-    the ``contract`` that it was written for, as learners do."""
+    (`bench.data.probes.Probe`). Registered in the entry-point group ``bench.datasets``. It may
+    state the ``contract`` that it was written for, as learners do."""
 
     name: ClassVar[str]
     description: ClassVar[str]

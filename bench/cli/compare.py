@@ -185,7 +185,7 @@ def _score(row: Row, side: Entry | None) -> str | None:
 
 def _written(row: Row, value: float | None, sign: str = "") -> str:
     """Points of accuracy, or bits; nothing for None."""
-    from bench.results.boards import ACCURACY
+    from bench.results.measures import ACCURACY
 
     if value is None:
         return ""

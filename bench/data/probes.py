@@ -4,9 +4,9 @@ References:
     Graves, Wayne, Danihelka 2014, "Neural Turing Machines", arXiv:1410.5401. Section numbers below
     are this paper's.
 
-All randomness comes from `bench.episodes.words.random_words`: a probe drawn today is the probe drawn in
-ten years. A probe has an episode's place everywhere in the harness: it is the `Pool` of all three
-phases, which share no random word, and its sequences make up frozen banks.
+All randomness comes from `bench.episodes.words.random_words`: a probe drawn today is the probe
+drawn in ten years. A probe has an episode's place everywhere in the harness: it is the `Pool` of
+all three phases, which share no random word, and its sequences make up frozen banks.
 
 Letters in shapes: ``B`` sequences, ``T`` time steps, ``D`` inputs and ``E`` bits of a step, ``N``
 items, ``W`` random words of a sequence.

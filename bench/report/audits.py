@@ -36,8 +36,9 @@ def with_audits(frame: pd.DataFrame, root: Path, problems: list[Problem]) -> pd.
         problems: damaged files are added to it.
 
     Returns:
-        The table with two more columns: ``audits``, the `bench.store.records.Audit` of the training as
-        stored, None where it has none; ``audit_failure``, a `bench.store.records.Failure` or None.
+        The table with two more columns: ``audits``, the `bench.store.records.Audit` of the training
+        as stored, None where it has none; ``audit_failure``, a `bench.store.records.Failure` or
+        None.
     """
     known = {
         training: audit_records(root, training, problems)

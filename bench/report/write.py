@@ -34,7 +34,8 @@ def write_report(
         suites: only these, see `bench.results.table.select`.
         learners: only these.
         formats: some of `FORMATS`; figures are SVG, PNG and PDF.
-        sources: see `bench.results.table.load_results`; without it no row is marked as other code's.
+        sources: see `bench.results.table.load_results`; without it no row is marked as other
+            code's.
 
     Returns:
         The paths of what was written, the page first.

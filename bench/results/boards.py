@@ -18,43 +18,24 @@ from typing import Any
 import pandas as pd
 
 from bench.results.formats import natural
+from bench.results.measures import ACCURACY, WRONG_BITS, Metric
 from bench.results.table import rows
 from bench.store.files import Json
 
 FAMILIES = ("model-based", "metric-based", "optimization-based")
 """The families that come first, in this order; others follow by name."""
 
-
 UNTRAINED = "none"
 """The budget of a learner that has nothing to train; it stands on the boards of every budget."""
-
 
 SEPARATE = ("family", "learner", "device", "precision", "bank")
 """Columns that make another entry."""
 
-
 TRAINED_AS = ("config", "training_ways", "training_items")
 """Columns of what decides a training besides those."""
 
-
 MOST_OPTIONS = 3
 """Options that a label tells."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a board ranks its learners by."""
-
-    column: str
-    """Of `bench.results.table.load_results`; its half-width stands in ``<column>_ci95``."""
-    sign: int
-    """1 where more is better, -1 where less is."""
-
-
-ACCURACY = Metric("accuracy", 1)
-
-
-WRONG_BITS = Metric("bit_errors", -1)
 
 
 @dataclass(frozen=True)

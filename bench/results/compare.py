@@ -11,8 +11,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from bench.errors import BenchError, unknown_name
-from bench.results.boards import ACCURACY, WRONG_BITS, Entry, Metric, boards
+from bench.results.boards import Entry, boards
 from bench.results.formats import natural
+from bench.results.measures import ACCURACY, WRONG_BITS, Metric
 from bench.results.paired_scores import cell_scores
 from bench.results.pairs import Comparison, compare_pairs
 from bench.results.table import rows

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.results.boards import Entry, Metric
+from bench.results.boards import Entry
+from bench.results.measures import Metric
 from bench.store.files import Json, Problem, episode_scores
 
 FloatArray = NDArray[np.float64]

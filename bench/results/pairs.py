@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.results.boards import Board, Entry, Metric
+from bench.results.boards import Board, Entry
+from bench.results.measures import Metric
 from bench.results.paired_scores import Answers, bank_of, common_banks, nested, read_answers
 from bench.statistics.significance import ALPHA, Differences, holm, t_tests, tie_groups
 from bench.store.files import Problem

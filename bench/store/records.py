@@ -64,7 +64,10 @@ class Interval(Record):
 
 
 class ReliabilityCurve(Record):
-    """Answers by the probability given to them, in equal-width bins; see `bench.statistics.intervals`."""
+    """Answers by the probability given to them, in equal-width bins.
+
+    See `bench.statistics.intervals.reliability`.
+    """
 
     answers: list[int]
     """Answers in each bin; 0 for an empty one."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from tests.data.coloured_shapes import SUITE, write_folder
+from tests.helpers.coloured_shapes import SUITE, write_folder
 
 
 @dataclass

@@ -16,7 +16,7 @@ from bench.results.boards import boards
 from bench.results.table import load_results
 from bench.store.files import Problem, audit_records
 from bench.store.records import Audit, AuditResult
-from tests.report.synthetic import NOW, a_failure, environment, store, write_cell, write_probe
+from tests.helpers.synthetic import NOW, a_failure, environment, store, write_cell, write_probe
 
 EVIL = "<script>alert('|')</script>"
 

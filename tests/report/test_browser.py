@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.report import write_report
-from tests.report.synthetic import gallery, write_cell
+from tests.helpers.synthetic import gallery, write_cell
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 HOSTILE = "<script>alert(1)</script>"

@@ -14,7 +14,7 @@ from bench.report import write_report
 from bench.results.boards import FAMILIES
 from bench.results.table import load_results
 from bench.store.records import CurvePoint, ReliabilityCurve
-from tests.report.synthetic import write_cell, write_training
+from tests.helpers.synthetic import write_cell, write_training
 
 SUITES, SETTINGS, LEARNERS, SEEDS = 5, 5, 16, 25
 

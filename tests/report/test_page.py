@@ -23,7 +23,7 @@ from bench.report.figures import Palette, suite_pictures
 from bench.report.summary import commands, ranges
 from bench.results.boards import boards
 from bench.results.table import load_results, rows
-from tests.report.synthetic import (
+from tests.helpers.synthetic import (
     a_failure,
     environment,
     gallery,

@@ -12,7 +12,7 @@ from bench.report.published import hold_against_papers, published, published_cur
 from bench.results.boards import Board, boards
 from bench.results.table import load_results
 from bench.store.records import Interval
-from tests.report.synthetic import write_cell
+from tests.helpers.synthetic import write_cell
 
 SNELL = {"dataset": "omniglot", "split": "vinyals", "test_rotations": True}
 """The protocol of Prototypical's paper, as far as our file states it."""

@@ -15,7 +15,7 @@ from bench.store.atomic import load_torch
 from bench.suites.schema import Budget
 from bench.worker.evaluation import NotFiniteError
 from bench.worker.training_loop import NAN_LIMIT, History, best_weights, update, warnings
-from tests.training.noisy import Noisy, assert_same
+from tests.helpers.noisy import Noisy, assert_same
 
 # -- one update -----------------------------------------------------------------------------------
 

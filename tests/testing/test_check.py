@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.api import Learner
 from bench.testing import CHECKS, check_learner
-from tests.testing.planted import (
+from tests.helpers.planted import (
     AnswersForOneClassTooFew,
     AnswersInWholeNumbers,
     AnswersTheLabel,

@@ -6,7 +6,7 @@ import pytest
 
 from bench.api import Learner
 from bench.worker.training_loop import MetaTraining, build_learner, validation_bank
-from tests.training.noisy import Noisy, codes
+from tests.helpers.noisy import Noisy, codes
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bench.report.board_tables import Table, accuracy_table, cost_table, tables
 from bench.report.exports import WRITERS, as_csv, as_latex, as_markdown, file_name, save_tables
 from bench.results.boards import boards
 from bench.results.table import load_results
-from tests.report.synthetic import gallery, write_cell
+from tests.helpers.synthetic import gallery, write_cell
 
 EVIL = r"a|b_$\x%&#{~^}<i>"
 

@@ -9,7 +9,7 @@ import pytest
 from bench.results.boards import boards
 from bench.results.ranks import CriticalDifference, critical_difference
 from bench.results.table import load_results
-from tests.report.synthetic import write_cell, write_probe
+from tests.helpers.synthetic import write_cell, write_probe
 
 
 def write_datasets(root, n, learners=("a", "b", "c"), **changes):

@@ -8,7 +8,7 @@ from bench.results.boards import boards
 from bench.results.pairs import compare_board
 from bench.results.table import load_results
 from bench.store.records import CellResult, EpisodeScores
-from tests.report.synthetic import interval, store, write_cell
+from tests.helpers.synthetic import interval, store, write_cell
 
 
 def write_scores(root, learner, scores, seed=0, **changes):

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.results.boards import ACCURACY, boards
+from bench.results.boards import boards
 from bench.results.claims import sentence
+from bench.results.measures import ACCURACY
 from bench.results.pairs import compare_board, compare_pairs
 from bench.results.table import load_results
 from bench.statistics.significance import holm
 from bench.store.records import CellResult, EpisodeScores
-from tests.report.synthetic import store, write_cell, write_probe
-from tests.scored_boards import compared, drawn, labels, write_learners, write_scores
+from tests.helpers.scored_boards import compared, drawn, labels, write_learners, write_scores
+from tests.helpers.synthetic import store, write_cell, write_probe
 
 # -- what is computed -----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from bench.api import Learner, Stream, TaskSpec
 from bench.testing.audits import AUDITS, Trained, audit
 from bench.testing.check import CheckResult
 from bench.testing.tasks import draw, tiny_task
-from tests.testing.planted import (
+from tests.helpers.planted import (
     AnswersTheLabel,
     Honest,
     KeepsState,

@@ -26,7 +26,7 @@ from bench.worker.training_loop import (
     validation_bank,
     warnings,
 )
-from tests.training.noisy import CLASSES, Noisy, assert_same, codes
+from tests.helpers.noisy import CLASSES, Noisy, assert_same, codes
 
 
 def without_seconds(curve: list[dict]) -> list[dict]:

@@ -16,10 +16,11 @@ import pytest
 
 from bench.cli.terminal import board_text, render
 from bench.cli.terminal import print_boards as leaderboard
-from bench.results.boards import ACCURACY, boards
+from bench.results.boards import boards
 from bench.results.formats import duration, natural, ordinal, percent, wrong_bits
+from bench.results.measures import ACCURACY
 from bench.results.table import load_results
-from tests.report.synthetic import gallery, write_cell, write_probe
+from tests.helpers.synthetic import gallery, write_cell, write_probe
 
 ROWS: list[dict[str, Any]] = [
     {"name": "maml[inner_steps=5]", "score": 0.954, "seeds": np.int64(3), "ok": True},

@@ -1,6 +1,6 @@
 """Writes results folders without running anything, through the models of `bench.store.records`.
 
-``python tests/report/synthetic.py FOLDER`` writes one to look at: fifteen learners, two protocols,
+``python tests/helpers/synthetic.py FOLDER`` writes one to look at: fifteen learners, two protocols,
 seeds, failures, two devices.
 """
 

@@ -37,7 +37,7 @@ from bench.results.boards import Board, boards, family_order
 from bench.results.pairs import compare_board
 from bench.results.table import load_results
 from bench.store.files import Problem
-from tests.report.synthetic import gallery, write_cell, write_probe, write_training
+from tests.helpers.synthetic import gallery, write_cell, write_probe, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])
 STRANGE = ("$\\frac{x$ & <script>", "y$^_$" + "long-" * 15)

@@ -163,7 +163,7 @@ def test_datasets_and_executors_must_be_of_their_kind(install):
 
 # -- suites of packages ---------------------------------------------------------------------------
 
-TINY = (Path(__file__).parent / "fixtures" / "tiny_suite.toml").read_text()
+TINY = (Path(__file__).parents[1] / "fixtures" / "tiny_suite.toml").read_text()
 
 
 def test_suites_of_a_package_a_folder_or_one_file(install):

@@ -7,7 +7,7 @@ import pytest
 from bench.report.summary import sentences
 from bench.results.boards import boards
 from bench.results.table import load_results, rows
-from tests.report.synthetic import write_cell, write_probe
+from tests.helpers.synthetic import write_cell, write_probe
 
 LATER = "2026-11-21T09:30:00+00:00"
 

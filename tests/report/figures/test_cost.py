@@ -27,7 +27,7 @@ from bench.results.pairs import BoardComparisons, Comparison
 from bench.results.ranks import CriticalDifference
 from bench.results.table import load_results
 from bench.store.files import Problem, Validation, learning_curve
-from tests.report.synthetic import write_cell, write_training
+from tests.helpers.synthetic import write_cell, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])
 MODEL, METRIC = PALETTE.light("model-based"), PALETTE.light("metric-based")

@@ -20,7 +20,7 @@ from bench.errors import BenchError
 from bench.results.table import COLUMNS, load_results, read_results, rows, select
 from bench.store.files import episode_scores, weightings
 from bench.store.records import CellResult
-from tests.report.synthetic import a_failure, store, write_cell, write_probe, write_training
+from tests.helpers.synthetic import a_failure, store, write_cell, write_probe, write_training
 
 
 def test_one_row_per_cell(tmp_path: Path) -> None:
@@ -263,7 +263,10 @@ def test_2000_cells_load_quickly_and_without_torch(tmp_path: Path) -> None:
     started = time.process_time()
     assert len(load_results(tmp_path)) == 2001
     assert time.process_time() - started < 2  # 0.23 s
-    code = "import sys, bench.results.table, bench.cli.terminal, bench.results.boards; print('torch' in sys.modules)"
+    code = (
+        "import sys, bench.results.table, bench.cli.terminal, bench.results.boards;"
+        "print('torch' in sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 
