@@ -63,6 +63,23 @@ class Interval(Record):
     n: int
 
 
+class Measure(Record):
+    """What a protocol ranks learners by, and how a report writes it. Stored with each result, so
+    that a report needs nothing of the protocol, which may be a plugin's."""
+
+    metric: str
+    """Key of `CellResult.metrics`, and of the scores in `EpisodeScores`."""
+    heading: str
+    """For people: ``accuracy``, ``wrong bits``, ``mean squared error``."""
+    higher_is_better: bool
+    unit: Literal["percent", "count", "number"]
+    """``percent``: stored as a fraction, written times 100."""
+    chance: float | None = None
+    """What guessing gets in this setting, in the metric's own unit; None where nobody can say."""
+    perfect: float | None = None
+    """What no learner can beat."""
+
+
 class ReliabilityCurve(Record):
     """Answers by the probability given to them, in equal-width bins.
 
