@@ -64,7 +64,9 @@ class Reptile(MAML):
         transductive: bool = option(False, "Normalise the queries by their own batch statistics.")
         meta_batch: int = option(5, "Tasks per update.")
         outer_lr: float = option(1.0, "Outer step size (ε), falls to 0 along a straight line.")
-        max_grad_norm: float = option(0.0, "Norm the mean of θ - θ' is clipped to; 0: never.")
+        max_grad_norm: float | None = option(
+            None, "Norm the mean of θ - θ' is clipped to; none: never."
+        )
 
     def _adapted(self, inputs: Tensor, labels: Tensor, ways: int) -> Weights:
         """Steps on mini-batches of the support set, in its order and again from the start."""

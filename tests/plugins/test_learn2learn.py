@@ -251,7 +251,7 @@ def test_a_task_alone_is_adapted_as_among_others(tiny):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_passes_all_checks_that_apply(name):
     cls = learner(name)
-    results = check_learner(cls, cls.Config(filters=8, meta_batch=8))
+    results = check_learner(cls, cls.Config(filters=8, episodes_per_update=8))
     assert [str(result) for result in results if result.status == "fail"] == []
     idle = {result.name for result in results if result.status == "not applicable"}
     assert idle <= {"support-order", "label-order"}

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-import bench_plugins.optimization_based.task_network as module
+import bench_plugins.optimization_based.task_layers as module
 from bench.api import Episodes, TaskSpec
 from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
@@ -238,7 +238,7 @@ def test_anil_computes_the_features_once(tiny, monkeypatch):
 def test_anil_online_knows_the_classes_that_it_has_seen(tiny):
     """Of those it has not seen a head alone knows nothing, which rules the loss."""
     torch.manual_seed(0)
-    config = ANIL.Config(filters=32, meta_batch=8)
+    config = ANIL.Config(filters=32, episodes_per_update=8)
     learner = ANIL(config, ANIL.training_task(config, tiny.task("online")))
     tiny.train(learner, 150)
     stream = tiny.stream(batch=32, seed=9)
@@ -284,7 +284,7 @@ def test_a_stream_is_cut_at_one_place_drawn_by_torch(tiny):
 
 
 def test_its_tasks_and_its_share_of_the_bank():
-    config = MAML.Config(meta_batch=7, training_queries=0)
+    config = MAML.Config(episodes_per_update=7, training_queries=0)
     kshot = TaskSpec((1, 28, 28), 5, shots=5, queries=15)
     online = TaskSpec((1, 28, 28), 5, protocol="online", length=50)
     trained = MAML.training_task(config, kshot)
@@ -300,4 +300,4 @@ def test_the_learning_rate_falls_to_zero_unless_told_otherwise(tiny):
         optimizer.step()
         schedule.step()
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
-    assert isinstance(build(tiny, decay=False).optimizer(10), torch.optim.Optimizer)
+    assert isinstance(build(tiny, schedule="constant").optimizer(10), torch.optim.Optimizer)
