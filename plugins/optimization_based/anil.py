@@ -55,8 +55,8 @@ class ANIL(MAML):
         Returns:
             θ with the adapted head, and the statistics of the support set.
         """
-        theta = self._initial_weights(len(support_y), ways)
         inputs = self.network.inputs(support_x)
+        theta = self._initial_weights(inputs, support_y, ways)
         features, statistics = self.network.features(inputs, theta)  # (B, S, F)
 
         def answers(head: Weights, step: int) -> tuple[Tensor, Tensor]:

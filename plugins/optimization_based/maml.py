@@ -98,12 +98,16 @@ class MAML(Learner):
         super().__init__(config, task)
         self.transductive = config.transductive
         self.max_grad_norm = config.max_grad_norm
-        outputs = 1 if config.shared_head else task.ways
-        self.network = TaskNetwork(config.encoder, task.input_shape, config.filters, outputs)
+        self.network = self._network(task)
         self.theta = self.network.initial()
         if config.learned_rates:
             start = torch.full((config.inner_steps,), config.inner_lr)
             self.rates = nn.ParameterDict({name: start.clone() for name in self._adaptable()})
+
+    def _network(self, task: TaskSpec) -> TaskNetwork:
+        config = self.config
+        outputs = 1 if config.shared_head else task.ways
+        return TaskNetwork(config.encoder, task.input_shape, config.filters, outputs)
 
     def _adaptable(self) -> list[str]:
         """The weights that the inner loop adapts: all."""
@@ -164,9 +168,9 @@ class MAML(Learner):
 
     # -- the inner loop ---------------------------------------------------------------------------
 
-    def _initial_weights(self, batch: int, ways: int) -> Weights:
-        """θ, once per task. With fewer ways than trained the head loses its last outputs; one shared
-        vector is copied for any number of ways."""
+    def _initial_weights(self, inputs: Tensor, labels: Tensor, ways: int) -> Weights:
+        """θ, once per task. With fewer ways than trained the head loses its last outputs; a shared
+        one is copied for any number of ways."""
         theta = dict(self.theta.items())
         for name in ("head", "bias"):
             if self.config.shared_head:
@@ -174,7 +178,7 @@ class MAML(Learner):
             else:
                 self.check_ways(ways)
                 theta[name] = theta[name][..., :ways]
-        return {name: p.expand(batch, *p.shape) for name, p in theta.items()}
+        return {name: p.expand(len(labels), *p.shape) for name, p in theta.items()}
 
     def _adapted(self, inputs: Tensor, labels: Tensor, ways: int) -> Weights:
         """θ', from θ by steps on the whole support set."""
@@ -182,7 +186,7 @@ class MAML(Learner):
         def answers(weights: Weights, step: int) -> tuple[Tensor, Tensor]:
             return self.network.head(self.network.features(inputs, weights)[0], weights), labels
 
-        return self._inner_loop(answers, self._initial_weights(len(labels), ways))
+        return self._inner_loop(answers, self._initial_weights(inputs, labels, ways))
 
     def _inner_loop(
         self,

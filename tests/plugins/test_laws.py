@@ -25,6 +25,8 @@ from bench_plugins.model_based.snail import SNAIL
 from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
+from bench_plugins.optimization_based.meta_sgd import MetaSGD
+from bench_plugins.optimization_based.proto_maml import ProtoMAML
 from bench_plugins.optimization_based.reptile import Reptile
 
 SMALL = {
@@ -36,6 +38,8 @@ SMALL = {
     MAML: {"filters": 8, "episodes_per_update": 8},
     FOMAML: {"filters": 8, "episodes_per_update": 8},
     ANIL: {"filters": 8, "episodes_per_update": 8},
+    MetaSGD: {"filters": 8, "episodes_per_update": 8},
+    ProtoMAML: {"filters": 8, "episodes_per_update": 8},
     Reptile: {"filters": 8, "training_shots": 3, "inner_steps_test": 5},
     MetaNet: {"filters": 8, "key": 8, "hidden": 8, "batch": 8},
     MANN: {"hidden": 32, "rows": 16, "width": 8, "heads": 2},
@@ -187,6 +191,10 @@ def test_it_trains(cls, protocol, tiny):
         (FOMAML, "kshot"): ({"filters": 16, "episodes_per_update": 8, "lr": 5e-3}, 5, 60),
         (FOMAML, "online"): ({"filters": 32, "episodes_per_update": 16, "lr": 5e-3}, 5, 70),
         (ANIL, "kshot"): ({"filters": 16, "episodes_per_update": 8, "lr": 5e-3}, 5, 60),
+        (MetaSGD, "kshot"): ({"filters": 16, "episodes_per_update": 8, "lr": 5e-3}, 5, 60),
+        (MetaSGD, "online"): ({"filters": 32, "episodes_per_update": 16, "lr": 5e-3}, 5, 70),
+        (ProtoMAML, "kshot"): ({"filters": 16, "episodes_per_update": 8, "lr": 5e-3}, 5, 60),
+        (ProtoMAML, "online"): ({"filters": 32, "episodes_per_update": 16, "lr": 5e-3}, 5, 70),
         (MetaNet, "kshot"): (metanet, 5, 40),
         (MetaNet, "online"): (metanet, 5, 200),
         (MANN, "kshot"): (mann, 2, 200),
