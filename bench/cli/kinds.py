@@ -57,7 +57,7 @@ def one_suite(text: str) -> Suite:
     """
     from bench.registry.installed import suites
 
-    return read_suite(Path(text)) if text.endswith(".toml") else suites().get("suite", text)
+    return read_suite(Path(text)) if text.endswith(".toml") else suites().get(text)
 
 
 def installed() -> dict[Kind, set[str]]:

@@ -38,7 +38,7 @@ def show(name: str, kind: Kind | None) -> None:
         if "[" in name:
             alone = name.partition("[")[0]
             raise BenchError(f"options are not shown one by one; `bench show {alone}` shows all")
-        click.echo(describe_learner(name, plugins.learners().get("learner", name)))
+        click.echo(describe_learner(name, plugins.learners().get(name)))
     else:
         click.echo(describe_dataset(name, named_source(name)))
 

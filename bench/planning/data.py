@@ -57,7 +57,7 @@ def open_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     if suite.folder is not None:
         return folder_data(suite, suite.folder, folders, notify)
     with suite.at("dataset"):
-        source = datasets().get("dataset", suite.dataset)
+        source = datasets().get(suite.dataset)
     assert isinstance(suite.split, str), "fractions are for folders"
     if suite.protocol == "sequence":
         return probe_data(suite, source)
@@ -125,14 +125,14 @@ def named_source(name: str) -> Source:
         if suite.folder is not None:
             return ImageFolder(folder_classes(suite, suite.folder)[0])
         with suite.at("dataset"):
-            return datasets().get("dataset", suite.dataset)
+            return datasets().get(suite.dataset)
     if name.startswith(FOLDER):
         root = Path(name.removeprefix(FOLDER)).expanduser().resolve()
         image_files(root)  # raises where there is none
         return ImageFolder(ClassFolder(path=str(root)))
     if Path(name).is_dir() and name not in datasets().things:
         raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
-    return datasets().get("dataset", name)
+    return datasets().get(name)
 
 
 def phase_pools(

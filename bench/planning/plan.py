@@ -53,7 +53,7 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
         else:
             found = suites()
             fitting = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
-            named = [found.get("suite", match) for match in fitting or [name]]
+            named = [found.get(match) for match in fitting or [name]]
         for suite in named:
             before = chosen.setdefault(suite.name, suite)
             if before.file.resolve() != suite.file.resolve():

@@ -34,7 +34,7 @@ def installed_sources() -> dict[str, str]:
 def suites() -> Found[Suite]:
     """The installed suites."""
     files: Found[list[Path]] = discover("suite", _suite_files, unique=False)
-    found: Found[Suite] = Found({}, {}, list(files.problems))
+    found: Found[Suite] = Found("suite", {}, {}, list(files.problems))
     origins = {path.resolve(): name for name, paths in files.things.items() for path in paths}
     named: dict[str, list[tuple[Suite, str]]] = defaultdict(list)
     for path, origin in origins.items():

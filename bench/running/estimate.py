@@ -71,7 +71,7 @@ def time_once(training: Training, cell: Cell) -> tuple[float, float]:
     """Seconds of one update and of one test episode, on random inputs, after one of each."""
     device = Device.parse(training.device)
     device.use()
-    plugin = learners().get("learner", training.learner_name)
+    plugin = learners().get(training.learner_name)
     config = configure(training.learner_name, plugin, training.config).config
     learner = build_learner(training, plugin, config).to(device.torch)
     batch = any_batch(training, training.task).to(device.torch)

@@ -47,7 +47,7 @@ def prepare(
     """
     folder = results_folder(results)
     places = usable_devices(devices)
-    chosen_executor = executors().get("executor", executor)
+    chosen_executor = executors().get(executor)
     chosen = contestants(learner_specs, learners())
     if not chosen:
         raise BenchError("no learner is installed; `bench doctor` says what is wrong")

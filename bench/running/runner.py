@@ -172,7 +172,7 @@ class Runner:
             return False
         path = training.folder(self.results) / "result.json"
         trained_with = TrainingResult.model_validate_json(path.read_bytes()).source
-        return trained_with == source_hash(learners().get("learner", training.learner_name))
+        return trained_with == source_hash(learners().get(training.learner_name))
 
     def _assignment(
         self,

@@ -35,12 +35,12 @@ def training_source(training: Training) -> Source:
     """
     if training.images is not None:
         return ImageFolder(training.images)
-    return datasets().get("dataset", training.dataset)
+    return datasets().get(training.dataset)
 
 
 def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
     """The learner with its initial weights on the device, and the hash of its source."""
-    learner = learners().get("learner", training.learner_name)
+    learner = learners().get(training.learner_name)
     config = configure(training.learner_name, learner, training.config).config
     return build_learner(training, learner, config).to(device.torch), source_hash(learner)
 

@@ -22,6 +22,8 @@ LEARNER = """
     class Plugin(Learner):
         "Sound."
         family, contract = "test", 1
+        def adapt(self, support_x, support_y, ways): return None
+        def predict(self, state, query_x): return None
 """
 DATASET = """
     from bench.api.dataset import Source

@@ -14,6 +14,8 @@ GOOD = """
     from bench.api import Learner
     class Good(Learner):
         family, contract = "test", 1
+        def adapt(self, support_x, support_y, ways): ...
+        def predict(self, state, query_x): ...
 """
 
 
@@ -49,6 +51,15 @@ BROKEN = [
         "its Config is not a dataclass",
     ),
     (
+        "from bench.api import Learner\nclass Plugin(Learner): family, contract = 'x', 1",
+        "Plugin does not define adapt, predict",
+    ),
+    (
+        "from bench.api import SequenceLearner\nclass Plugin(SequenceLearner):\n"
+        " family, contract = 'x', 1\n def step(self, state, z, label): ...",
+        "Plugin does not define initial_state",
+    ),
+    (
         "from dataclasses import dataclass\nfrom bench.api import Learner\n"
         "class Plugin(Learner):\n family, contract = 'x', 1\n @dataclass\n"
         " class Config: rate: 'Absent' = 1",
@@ -76,7 +87,7 @@ def test_a_broken_learner_is_a_problem_and_the_others_work(install, request, sou
     assert "prototypical" in found.things
     assert told in plugins.all_problems()
     with pytest.raises(BenchError, match=f"the learner 'broken' of {package} 2.5 cannot be used"):
-        found.get("learner", "broken")
+        found.get("broken")
 
 
 NEEDS_MORE = """
@@ -95,7 +106,7 @@ def test_a_learner_that_lacks_something_optional_says_what_installs_it(install):
     assert "prototypical" in found.things
     for name in ("lacking-one", "*king-one"):  # a glob that matches nothing else
         with pytest.raises(BenchError, match=r"'lacking-one' of lacking 2\.5 cannot be") as raised:
-            found.get("learner", name)
+            found.get(name)
         assert str(raised.value).endswith("\n  pip install rare==1.2")
 
 
@@ -136,11 +147,11 @@ def test_a_package_that_is_on_the_path_twice_counts_once(install, put_on_path):
 
 def test_unknown_names_give_the_nearest(tiny_plugins):
     with pytest.raises(BenchError, match="no learner is called 'nearest-cod'; did you mean 'near"):
-        plugins.learners().get("learner", "nearest-cod")
+        plugins.learners().get("nearest-cod")
     with pytest.raises(BenchError, match=r"no suite is called 'omniglot-6way'; did you mean 'omni"):
-        plugins.suites().get("suite", "omniglot-6way")
+        plugins.suites().get("omniglot-6way")
     with pytest.raises(BenchError, match="`bench list datasets` shows all"):
-        plugins.datasets().get("dataset", "imagenet")
+        plugins.datasets().get("imagenet")
 
 
 def test_the_built_in_plugins_are_found():
@@ -159,6 +170,24 @@ def test_datasets_and_executors_must_be_of_their_kind(install):
     assert "not a subclass of bench.api.dataset.Source" in told.reason
     told = problem(plugins.executors(), "wrong-exec")
     assert "3 is not a subclass of bench.api.executor.Executor" in told.reason
+
+
+@pytest.mark.parametrize(("kind", "base"), [("dataset", "DatasetSource"), ("executor", "Executor")])
+def test_datasets_and_executors_state_a_contract_and_are_complete(install, kind, base):
+    source = f"""
+    from bench.api.{kind} import {base}
+    class Later({base}): contract = 2
+    class Partial({base}): contract = 1
+    """
+    package = f"stated_{kind}"
+    install(
+        package, source,
+        **{f"{kind}s": {"later": f"{package}:Later", "partial": f"{package}:Partial"}},
+    )  # fmt: skip
+    found = getattr(plugins, f"{kind}s")()
+    told = problem(found, "later").reason
+    assert "was written for version 2 of the contract, and this is version 1" in told
+    assert "Partial does not define " in problem(found, "partial").reason
 
 
 # -- suites of packages ---------------------------------------------------------------------------
