@@ -65,7 +65,7 @@ class Display:
     def expect(self, runner: Runner) -> None:
         """Says how much there is to do."""
         cells, trainings = len(runner.plan.cells), len(runner.plan.trainings)
-        timings = cells * len(runner.timing_devices)
+        timings = cells * len(runner.places)
         self.note(f"{trainings} trainings and their audits, {cells} cells, {timings} timings")
         if self._live:
             total = 2 * trainings + cells + timings

@@ -103,17 +103,14 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     1 where a cell has failed.
     """
     from bench.cli.progress import Display
-    from bench.running.request import prepare
+    from bench.running.prepare import prepare
+    from bench.running.request import Request
 
+    if asked["memory"] is not None:
+        asked["memory"] = int(asked["memory"])
+    request = Request(**asked)
     with Display() as display:
-        memory = asked.pop("memory")
-        runner = prepare(
-            learner_specs=asked.pop("learners"),
-            memory=None if memory is None else int(memory),
-            listener=display.listen,
-            notify=display.note,
-            **asked,
-        )
+        runner = prepare(request, display.listen, display.note)
         for note in runner.plan.notes:
             display.note(note)
         if not dry_run:

@@ -15,7 +15,8 @@ import pytest
 
 import bench
 from bench.errors import BenchError
-from bench.running.request import prepare
+from bench.running.prepare import prepare
+from bench.running.request import Request
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
@@ -41,7 +42,7 @@ def results_of(folder: Path) -> dict[str, object]:
     }
 
 
-def events_of(*arguments, **options) -> list[tuple[str, str]]:
+def events_of(**options) -> list[tuple[str, str]]:
     """Runs, and lists (kind, phase) of all that happened but progress."""
     happened = []
 
@@ -49,15 +50,15 @@ def events_of(*arguments, **options) -> list[tuple[str, str]]:
         if event.kind != "progress":
             happened.append((event.kind, event.assignment.phase))
 
-    prepare(*arguments, listener=listen, **options).run()
+    prepare(Request(**options), listen).run()
     return happened
 
 
 def test_every_cell_is_computed_once_and_then_kept(tiny_suite, tmp_path):
     asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
-    first = events_of([str(tiny_suite)], ["nearest-code"], **asked)
+    first = events_of(suites=[tiny_suite], learners=["nearest-code"], **asked)
     before = results_of(tmp_path)
-    second = events_of([str(tiny_suite)], ["nearest-code"], **asked)
+    second = events_of(suites=[tiny_suite], learners=["nearest-code"], **asked)
     assert ("done", "train") in first
     assert {kind for kind, _ in second} == {"kept"}
     assert results_of(tmp_path) == before
@@ -65,7 +66,7 @@ def test_every_cell_is_computed_once_and_then_kept(tiny_suite, tmp_path):
 
 def test_two_devices_train_once_and_give_two_sets_of_timings(tiny_suite, tmp_path):
     happened = events_of(
-        [str(tiny_suite)], ["nearest-code"], devices=["cpu", "cpu/1"], budget="smoke",
+        suites=[tiny_suite], learners=["nearest-code"], devices=["cpu", "cpu/1"], budget="smoke",
         results=tmp_path, executor="inline",
     )  # fmt: skip
     cells = happened.count(("done", "test"))
@@ -81,7 +82,7 @@ def test_two_devices_train_once_and_give_two_sets_of_timings(tiny_suite, tmp_pat
 def test_the_same_cell_twice_gives_identical_scores(tiny_suite, tiny_online, tmp_path):
     suites = [str(tiny_suite), str(tiny_online)]
     for name in ("one", "two"):
-        events_of(suites, ["nearest-code"], budget="smoke", results=tmp_path / name)
+        events_of(suites=suites, learners=["nearest-code"], budget="smoke", results=tmp_path / name)
     assert results_of(tmp_path / "one")
     assert results_of(tmp_path / "one") == results_of(tmp_path / "two")
 
@@ -98,24 +99,27 @@ def test_a_failing_learner_never_stops_the_others(tiny_suite, tmp_path):
 
 def test_failures_are_kept_until_they_are_retried(tiny_suite, tmp_path):
     asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
-    events_of([str(tiny_suite)], ["raises"], **asked)
-    kept = events_of([str(tiny_suite)], ["raises"], **asked)
+    events_of(suites=[tiny_suite], learners=["raises"], **asked)
+    kept = events_of(suites=[tiny_suite], learners=["raises"], **asked)
     assert {kind for kind, _ in kept} == {"kept"}
-    again = events_of([str(tiny_suite)], ["raises"], retry_failed=True, **asked)
+    again = events_of(suites=[tiny_suite], learners=["raises"], retry_failed=True, **asked)
     assert ("start", "train") in again
 
 
 def test_rerun_computes_again(tiny_suite, tmp_path):
     asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
-    events_of([str(tiny_suite)], ["nearest-code"], **asked)
-    again = events_of([str(tiny_suite)], ["nearest-code"], rerun=True, **asked)
+    events_of(suites=[tiny_suite], learners=["nearest-code"], **asked)
+    again = events_of(suites=[tiny_suite], learners=["nearest-code"], rerun=True, **asked)
     assert "kept" not in {kind for kind, _ in again}
 
 
 def test_altered_data_is_noticed_by_the_worker(tiny_suite, tmp_path):
     runner = prepare(
-        [str(tiny_suite)], ["nearest-code"], budget="smoke", results=tmp_path, executor="inline"
-    )
+        Request(
+            suites=[tiny_suite], learners=["nearest-code"], budget="smoke", results=tmp_path,
+            executor="inline",
+        )
+    )  # fmt: skip
     plan = runner.plan
     plan.cells = [cell.model_copy(update={"bank": "0" * 64}) for cell in plan.cells]
     runner.run()

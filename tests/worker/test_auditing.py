@@ -12,7 +12,8 @@ import torch
 from bench.api import Episodes, Learner, Stream, TaskSpec
 from bench.episodes.classes import ClassPool
 from bench.episodes.words import Purpose
-from bench.running.request import prepare
+from bench.running.prepare import prepare
+from bench.running.request import Request
 from bench.store.records import AuditResult
 from bench.worker.auditing import FEWEST, IMAGES, MOST, audit_episodes
 from tests.fixtures.tiny_plugins.tiny_plugins import NearestCode, Opens
@@ -39,7 +40,8 @@ def run(suite: Path, learner: str, results: Path, **options: Any) -> list[tuple[
             happened.append((event.kind, event.assignment.phase))
 
     options = {**COMMON, **options}
-    prepare([str(suite)], [learner], results=results, listener=listen, **options).run()
+    asked = Request(suites=[suite], learners=[learner], results=results, **options)
+    prepare(asked, listen).run()
     return happened
 
 
