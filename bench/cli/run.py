@@ -132,7 +132,7 @@ def _show_plan(runner: Runner) -> None:
     from bench.cli.terminal import render
     from bench.running.estimate import estimate_cells
 
-    rows = estimate_cells(runner.plan, runner.results)
+    rows = estimate_cells(runner.plan, runner.results, runner.places[0])
     click.echo(render(rows, list(rows[0]) if rows else [], "table"))
     total = sum(row["seconds"] or 0 for row in rows)
     click.echo(

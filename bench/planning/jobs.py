@@ -22,6 +22,9 @@ from bench.suites.schema import Budget
 Precision = Literal["fp32", "bf16"]
 
 
+DeviceKind = Literal["cpu", "cuda", "mps"]
+
+
 Status = Literal["done", "failed", "unfinished"]
 
 
@@ -83,7 +86,9 @@ class Training(Job):
     """Of the meta-validation bank."""
     seed: int
     precision: Precision
-    device: str
+    device: DeviceKind
+    """The kind: which one of several it was is told to the worker, and stands in the environment of
+    the result."""
 
     def identity(self) -> dict[str, Any]:
         """Everything but the names that only describe."""

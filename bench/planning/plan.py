@@ -18,7 +18,7 @@ from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
 from bench.planning.data import SuiteData, load_suite_data
-from bench.planning.jobs import Cell, Precision, Training
+from bench.planning.jobs import Cell, DeviceKind, Precision, Training
 from bench.registry.contestants import Contestant
 from bench.registry.installed import suites
 from bench.suites.schema import Budget, Setting, Suite, read_suite
@@ -137,7 +137,7 @@ def make_plan(
     chosen: Sequence[Suite],
     contestants: Sequence[Contestant],
     seeds: Sequence[int],
-    device: str,
+    device: DeviceKind,
     budget: str,
     precision: Precision,
     folders: DataFolders,
@@ -212,7 +212,7 @@ def make_training(
     test: TaskSpec,
     pools: SuiteData,
     seed: int,
-    device: str,
+    device: DeviceKind,
     budget: str,
     precision: Precision,
 ) -> Training | None:

@@ -24,8 +24,8 @@ from bench.worker.training_loop import build_learner, make_optimizer, planned_up
 TEST_BATCH = 16
 
 
-def estimate_cells(plan: Plan, results: Path) -> list[dict[str, Any]]:
-    """One row per cell: what it is, its status, and the seconds it still needs.
+def estimate_cells(plan: Plan, results: Path, device: Device) -> list[dict[str, Any]]:
+    """One row per cell: what it is, its status, and the seconds it still needs on that device.
 
     A training counts with the first of its cells. Seconds are None where the learner fails.
     """
@@ -36,7 +36,7 @@ def estimate_cells(plan: Plan, results: Path) -> list[dict[str, Any]]:
         seconds: float | None = 0.0
         if status == "unfinished":
             try:
-                per_update, per_episode = time_once(training, cell)
+                per_update, per_episode = time_once(training, cell, device)
                 seconds = per_episode * cell.episodes
                 if training.id not in trained and training.status(results) == "unfinished":
                     seconds += training_seconds(training, per_update)
@@ -67,9 +67,8 @@ def training_seconds(training: Training, per_update: float) -> float:
     return per_update * planned_updates(training.task, training.budget)
 
 
-def time_once(training: Training, cell: Cell) -> tuple[float, float]:
+def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, float]:
     """Seconds of one update and of one test episode, on random inputs, after one of each."""
-    device = Device.parse(training.device)
     device.use()
     plugin = learners().get(training.learner_name)
     config = configure(training.learner_name, plugin, training.config).config

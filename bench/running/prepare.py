@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.planning.plan import choose_suites, make_plan
 from bench.registry.contestants import contestants
 from bench.registry.installed import executors, learners
-from bench.running.places import usable_devices
+from bench.running.places import usable_places
 from bench.running.request import Request, wrong_value
 from bench.running.runner import Listener, Runner
 
@@ -36,7 +36,7 @@ def prepare(
         if not callable(function):
             raise wrong_value(name, "a function of one argument", function)
     results = results_folder(request.results)
-    places = usable_devices(request.devices)
+    places = usable_places(request.devices)
     executor = executors().get(request.executor)
     chosen = contestants(request.learners, learners())
     if not chosen:
@@ -46,7 +46,7 @@ def prepare(
         choose_suites([str(suite) for suite in request.suites]),
         chosen,
         seeds=request.seeds,
-        device=places[0],
+        device=places[0].kind,
         budget=request.budget,
         precision=request.precision,
         folders=folders,

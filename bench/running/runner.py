@@ -21,7 +21,7 @@ from bench.running.request import Request
 from bench.store.atomic import write_json
 from bench.store.records import Failure, TrainingResult
 from bench.worker.assignment import Assignment, Phase
-from bench.worker.devices import cores
+from bench.worker.devices import Device, cores
 from bench.worker.environment import now
 
 Kind = Literal["error", "exit", "timeout", "memory", "training"]
@@ -66,7 +66,7 @@ class Runner:
     executor: Executor
     results: Path
     folders: DataFolders
-    places: Sequence[str]
+    places: Sequence[Device]
     listener: Listener = lambda event: None
 
     def __post_init__(self) -> None:
@@ -158,8 +158,8 @@ class Runner:
     def _time_all(self) -> None:
         for cell in self.plan.cells:
             if cell.status(self.results) == "done":
-                for device in self.places:
-                    assignment = self._assignment("time", cell.training, cell, device)
+                for place in self.places:
+                    assignment = self._assignment("time", cell.training, cell, place)
                     if self._has_weights(cell.training):
                         self._carry_out(assignment)
 
@@ -180,13 +180,12 @@ class Runner:
         phase: Phase,
         training: Training,
         cell: Cell | None = None,
-        device: str | None = None,
+        place: Device | None = None,
     ) -> Assignment:
+        where = (place or self.places[0]).name
         alone = phase == "time" or self.request.jobs == 1
         threads = None if alone else max(1, cores() // self.request.jobs)
-        return Assignment(
-            phase, training, cell, self.results, self.folders, device or training.device, threads
-        )
+        return Assignment(phase, training, cell, self.results, self.folders, where, threads)
 
     def _carry_out(self, assignment: Assignment) -> None:
         if self._cancelled.is_set():

@@ -118,7 +118,8 @@ class Requested(Record):
     config: dict[str, Any]
     seed: int
     device: str
-    """Where it is meta-trained and meta-tested."""
+    """The kind of device it is meta-trained and meta-tested on: ``cpu``, ``cuda``, ``mps``. Which
+    one it was stands in `environment`."""
     precision: Literal["fp32", "bf16"]
     budget: str
     """``smoke``, ``standard``, ``paper``, ``<n>examples``, ``<n>min``; ``none``: nothing to

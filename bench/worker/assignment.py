@@ -23,7 +23,7 @@ class Assignment:
         cell: the cell; None when it is about a training.
         results: the results folder.
         folders: where data lies.
-        device: where to do it.
+        device: the place to do it, by name: one of the training's kind, for a timing any.
         threads: CPU threads for a device that names none; None: all cores.
     """
 

@@ -203,7 +203,7 @@ def test_trainings_do_not_know_the_suite(plan_of, tiny_suite):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"device": "cpu/1"}, {"precision": "bf16"}, {"seeds": (1,)}, {"budget": "smoke"},
+    [{"device": "cuda"}, {"precision": "bf16"}, {"seeds": (1,)}, {"budget": "smoke"},
      {"budget": "8000examples"}],
     ids=str,
 )  # fmt: skip

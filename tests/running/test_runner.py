@@ -17,6 +17,7 @@ import bench
 from bench.errors import BenchError
 from bench.running.prepare import prepare
 from bench.running.request import Request
+from bench.worker.devices import Device
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
@@ -77,6 +78,37 @@ def test_two_devices_train_once_and_give_two_sets_of_timings(tiny_suite, tmp_pat
     frame = bench.load_results(tmp_path)
     assert set(frame.timings[0]) == {"cpu", "cpu/1"}
     assert frame.timings[0]["cpu/1"]["adapt"] > 0
+
+
+def test_a_training_is_of_a_kind_of_device_and_not_of_one(tiny_suite, tmp_path, monkeypatch):
+    monkeypatch.setattr(Device, "check", lambda self: None)  # as if two GPUs were here
+
+    def planned(*devices):
+        asked = Request(suites=[tiny_suite], learners=["nearest-code"], devices=devices,
+                        results=tmp_path)  # fmt: skip
+        return prepare(asked)
+
+    def ids(*devices):
+        return [(cell.id, cell.training.id) for cell in planned(*devices).plan.cells]
+
+    assert ids("cuda") == ids("cuda:0") == ids("cuda:1") == ids("cuda:1", "cpu")
+    assert ids("cpu") == ids("cpu/1") == ids("cpu", "cpu/1") == ids("cpu/1", "cuda:0")
+    assert not {*ids("cpu")} & {*ids("cuda")}
+    assert [place.name for place in planned("cuda", "cuda:0", "cuda:1").places] == [
+        "cuda:0", "cuda:1",
+    ]  # fmt: skip
+
+
+def test_where_it_ran_stands_in_the_environment(tiny_suite, tmp_path):
+    asked = {"suites": [tiny_suite], "learners": ["nearest-code"], "budget": "smoke",
+             "results": tmp_path, "executor": "inline"}  # fmt: skip
+    events_of(**asked, devices=["cpu/1"])
+    for file in tmp_path.glob("**/result.json"):
+        stored = json.loads(file.read_text())
+        assert (stored["device"], stored["environment"]["device"]) == ("cpu", "cpu/1")
+        assert stored["environment"]["threads"] == 1
+    again = events_of(**asked, devices=["cpu", "cpu/1"])  # only the timing on cpu is missing
+    assert [phase for kind, phase in again if kind == "done"] == ["time", "time"]
 
 
 def test_the_same_cell_twice_gives_identical_scores(tiny_suite, tiny_online, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.errors import BenchError
-from bench.running.places import usable_devices
+from bench.running.places import usable_places
 from bench.worker.devices import Device, cores
 from bench.worker.environment import checkout, environment
 
@@ -38,7 +38,7 @@ def test_a_device_has_one_name(name, same):
 def test_a_device_that_is_named_twice_is_used_once(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     asked = ["cuda", "cpu/1", "cuda:0", "cuda:1", "cpu/1"]
-    assert usable_devices(asked) == ["cuda:0", "cpu/1", "cuda:1"]
+    assert [place.name for place in usable_places(asked)] == ["cuda:0", "cpu/1", "cuda:1"]
 
 
 @pytest.mark.parametrize(
