@@ -30,6 +30,7 @@ def run(
     results: str | Path = "results",
     executor: str = "local",
     jobs: int = 1,
+    threads: int | None = None,
     timeout: float | None = None,
     memory: int | None = None,
     rerun: bool = False,
@@ -52,12 +53,14 @@ def run(
         results: the results folder.
         executor: what carries out trainings and cells.
         jobs: trainings and cells at once.
+        threads: CPU threads of each training, which decide the last bits of its weights; None: the
+            machine's cores shared among the jobs. A training that has begun keeps its number.
         timeout: seconds that one process may run.
         memory: bytes that one process may have resident.
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
         listener: told what happens, from any thread.
-        notify: told what takes long before the cells start.
+        notify: told, before the cells start, what takes long and what is left out or kept.
 
     Returns:
         The rows of `bench.load_results` that belong to these cells.
@@ -82,12 +85,15 @@ def run(
         results=results,
         executor=executor,
         jobs=jobs,
+        threads=threads,
         timeout=timeout,
         memory=memory,
         rerun=rerun,
         retry_failed=retry_failed,
     )
     runner = prepare(request, listener, notify)
+    for note in runner.plan.notes:
+        notify(note)
     runner.run()
     from bench.results.table import load_results
 

@@ -87,6 +87,11 @@ SIZE = Quantity(
     help="Trainings and cells at once.",
 )  # fmt: skip
 @click.option(
+    "--threads", type=click.IntRange(min=1), default=None,
+    help="CPU threads of each training; they decide the last bits of its weights, and a training "
+    "that has begun keeps them.  [default: the machine's cores shared among the jobs]",
+)  # fmt: skip
+@click.option(
     "--timeout", type=DURATION, default=None, help="Ends a process after so long.  [default: never]"
 )
 @click.option(
@@ -132,7 +137,7 @@ def _show_plan(runner: Runner) -> None:
     from bench.cli.terminal import render
     from bench.running.estimate import estimate_cells
 
-    rows = estimate_cells(runner.plan, runner.results, runner.places[0])
+    rows = estimate_cells(runner.plan, runner.results, runner.places[0], runner.threads)
     click.echo(render(rows, list(rows[0]) if rows else [], "table"))
     total = sum(row["seconds"] or 0 for row in rows)
     click.echo(

@@ -24,11 +24,14 @@ from bench.worker.training_loop import build_learner, make_optimizer, planned_up
 TEST_BATCH = 16
 
 
-def estimate_cells(plan: Plan, results: Path, device: Device) -> list[dict[str, Any]]:
+def estimate_cells(
+    plan: Plan, results: Path, device: Device, threads: int | None = None
+) -> list[dict[str, Any]]:
     """One row per cell: what it is, its status, and the seconds it still needs on that device.
 
     A training counts with the first of its cells. Seconds are None where the learner fails.
     """
+    device.use(threads)
     rows = []
     trained: set[str] = set()
     for cell in plan.cells:
@@ -69,7 +72,6 @@ def training_seconds(training: Training, per_update: float) -> float:
 
 def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, float]:
     """Seconds of one update and of one test episode, on random inputs, after one of each."""
-    device.use()
     plugin = learners().get(training.learner_name)
     config = configure(training.learner_name, plugin, training.config).config
     learner = build_learner(training, plugin, config).to(device.torch)

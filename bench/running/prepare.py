@@ -15,6 +15,7 @@ from bench.registry.installed import executors, learners
 from bench.running.places import usable_places
 from bench.running.request import Request, wrong_value
 from bench.running.runner import Listener, Runner
+from bench.worker.threads import begun_with
 
 
 def prepare(
@@ -53,7 +54,25 @@ def prepare(
         notify=notify,
     )
     limits = Limits(request.timeout, request.memory)
-    return Runner(request, plan, executor(limits), results, folders, places, listener)
+    runner = Runner(request, plan, executor(limits), results, folders, places, listener)
+    plan.notes += thread_notes(runner)
+    return runner
+
+
+def thread_notes(runner: Runner) -> list[str]:
+    """What to know where trainings keep another number of threads than the one asked for."""
+    asked = runner.asked_threads
+    if asked is None or runner.request.rerun:
+        return []
+    begun = [begun_with(training, runner.results) for training in runner.plan.trainings]
+    others = [threads for threads in begun if threads not in {None, asked}]
+    if not others:
+        return []
+    numbers = " or ".join(map(str, sorted({threads for threads in others if threads})))
+    return [
+        f"{len(others)} of {len(begun)} trainings were begun with {numbers} CPU threads, not with "
+        f"{asked}, and are kept as they are; train them anew with --rerun"
+    ]
 
 
 def results_folder(path: str | Path) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from bench.errors import BenchError
 from bench.planning.jobs import Precision
+from bench.worker.devices import Device
 
 LARGEST_SEED = 2**63 - 1
 """What a table of results holds."""
@@ -25,6 +26,13 @@ class Request:
     Each value is checked and brought into one form; whether what is named exists is seen by
     `bench.running.prepare.prepare`.
 
+    **The same results again** need, beside the same request: the same kind of device and number
+    of threads, the same processor or GPU (their instructions round differently), the same versions
+    of torch and of the learner's code. All of them stand in the environment that is stored with
+    every result. Then they are equal to the bit on a CPU, whatever `jobs` is and however often a
+    training was interrupted; on a GPU up to sums that torch makes in no fixed order. Of these only
+    the kind of device is a part of a training's identity: what is finished is kept.
+
     Attributes:
         suites: names, globs or paths of TOML files.
         learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
@@ -36,6 +44,10 @@ class Request:
         results: the results folder.
         executor: what carries out trainings and cells.
         jobs: trainings and cells at once.
+        threads: CPU threads of each training, its audits and its tests; None: the number that the
+            first device states, else the machine's cores shared among the jobs. A training that
+            has begun keeps the number it began with. A timing has the threads of its device:
+            `cpu` all cores, `cpu/1` one.
         timeout: seconds that one process may run.
         memory: bytes that one process may have resident.
         rerun: computes again what is done.
@@ -55,6 +67,7 @@ class Request:
     results: str | Path = "results"
     executor: str = "local"
     jobs: int = 1
+    threads: int | None = None
     timeout: float | None = None
     memory: int | None = None
     rerun: bool = False
@@ -72,6 +85,7 @@ class Request:
             "results": _path("results", self.results),
             "executor": _text("executor", self.executor, "local"),
             "jobs": _count("jobs", self.jobs),
+            "threads": None if self.threads is None else _count("threads", self.threads),
             "timeout": None if self.timeout is None else _seconds("timeout", self.timeout),
             "memory": None if self.memory is None else _count("memory", self.memory),
             "rerun": _flag("rerun", self.rerun),
@@ -79,6 +93,12 @@ class Request:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        first = Device.parse(self.devices[0])
+        if self.threads is not None and first.threads not in {None, self.threads}:
+            raise BenchError(
+                f"threads: {self.threads} are asked for, and the device {first.name} that trains "
+                f"has {first.threads}; leave one of the two out"
+            )
 
 
 # -- values ---------------------------------------------------------------------------------------

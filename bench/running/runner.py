@@ -72,6 +72,16 @@ class Runner:
     def __post_init__(self) -> None:
         self._cancelled = threading.Event()
 
+    @property
+    def threads(self) -> int:
+        """CPU threads of a training that begins now."""
+        return self.asked_threads or max(1, cores() // self.request.jobs)
+
+    @property
+    def asked_threads(self) -> int | None:
+        """The same, where a number of them was asked for."""
+        return self.request.threads or self.places[0].threads
+
     def run(self) -> None:
         """Returns when every cell is done or has failed.
 
@@ -183,8 +193,7 @@ class Runner:
         place: Device | None = None,
     ) -> Assignment:
         where = (place or self.places[0]).name
-        alone = phase == "time" or self.request.jobs == 1
-        threads = None if alone else max(1, cores() // self.request.jobs)
+        threads = None if phase == "time" else self.threads
         return Assignment(phase, training, cell, self.results, self.folders, where, threads)
 
     def _carry_out(self, assignment: Assignment) -> None:

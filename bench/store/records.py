@@ -4,6 +4,7 @@ Layout of a results folder::
 
     trainings/<learner>-<id>/           makes weights
         training.json                   what was asked for: written first
+        started.json                    TrainingStart, where it begins: its number of CPU threads
         checkpoint.pt  best.pt          torch files, ignored by git
         result.json                     TrainingResult, written last: without it unfinished
         failure.json                    Failure, where it failed
@@ -126,6 +127,17 @@ class Requested(Record):
     train."""
 
 
+class TrainingStart(Record):
+    """Written where a meta-training begins, and kept when it is resumed."""
+
+    threads: int
+    """CPU threads: they decide the last bits of the weights."""
+    device: str
+    """Where it began: ``cpu/1``, ``cuda:0``."""
+    started: str
+    """ISO 8601, UTC."""
+
+
 class TrainingResult(Requested):
     """A finished meta-training."""
 
@@ -145,6 +157,9 @@ class TrainingResult(Requested):
     curve: list[CurvePoint]
     parameters: int
     transductive: bool
+    threads: int | None = None
+    """CPU threads, the same from beginning to end, and in its tests and audits. None where an older
+    version made it: `environment` has those of its last part."""
     warnings: list[str] = []
     environment: Environment
     source: str

@@ -24,7 +24,7 @@ class Assignment:
         results: the results folder.
         folders: where data lies.
         device: the place to do it, by name: one of the training's kind, for a timing any.
-        threads: CPU threads for a device that names none; None: all cores.
+        threads: CPU threads of a training that begins with it; None: those of the device.
     """
 
     phase: Phase

@@ -27,7 +27,7 @@ class Device:
     name: str
     kind: DeviceKind
     threads: int | None
-    """CPU threads asked for; None: all cores."""
+    """CPU threads that its name states; None: it states none."""
 
     @classmethod
     def parse(cls, name: str) -> Device:
@@ -79,11 +79,11 @@ class Device:
         """Prepares this process: threads, memory, and deterministic algorithms where they are free.
 
         Args:
-            threads: for a device without a number of threads of its own; None: all cores.
+            threads: CPU threads; None: those that its name states, else all cores.
         """
         import torch
 
-        torch.set_num_threads(self.threads or threads or cores())
+        torch.set_num_threads(threads or self.threads or cores())
         if self.kind == "cpu":
             keep_memory()
             settle_maths()

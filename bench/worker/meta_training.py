@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from bench.api.executor import Progress
 from bench.store.atomic import write_json
 from bench.store.records import (
@@ -54,6 +56,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
         **fields,
         id=training.id,
         budget=training.budget_name,
+        threads=torch.get_num_threads(),
         parameters=sum(p.numel() for p in learner.parameters()),
         transductive=bool(learner.transductive),
         environment=environment(device),

@@ -59,6 +59,8 @@ WRONG = [
     ({"jobs": 0}, "jobs: expected a whole number of 1 or more, got 0"),
     ({"jobs": 1.5}, "jobs: .* got 1.5"),
     ({"jobs": "2"}, "jobs: .* got '2'"),
+    ({"threads": 0}, "threads: expected a whole number of 1 or more, got 0"),
+    ({"threads": 2, "devices": ["cpu/1"]}, "threads: 2 are asked for, and the device cpu/1 that"),
     ({"timeout": 0}, "timeout: expected a number of seconds above 0, got 0"),
     ({"timeout": float("nan")}, "timeout: .* got nan"),
     ({"timeout": "90s"}, "timeout: .* got '90s'"),

@@ -111,6 +111,68 @@ def test_where_it_ran_stands_in_the_environment(tiny_suite, tmp_path):
     assert [phase for kind, phase in again if kind == "done"] == ["time", "time"]
 
 
+def test_equal_threads_give_equal_results_whatever_else_runs(tiny_suite, tmp_path):
+    # products that are large enough to be split among threads
+    wide = [f"nearest-code[width={width}]" for width in (512, 768)]
+    asked = {"suites": [tiny_suite], "learners": wide, "budget": "smoke", "threads": 2}
+    for jobs in (1, 2):
+        events_of(**asked, jobs=jobs, results=tmp_path / str(jobs))
+    one, two = (results_of(tmp_path / str(jobs)) for jobs in (1, 2))
+    assert one == two
+    trainings = [result for name, result in one.items() if name.startswith("trainings")]
+    tests = [r for name, r in one.items() if name.startswith("cells") and "environment" in r]
+    assert {t["threads"] for t in trainings} == {2}
+    assert {r["environment"]["threads"] for r in trainings + tests} == {2}  # torch's own, there
+
+
+def test_threads_are_shared_among_the_jobs(tiny_suite, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.running.runner.cores", lambda: 8)
+
+    def threads(**asked):
+        return prepare(Request(suites=[tiny_suite], results=tmp_path, **asked)).threads
+
+    assert threads() == 8
+    assert threads(jobs=3) == 2
+    assert threads(jobs=20) == 1
+    assert threads(jobs=3, threads=5) == 5
+    assert threads(devices=["cpu/3", "cpu"], jobs=2) == 3
+
+
+def test_a_begun_training_keeps_its_threads(tiny_suite, tmp_path):
+    asked = {"suites": [tiny_suite], "learners": ["nearest-code"], "budget": "smoke",
+             "results": tmp_path, "executor": "inline"}  # fmt: skip
+    first, second = prepare(Request(**asked)).plan.trainings  # one per setting
+    begun = first.folder(tmp_path) / "started.json"
+    begun.parent.mkdir(parents=True)
+    begun.write_text('{"threads": 3, "device": "cpu", "started": "2026-01-01T00:00:00+00:00"}')
+
+    def stored(training):
+        return json.loads((training.folder(tmp_path) / "result.json").read_text())
+
+    runner = prepare(Request(**asked, threads=1))
+    note = (
+        "1 of 2 trainings were begun with 3 CPU threads, not with 1, and are kept as they are; "
+        "train them anew with --rerun"
+    )
+    assert note in runner.plan.notes
+    runner.run()
+    assert [stored(training)["threads"] for training in (first, second)] == [3, 1]
+    assert stored(first)["environment"]["threads"] == 3
+    tested = {}
+    for file in tmp_path.glob("cells/**/result.json"):
+        result = json.loads(file.read_text())
+        tested[result["training"]] = result["environment"]["threads"]
+    assert tested == {first.folder(tmp_path).name: 3, second.folder(tmp_path).name: 1}
+
+    assert note in prepare(Request(**asked, threads=1)).plan.notes  # finished ones too
+    assert prepare(Request(**asked)).plan.notes == []  # nobody asked for a number
+    assert prepare(Request(**asked, jobs=2)).plan.notes == []
+    anew = prepare(Request(**asked, threads=1, rerun=True))
+    assert anew.plan.notes == []
+    anew.run()
+    assert [stored(training)["threads"] for training in (first, second)] == [1, 1]
+
+
 def test_the_same_cell_twice_gives_identical_scores(tiny_suite, tiny_online, tmp_path):
     suites = [str(tiny_suite), str(tiny_online)]
     for name in ("one", "two"):

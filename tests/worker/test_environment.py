@@ -66,9 +66,9 @@ def test_a_device_that_is_not_here_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "threads", "used"), [("cpu/1", 3, 1), ("cpu/2", None, 2), ("cpu", 2, 2)]
+    ("name", "threads", "used"), [("cpu/1", 3, 3), ("cpu/2", None, 2), ("cpu", 2, 2)]
 )
-def test_threads_are_those_of_the_device_or_else_those_given(name, threads, used):
+def test_threads_are_those_given_or_else_those_of_the_device(name, threads, used):
     before = torch.get_num_threads()
     try:
         Device.parse(name).use(threads)
