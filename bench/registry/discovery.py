@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from bench.api import CONTRACT_VERSION, MissingRequirementError
 from bench.errors import BenchError, unknown_name
 
 if TYPE_CHECKING:
@@ -117,8 +118,6 @@ def discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) 
 
 def _failed_import(kind: str, name: str, package: str, error: BaseException) -> Problem:
     """The problem that an import's error is."""
-    from bench.api import MissingRequirementError
-
     if isinstance(error, MissingRequirementError):
         return Problem(kind, name, package, str(error), install=error.install)
     reason = f"importing it failed: {type(error).__name__}: {error}"
@@ -128,8 +127,6 @@ def _failed_import(kind: str, name: str, package: str, error: BaseException) -> 
 
 def check_contract(thing: Any) -> None:
     """Raises a `BenchError` where a plugin states another version of the contract than this."""
-    from bench.api import CONTRACT_VERSION
-
     contract = getattr(thing, "contract", CONTRACT_VERSION)
     if contract != CONTRACT_VERSION:
         raise BenchError(
@@ -155,7 +152,7 @@ def check_complete(thing: type) -> None:
 
 def subclass_of(thing: Any, base: type[Base]) -> type[Base]:
     if not (isinstance(thing, type) and issubclass(thing, base)):
-        raise BenchError(f"{thing!r} is not a subclass of {base.__module__}.{base.__name__}")
+        raise BenchError(f"{thing!r} is not a subclass of bench.api.{base.__name__}")
     check_contract(thing)
     check_complete(thing)
     for name in ("name", "description"):

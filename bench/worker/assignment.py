@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.api.dataset import DataFolders
+from bench.api.executor import Progress
 from bench.planning.jobs import Cell, Training
 from bench.worker.devices import Device
 
@@ -15,7 +16,7 @@ Phase = Literal["train", "audit", "test", "time"]
 
 @dataclass(frozen=True)
 class Assignment:
-    """One thing to do.
+    """One thing to do: the `bench.api.Job` of an executor.
 
     Attributes:
         phase: ``train`` or ``audit`` a training, ``test`` or ``time`` a cell.
@@ -51,8 +52,19 @@ class Assignment:
         return self.folder / "result.json"
 
     @property
+    def log(self) -> Path:
+        """The file for what its process prints."""
+        return self.folder / "log.txt"
+
+    @property
     def failure(self) -> Path:
         """The file that says why it failed."""
         if self.phase in {"audit", "time"}:
             return self.output.with_suffix(".failure.json")
         return self.folder / "failure.json"
+
+    def perform(self, progress: Progress) -> None:
+        """Does it, in this process; see `bench.worker.perform.perform`."""
+        from bench.worker.perform import perform
+
+        perform(self, progress)

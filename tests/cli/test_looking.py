@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner, Result
@@ -188,3 +190,15 @@ def test_show_what_is_not_there():
     ran = bench("show", "nearest-cod")
     assert isinstance(ran.exception, BenchError)
     assert "did you mean 'nearest-code'" in str(ran.exception)
+
+
+def test_executors_are_listed_without_torch():
+    source = (
+        "import sys; from bench.cli import main\n"
+        "try: main(['list', 'executors'])\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", source]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "one process per training" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "False"

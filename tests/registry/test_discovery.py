@@ -167,9 +167,9 @@ def test_datasets_and_executors_must_be_of_their_kind(install):
         datasets={"wrong-data": "wrong_kinds:Good"}, executors={"wrong-exec": "wrong_kinds:thing"},
     )  # fmt: skip
     told = problem(plugins.datasets(), "wrong-data")
-    assert "not a subclass of bench.api.dataset.Source" in told.reason
+    assert "not a subclass of bench.api.Source" in told.reason
     told = problem(plugins.executors(), "wrong-exec")
-    assert "3 is not a subclass of bench.api.executor.Executor" in told.reason
+    assert "3 is not a subclass of bench.api.Executor" in told.reason
 
 
 @pytest.mark.parametrize(("kind", "base"), [("dataset", "DatasetSource"), ("executor", "Executor")])
