@@ -194,9 +194,8 @@ def test_show_what_is_not_there():
 
 def test_executors_are_listed_without_torch():
     source = (
-        "import sys; from bench.cli import main\n"
-        "try: main(['list', 'executors'])\n"
-        "finally: print('torch' in sys.modules)"
+        "import sys; from bench.cli import cli\n"
+        "cli(['list', 'executors'], standalone_mode=False); print('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", source]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
