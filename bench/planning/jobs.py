@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
 from bench.data.image_folder import ClassFolder
+from bench.store import layout
 from bench.store.atomic import write_json
 from bench.suites.schema import Budget
 
@@ -52,11 +53,11 @@ class Job(BaseModel):
         raise NotImplementedError
 
     def status(self, results: Path) -> Status:
-        """``result.json`` is written last, so what has one is done."""
+        """The result is written last, so what has one is done."""
         folder = self.folder(results)
-        if (folder / "result.json").exists():
+        if (folder / layout.RESULT).exists():
             return "done"
-        return "failed" if (folder / "failure.json").exists() else "unfinished"
+        return "failed" if (folder / layout.FAILURE).exists() else "unfinished"
 
 
 class Training(Job):
@@ -101,7 +102,7 @@ class Training(Job):
 
     def folder(self, results: Path) -> Path:
         """``trainings/<learner>-<id>``."""
-        return results / "trainings" / f"{self.learner_name}-{self.id}"
+        return layout.training_folder(results, f"{self.learner_name}-{self.id}")
 
 
 class Cell(Job):
@@ -137,7 +138,7 @@ class Cell(Job):
     def folder(self, results: Path) -> Path:
         """``cells/<suite>/<setting>/<learner>-<id>``."""
         name = f"{self.training.learner_name}-{self.id}"
-        return results / "cells" / self.suite / self.setting / name
+        return layout.cell_folder(results, self.suite, self.setting, name)
 
     def described(self) -> dict[str, Any]:
         """The fields of `bench.store.records.CellResult` that are known before it runs."""
@@ -184,9 +185,9 @@ class Description(BaseModel):
 def describe(job: Training | Cell, results: Path) -> None:
     """Writes the job's description, once."""
     if isinstance(job, Cell):
-        name, content = "cell.json", job.described()
+        name, content = layout.CELL, job.described()
     else:
-        name, content = "training.json", {"id": job.id, **job.model_dump(mode="json")}
+        name, content = layout.TRAINING, {"id": job.id, **job.model_dump(mode="json")}
     path = job.folder(results) / name
     if not path.exists():
         write_json(path, Description(**content))

@@ -18,6 +18,7 @@ from bench.planning.plan import Plan
 from bench.registry.installed import learners
 from bench.registry.source_hash import source_hash
 from bench.running.request import Request
+from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.records import Failure, TrainingResult
 from bench.worker.assignment import Assignment, Phase
@@ -118,9 +119,8 @@ class Runner:
         if self.request.rerun:
             shutil.rmtree(folder, ignore_errors=True)
         elif self.request.retry_failed:
-            for failed in ("failure.json", "audits.failure.json", "timings/*.failure.json"):
-                for path in folder.glob(failed):
-                    path.unlink()
+            for path in layout.failures(folder):
+                path.unlink()
         describe(job, self.results)
 
     def _train_and_test(self, cells: list[Cell]) -> None:
@@ -151,7 +151,7 @@ class Runner:
         status = cell.status(self.results)
         if status != "failed":
             return status == "unfinished"
-        path = cell.folder(self.results) / "failure.json"
+        path = cell.folder(self.results) / layout.FAILURE
         told = Failure.model_validate_json(path.read_bytes())
         if told.kind == "training" and self._failed(cell.training) is None:
             path.unlink()
@@ -162,7 +162,7 @@ class Runner:
         """Why a training has failed; None where it has not."""
         if training.status(self.results) != "failed":
             return None
-        path = training.folder(self.results) / "failure.json"
+        path = training.folder(self.results) / layout.FAILURE
         return Failure.model_validate_json(path.read_bytes()).reason
 
     def _time_all(self) -> None:
@@ -175,13 +175,13 @@ class Runner:
 
     def _has_weights(self, training: Training) -> bool:
         """Whether it can be looked at again: reference results come without weights."""
-        return training.budget is None or (training.folder(self.results) / "best.pt").exists()
+        return training.budget is None or (training.folder(self.results) / layout.WEIGHTS).exists()
 
     def _auditable(self, training: Training) -> bool:
         """Whether its weights are there, and the learner's code is what they were trained with."""
         if training.status(self.results) != "done" or not self._has_weights(training):
             return False
-        path = training.folder(self.results) / "result.json"
+        path = training.folder(self.results) / layout.RESULT
         trained_with = TrainingResult.model_validate_json(path.read_bytes()).source
         return trained_with == source_hash(learners().get(training.learner_name))
 

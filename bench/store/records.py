@@ -1,24 +1,7 @@
 """What is stored: one pydantic model per JSON file of a results folder.
 
-Layout of a results folder::
-
-    trainings/<learner>-<id>/           makes weights
-        training.json                   what was asked for: written first
-        started.json                    TrainingStart, where it begins: its number of CPU threads
-        checkpoint.pt  best.pt          torch files, ignored by git
-        result.json                     TrainingResult, written last: without it unfinished
-        failure.json                    Failure, where it failed
-        audits.json                     AuditResult: what the checks find in the trained weights
-        audits.failure.json             Failure, where they could not be made
-    cells/<suite>/<setting>/<learner>-<id>/   a training on a test setting
-        cell.json                       what was asked for: written first
-        episodes.json                   EpisodeScores: one entry per episode of the bank
-        weightings.npz                  memory probes: one sequence, and where the heads were
-        result.json                     CellResult, written last: without it unfinished
-        failure.json                    Failure, where it failed
-        timings/<device>.json           TimingResult, one per device; "/" and ":" become "-"
-
-Fractions are fractions (0.982), times are seconds, sizes are bytes.
+Where the files lie: `bench.store.layout`. Fractions are fractions (0.982), times are seconds, sizes
+are bytes.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Literal
 from bench.api.dataset import DataFolders
 from bench.api.executor import Progress
 from bench.planning.jobs import Cell, Training
+from bench.store import layout
 from bench.worker.devices import Device
 
 Phase = Literal["train", "audit", "test", "time"]
@@ -46,22 +47,20 @@ class Assignment:
     def output(self) -> Path:
         """The file whose presence means that it is done."""
         if self.phase == "time":
-            return self.folder / "timings" / f"{Device.parse(self.device).file_name}.json"
+            return layout.timing_file(self.folder, Device.parse(self.device).file_name)
         if self.phase == "audit":
-            return self.folder / "audits.json"
-        return self.folder / "result.json"
+            return self.folder / layout.AUDITS
+        return self.folder / layout.RESULT
 
     @property
     def log(self) -> Path:
         """The file for what its process prints."""
-        return self.folder / "log.txt"
+        return self.folder / layout.LOG
 
     @property
     def failure(self) -> Path:
         """The file that says why it failed."""
-        if self.phase in {"audit", "time"}:
-            return self.output.with_suffix(".failure.json")
-        return self.folder / "failure.json"
+        return layout.failure_file(self.output)
 
     def perform(self, progress: Progress) -> None:
         """Does it, in this process; see `bench.worker.perform.perform`."""

@@ -18,6 +18,7 @@ from bench.planning.jobs import Cell, Training
 from bench.registry.contestants import configure
 from bench.registry.installed import datasets, learners
 from bench.registry.source_hash import source_hash
+from bench.store import layout
 from bench.store.records import TrainingResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
@@ -48,11 +49,11 @@ def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
 def load_weights(learner: Learner, training: Training, results: Path) -> TrainingResult:
     """Gives the learner its best weights; returns the training's result."""
     folder = training.folder(results)
-    result = TrainingResult.model_validate_json((folder / "result.json").read_bytes())
+    result = TrainingResult.model_validate_json((folder / layout.RESULT).read_bytes())
     if training.budget is not None:
-        if not (folder / "best.pt").exists():
+        if not (folder / layout.WEIGHTS).exists():
             raise BenchError(
-                f"the weights {folder / 'best.pt'} are gone (reference results come without "
+                f"the weights {folder / layout.WEIGHTS} are gone (reference results come without "
                 "weights); `bench run --rerun` trains again"
             )
         learner.load_state_dict(best_weights(folder))

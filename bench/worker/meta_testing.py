@@ -16,6 +16,7 @@ from bench.statistics.intervals import (
     mean_interval,
     reliability,
 )
+from bench.store import layout
 from bench.store.atomic import save_arrays, write_json
 from bench.store.records import (
     CellResult,
@@ -46,7 +47,7 @@ def test_phase(assignment: Assignment, device: Device, progress: Progress) -> No
     by_presentation, ceiling, told = _presentations(cell, scores)
     probe = cell.task.protocol == "sequence"
     write_json(
-        folder / "episodes.json",
+        folder / layout.EPISODES,
         EpisodeScores(
             bank=cell.bank,
             accuracy=_rounded(scores.accuracy),
@@ -59,7 +60,7 @@ def test_phase(assignment: Assignment, device: Device, progress: Progress) -> No
     )
     if probe and (arrays := picture(learner, bank)):
         pixels = {name: np.rint(255 * a.clip(0, 1)).astype(np.uint8) for name, a in arrays.items()}
-        save_arrays(folder / "weightings.npz", pixels)
+        save_arrays(folder / layout.WEIGHTINGS, pixels)
     calibration = reliability(scores.confidence.ravel(), scores.correct.ravel())
     result = CellResult(
         **cell.described(),

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from bench.api.executor import Progress
+from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.records import (
     CurvePoint,
@@ -64,4 +65,4 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
         finished=now(),
     )
     write_json(assignment.output, result)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    (folder / layout.CHECKPOINT).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench.planning.jobs import Training
+from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.records import TrainingResult, TrainingStart
 from bench.worker.assignment import Assignment
@@ -23,7 +24,7 @@ from bench.worker.environment import now
 def begun_with(training: Training, results: Path) -> int | None:
     """The threads of a training that is finished or has begun; None where it has not."""
     folder = training.folder(results)
-    for name, model in (("result.json", TrainingResult), ("started.json", TrainingStart)):
+    for name, model in ((layout.RESULT, TrainingResult), (layout.STARTED, TrainingStart)):
         try:
             record = model.model_validate_json((folder / name).read_bytes())
         except (OSError, ValidationError):  # not there, or of no use
@@ -44,5 +45,5 @@ def threads_of(assignment: Assignment, device: Device) -> int:
     threads = assignment.threads or device.threads or cores()
     if assignment.phase == "train":
         start = TrainingStart(threads=threads, device=device.name, started=now())
-        write_json(assignment.folder / "started.json", start)
+        write_json(assignment.folder / layout.STARTED, start)
     return threads

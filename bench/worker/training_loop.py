@@ -21,6 +21,7 @@ from bench.episodes.classes import ClassPool
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose, torch_seed
 from bench.planning.jobs import Training
+from bench.store import layout
 from bench.store.atomic import load_torch, save_torch
 from bench.worker.evaluation import NotFiniteError, autocast, evaluate
 
@@ -212,7 +213,7 @@ class MetaTraining:
         if history.best is None or _rank(point) > _rank(history.best):
             history.best, history.since_best = point, 0
             # a copy on disk, never a reference to the live weights
-            save_torch(self.folder / "best.pt", {"learner": self.learner.state_dict()})
+            save_torch(self.folder / layout.WEIGHTS, {"learner": self.learner.state_dict()})
         if history.skipped_in_a_row >= NAN_LIMIT:
             history.stopped = "diverged"
         elif self.fraction() >= 1:
@@ -231,11 +232,11 @@ class MetaTraining:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
         }
-        save_torch(self.folder / "checkpoint.pt", content)
+        save_torch(self.folder / layout.CHECKPOINT, content)
         self._last_checkpoint = time.monotonic()
 
     def _resume(self) -> None:
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / layout.CHECKPOINT
         if not path.exists():
             return
         content = load_torch(path)
@@ -335,5 +336,5 @@ def warnings(history: History, bank: Bank) -> list[str]:
 
 def best_weights(folder: Path) -> dict[str, Any]:
     """The weights of the best meta-validation, as a state dict on the CPU."""
-    weights: dict[str, Any] = load_torch(folder / "best.pt")["learner"]
+    weights: dict[str, Any] = load_torch(folder / layout.WEIGHTS)["learner"]
     return weights
