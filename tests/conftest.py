@@ -28,7 +28,7 @@ def _one_thread() -> None:
 
 def forget_plugins() -> None:
     """Lets `bench.registry.discovery` look again at what is installed."""
-    for found in (plugins.learners, plugins.datasets, plugins.executors):
+    for found in (plugins.learners, plugins.datasets, plugins.protocols, plugins.executors):
         found.cache_clear()
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from bench.api import TaskSpec
 from bench.data.image_folder import ClassFolder
 from bench.store.atomic import write_json
+from bench.store.records import Measure
 from bench.suites.schema import Budget
 
 Precision = Literal["fp32", "bf16"]
@@ -114,6 +115,8 @@ class Cell(Job):
     bank: str
     """Hash of the episodes answered."""
     timing_batch: int
+    measure: Measure | None = None
+    """What learners are ranked by in this setting; it decides nothing, and a report needs it."""
 
     def identity(self) -> dict[str, Any]:
         """The training, the setting and the episodes."""
@@ -141,7 +144,7 @@ class Cell(Job):
         )  # fmt: skip
         from_cell = (
             "suite", "suite_version", "setting", "task", "test_rotations", "bank",
-            "bank_episodes", "episodes",
+            "bank_episodes", "episodes", "measure",
         )  # fmt: skip
         return {
             **{key: training[key] for key in from_training},

@@ -1,4 +1,4 @@
-"""Discovery: learners, suites, datasets and executors are found through entry points.
+"""Discovery: learners, suites, datasets, protocols and executors are found through entry points.
 
 A plugin that cannot be used (it fails to import, is no learner, was written for another version of
 the contract, shares its name with another package's) is a `Problem` with the package and the
@@ -35,7 +35,7 @@ class Problem:
     """Why something that is installed cannot be used."""
 
     kind: str
-    """"learner", "suite", "dataset" or "executor"."""
+    """"learner", "suite", "dataset", "protocol" or "executor"."""
     name: str
     package: str
     reason: str
