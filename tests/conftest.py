@@ -101,6 +101,14 @@ def tiny_probe(tiny_plugins: DataFolders) -> Path:
 
 
 @pytest.fixture
+def tiny_regression(put_on_path: Callable[[Path], None]) -> Path:
+    """A suite of two settings in a protocol that comes from outside, with its data and learners:
+    the package of tests/fixtures/tiny_regression."""
+    put_on_path(FIXTURES / "tiny_regression")
+    return FIXTURES / "tiny_regression.toml"
+
+
+@pytest.fixture
 def make_training() -> Callable[..., Training]:
     """Builds a Training by hand; arguments replace its fields."""
 

@@ -47,6 +47,8 @@ class TaskSpec:
     once per update."""
     outputs: int = 0
     """Numbers in an answer that is no class: of memory probes its bits (E)."""
+    details: tuple[tuple[str, int | float | str], ...] = ()
+    """What only its protocol has a word for, as pairs of name and value: ``(("noise", 0.1),)``."""
 
     def __post_init__(self) -> None:
         (low, high), (fewest, most) = self.shot_range, self.item_range
@@ -93,6 +95,14 @@ class TaskSpec:
     def examples_per_update(self) -> int:
         """Images that one meta-training update sees, at most."""
         return self.episodes_per_update * self.examples_per_episode
+
+    def detail(self, name: str) -> int | float | str:
+        """One of the `details`.
+
+        Raises:
+            KeyError: it has none of that name.
+        """
+        return dict(self.details)[name]
 
     def but(self, **changes: Any) -> TaskSpec:
         """A copy with some fields changed."""

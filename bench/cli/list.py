@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.argument(
-    "kind", type=click.Choice(KINDS)
-)
+@click.argument("kind", type=click.Choice(KINDS))
 @TABLE_FORMAT
 def list_(kind: str, fmt: Format) -> None:
     """Lists the installed learners, suites, datasets, protocols or executors.

@@ -161,7 +161,7 @@ def task_identity(task: TaskSpec) -> dict[str, Any]:
     """A task's part of an identity: fields that are younger than the first results count only
     where they say something, so that those results keep their names."""
     content = TypeAdapter(TaskSpec).dump_python(task, mode="json")
-    younger = {"items": 0, "outputs": 0}
+    younger = {"items": 0, "outputs": 0, "details": []}
     return {
         key: value for key, value in content.items() if key not in younger or value != younger[key]
     }

@@ -41,88 +41,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.api import Learner, TaskSpec
-from bench.api.dataset import DataFolders, Notify, Source
+from bench.api.dataset import DataFolders, Notify
 from bench.episodes.banks import Bank, training_batch, typical
 from bench.episodes.pools import Batch, Pool
+from bench.protocols.answers import Answer, Scores, Summary, Timed, interval
 from bench.protocols.settings import Keys, Setting
-from bench.statistics.intervals import mean_interval
-from bench.store.records import Interval, Measure
+from bench.store.records import Measure
 
 SettingT = TypeVar("SettingT", bound=Setting)
 BatchT = TypeVar("BatchT", bound=Batch)
 
 Phase = Literal["train", "val", "test"]
-FloatArray = NDArray[np.float64]
-
-
-class ContractError(Exception):
-    """A learner returned something that the contract does not allow."""
-
-
-class NotFiniteError(ContractError):
-    """A learner returned logits that are infinite or NaN."""
-
-
-class Answer(NamedTuple):
-    """What a learner said to a batch, not yet looked at."""
-
-    view: str
-    """The learner's method that said it."""
-    logits: Any
-    shape: tuple[int, ...]
-    """What was expected."""
-    names: str
-    """Of its dimensions: ``(episodes, answers, ways)``."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How a learner answered a bank.
-
-    Attributes:
-        values: by metric (E,) or (E, K): a row per episode, in bank order. They are stored, so that
-            statistics can be made again.
-    """
-
-    values: Mapping[str, NDArray[Any]]
-
-    def means(self) -> dict[str, float]:
-        """The mean over episodes of what is one number per episode."""
-        return {name: float(v.mean()) for name, v in self.values.items() if v.ndim == 1}
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What is stored of a meta-test."""
-
-    metrics: dict[str, Interval]
-    fields: dict[str, Any] = field(default_factory=dict)
-    """Further fields of `bench.store.records.CellResult`."""
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Timed:
-    """A phase of answering, to be timed.
-
-    Attributes:
-        call: does it once.
-        per: how many times `call` does it.
-        beyond: does what of `call` is not to count.
-    """
-
-    call: Callable[[], object]
-    per: float = 1
-    beyond: Callable[[], object] | None = None
 
 
 class Protocol(ABC, Generic[SettingT, BatchT]):
@@ -294,7 +231,7 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
             marks: what `mark` returned, of all episodes of a bank: (E, ...), on the CPU.
             task: the bank's.
         """
-        return Scores({k: v.double().flatten(1).mean(1).numpy() for k, v in marks.items()})
+        return Scores({k: v.double().view(len(v), -1).mean(1).numpy() for k, v in marks.items()})
 
     def summarise(self, scores: Any, task: TaskSpec) -> Summary:
         """Metrics with intervals over episodes, and what a reader of the result should know."""
@@ -354,7 +291,7 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
     in_time: ClassVar[bool] = False
     """Whether a batch has steps, (B, T, ...) all along, and inputs ``x``."""
     trained_for: ClassVar[str] = "in another protocol"
-    """Completes "it was trained ..."."""
+    """What an audit says of weights that were trained in this one: "it was trained ..."."""
     audit_room: ClassVar[int] = 160
     """Inputs, as `audit_task` counts them, that the episodes of an audit have together, about."""
 
@@ -414,45 +351,3 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
     def other_sizes(self) -> list[tuple[TaskSpec, int]]:
         """Tiny tasks of other sizes than `tiny_task`, and how many episodes of each to answer."""
         return []
-
-
-def answer(protocol: Protocol[Any, Any], learner: Learner, batch: Any) -> Tensor:
-    """A learner's logits for a batch, float32.
-
-    Raises:
-        ContractError: logits of another shape.
-        NotFiniteError: logits that are not finite.
-    """
-    told = protocol.ask(learner, batch)
-    if tuple(told.logits.shape) != told.shape:
-        raise ContractError(
-            f"{told.view} returned logits of shape {tuple(told.logits.shape)}; expected "
-            f"{told.names} = {told.shape}"
-        )
-    logits: Tensor = told.logits.float()
-    if not logits.isfinite().all():
-        raise NotFiniteError(f"{told.view} returned logits that are not finite")
-    return logits
-
-
-def interval(values: ArrayLike) -> Interval:
-    """Mean and half-width of the interval over episodes."""
-    mean, ci95 = mean_interval(values)
-    return Interval(mean=mean, ci95=ci95, n=len(np.asarray(values)))
-
-
-def rounded(values: ArrayLike) -> list[Any]:
-    """Six decimals, more than answers hold and half the file; nested as the array is."""
-    array = np.asarray(values)
-    if array.dtype.kind in "iub":
-        return array.tolist()
-    if array.ndim > 1:
-        return [rounded(row) for row in array]
-    return [round(float(value), 6) for value in array]
-
-
-__all__ = [
-    "Answer", "Bank", "Batch", "ContractError", "FloatArray", "Keys", "NotFiniteError", "Phase",
-    "Pool", "Protocol", "Scores", "Setting", "Source", "Summary", "Timed", "answer", "interval",
-    "rounded",
-]  # fmt: skip

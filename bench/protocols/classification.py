@@ -17,16 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.api import TaskSpec
-from bench.protocols.base import (
-    BatchT,
-    FloatArray,
-    Protocol,
-    Scores,
-    SettingT,
-    Summary,
-    interval,
-    rounded,
-)
+from bench.protocols.answers import FloatArray, Scores, Summary, interval, rounded
+from bench.protocols.base import BatchT, Protocol, SettingT
 from bench.statistics.intervals import reliability
 from bench.store.records import Interval, Measure, ReliabilityCurve
 

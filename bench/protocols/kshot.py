@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.api import Episodes, Learner, TaskSpec
 from bench.episodes.classes import ClassPool, Draw
-from bench.protocols.base import Answer, Setting, Timed
+from bench.protocols.answers import Answer, Timed
 from bench.protocols.classification import judged
 from bench.protocols.images import (
     AUDIT_WAYS,
@@ -27,6 +27,7 @@ from bench.protocols.images import (
     shuffled,
     tiny_images,
 )
+from bench.protocols.settings import Setting
 
 AUDIT_QUERIES = 2
 """Per class, that an audited task is cut down to."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bench.api import Episodes, Learner, Stream, TaskSpec
 from bench.episodes.classes import ClassPool, Draw
-from bench.protocols.base import Answer, Setting, Summary, Timed, interval
+from bench.protocols.answers import Answer, Summary, Timed, interval
 from bench.protocols.classification import Classified, judged
 from bench.protocols.images import (
     AUDIT_WAYS,
@@ -29,6 +29,7 @@ from bench.protocols.images import (
     tiny_images,
 )
 from bench.protocols.kshot import KShot, answering
+from bench.protocols.settings import Setting
 from bench.statistics.intervals import LEAK_P, first_presentation_ceiling, first_presentation_p
 
 AUDIT_PRESENTATIONS = 2

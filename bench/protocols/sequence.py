@@ -22,9 +22,9 @@ from bench.data.probes import Probe
 from bench.episodes.banks import Bank
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
-from bench.protocols.base import Answer, ContractError, Setting, Summary, Timed, answer, interval
+from bench.protocols.answers import Answer, ContractError, Summary, Timed, answer, interval
 from bench.protocols.classification import Classification, Classified
-from bench.protocols.settings import Keys
+from bench.protocols.settings import Keys, Setting
 from bench.store.records import Measure
 
 TINY_BITS = 6

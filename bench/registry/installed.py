@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.registry.discovery import Found, discover, subclass_of
+from bench.registry.discovery import Found, Problem, discover, subclass_of
 from bench.registry.learners import accept_learner
 from bench.registry.source_hash import source_hash
 
@@ -50,7 +50,12 @@ def executors() -> Found[type[Executor]]:
 @cache
 def protocols() -> Found[Protocol[Any, Any]]:
     """The installed protocols; each class is built once, without arguments. Imports torch."""
-    return discover("protocol", _accept_protocol)
+    found = discover("protocol", _accept_protocol)
+    for name in [name for name, made in found.things.items() if made.name != name]:
+        reason = f"its entry point is called {name!r}, and its name is {found.things[name].name!r}"
+        found.problems.append(Problem("protocol", name, found.packages[name], reason))
+        del found.things[name], found.packages[name]
+    return found
 
 
 def _accept_protocol(thing: Any) -> Protocol[Any, Any]:

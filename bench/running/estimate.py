@@ -11,7 +11,7 @@ import torch
 from bench.api import TaskSpec
 from bench.planning.jobs import Cell, Training
 from bench.planning.plan import Plan
-from bench.protocols.base import answer
+from bench.protocols.answers import answer
 from bench.registry.contestants import configure
 from bench.registry.installed import learners, protocol
 from bench.worker.devices import Device

@@ -197,7 +197,9 @@ def suite_of(name: str) -> type[Suite]:
     asked = protocol(name)
     if taken := sorted(set(asked.keys.model_fields) & set(Suite.model_fields)):
         raise BenchError(f"the {name} protocol adds keys that suites have: {', '.join(taken)}")
-    return _suite_with(asked.keys, asked.setting)
+    keys: Any = asked.keys
+    setting: Any = asked.setting
+    return _suite_with(keys, setting)
 
 
 @cache
@@ -226,7 +228,8 @@ def read_suite(path: Path) -> Suite:
         try:
             kind = suite_of(named)
         except BenchError as error:
-            raise BenchError(f"{path} is not a valid suite:\n  protocol: {error}") from error
+            why = str(error).replace("\n", " ")
+            raise BenchError(f"{path} is not a valid suite:\n  protocol: {why}") from error
     try:
         suite = kind.model_validate(content)
     except ValidationError as error:

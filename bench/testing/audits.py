@@ -71,6 +71,8 @@ class Trained(Examined):
     @cached_property
     def _sensitivity(self) -> float:
         batch: Any = self._episodes
+        if not self._within.inputs:
+            return 0.0
         name = self._within.inputs[0]
         x: Tensor = getattr(batch, name)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7)).to(x.device)

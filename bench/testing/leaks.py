@@ -33,11 +33,13 @@ def query_labels(subject: Examined) -> None:
     """Answers do not depend on labels that `loss` was given before: it is the only method that
     receives query labels, and they are for training."""
     subject.needs_training()
+    looked_at = False
     for protocol in subject.protocols:
         batch = subject.given(protocol)
         relabelled = [protocol.relabelled(batch, shift) for shift in (0, 1)]
-        if None in relabelled:
+        if relabelled[0] is None:
             continue
+        looked_at = True
         told: list[Tensor] = []
         for given in relabelled:
             learner = subject.fresh(protocol)
@@ -49,6 +51,8 @@ def query_labels(subject: Examined) -> None:
             told.append(answers(protocol, learner, batch))
         what = f"answers follow the labels that loss was given, {protocol}"
         agree(told[0], told[1], what, subject.tolerance)
+    if not looked_at:
+        raise NotApplicableError("its protocols do not say what other right answers would be")
 
 
 @check(
@@ -127,7 +131,7 @@ def causality(subject: Examined) -> None:
             apart, scale = difference(told, after)
             weakest = min(weakest, apart / scale)
     if weakest == float("inf"):
-        raise NotApplicableError("these are k-shot episodes, in which nothing comes later")
+        raise NotApplicableError("these are episodes in which nothing comes later")
     if weakest < 10 * rounding:
         raise NotApplicableError("nothing that is replaced changes an answer, not even a later one")
 

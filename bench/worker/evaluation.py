@@ -11,7 +11,8 @@ from torch import Tensor
 
 from bench.api import Learner
 from bench.episodes.banks import Bank
-from bench.protocols.base import Protocol, answer
+from bench.protocols.answers import answer
+from bench.protocols.base import Protocol
 from bench.registry.installed import protocol
 
 BATCH_IMAGES = {"cpu": 1280, "gpu": 20480}
@@ -54,10 +55,10 @@ def evaluate(
         progress: told how many episodes are done.
 
     Returns:
-        The protocol's `bench.protocols.base.Scores`.
+        The protocol's `bench.protocols.answers.Scores`.
 
     Raises:
-        ContractError: see `bench.protocols.base.answer`.
+        ContractError: see `bench.protocols.answers.answer`.
     """
     own = protocol_of(bank)
     was_training = learner.training

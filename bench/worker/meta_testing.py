@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.api.executor import Progress
-from bench.protocols.base import rounded
+from bench.protocols.answers import rounded
 from bench.store.atomic import save_arrays, write_json
 from bench.store.records import CellResult, EpisodeScores
 from bench.worker.assignment import Assignment

@@ -15,7 +15,7 @@ import torch
 from bench.api import Learner
 from bench.api.executor import Progress
 from bench.episodes.banks import Bank, training_batch, typical
-from bench.protocols.base import answer
+from bench.protocols.answers import answer
 from bench.store.atomic import write_json
 from bench.store.records import (
     Phase,

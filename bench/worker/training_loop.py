@@ -20,7 +20,7 @@ from bench.episodes.banks import Bank, draw_sizes, training_batch
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose, torch_seed
 from bench.planning.jobs import Training
-from bench.protocols.base import NotFiniteError
+from bench.protocols.answers import NotFiniteError
 from bench.registry.installed import protocol
 from bench.store.atomic import load_torch, save_torch
 from bench.worker.evaluation import autocast, evaluate, protocol_of

@@ -121,12 +121,7 @@ def asked(task: TaskSpec, classes: int, images: int) -> TaskSpec:
     pool = EpisodePool(
         torch.zeros(1), np.arange(classes) * images, np.array([images] * (classes - 1) + [99])
     )
-    return training_task(
-        Contestant("a", "a", learner, None),
-        task.but(ways=5, length=5 * bool(task.length)),
-        pool,
-        pool,
-    )
+    return training_task(Contestant("a", "a", learner, None), task, pool, pool)
 
 
 def test_ways_and_queries_are_cut_down_to_what_there_is():
@@ -306,6 +301,7 @@ def test_a_probes_settings_share_one_training_over_the_range_of_the_suite(plan_o
     assert dataclasses.asdict(cell.task) == {
         "input_shape": (10,), "ways": 1, "shots": 1, "queries": 15, "protocol": "sequence",
         "length": 0, "episodes_per_update": 8, "classes": 0, "items": 2, "outputs": 8,
+        "details": (),
     }  # fmt: skip
     assert (cell.episodes, cell.bank_episodes) == (20, 60)
     assert plan.notes == []
@@ -342,7 +338,7 @@ def test_a_run_that_nobody_takes_part_in_is_told(plan_of, tiny_probe):
         ("tiny_probe",
          {"dataset": "associative-recall", "training_items": (2, 3),
           "settings": {"single": SequenceSetting(items=1)}},
-         "tiny_probe.toml: settings.single.items: associative-recall needs 2 items or more, got 1"),
+         "tiny_probe.toml: settings.single: associative-recall needs 2 items or more, got 1"),
     ],
 )  # fmt: skip
 def test_a_suite_and_a_dataset_that_do_not_go_together_are_told(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import registry as plugins
+from bench.cli.kinds import of_kind
 from bench.errors import BenchError
 from bench.registry.discovery import Problem
 from bench.suites import installed as suites
@@ -100,11 +101,11 @@ def test_a_learner_that_lacks_something_optional_says_what_installs_it(install):
         assert str(raised.value).endswith("\n  pip install rare==1.2")
 
 
-@pytest.mark.parametrize("kind", ["suite", "dataset", "executor"])
-def test_suites_datasets_and_executors_may_lack_something_too(install, kind):
+@pytest.mark.parametrize("kind", ["suite", "dataset", "protocol", "executor"])
+def test_other_plugins_may_lack_something_too(install, kind):
     package = f"lacking_{kind}"
     install(package, NEEDS_MORE, **{f"{kind}s": {"lacking": f"{package}:A"}})
-    assert problem(getattr(plugins, f"{kind}s")(), "lacking").install == "pip install rare==1.2"
+    assert problem(of_kind(f"{kind}s"), "lacking").install == "pip install rare==1.2"
 
 
 def test_an_import_error_within_the_optional_package_is_a_broken_plugin(install):

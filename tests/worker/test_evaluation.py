@@ -17,7 +17,7 @@ from bench.data.probes import Copy
 from bench.episodes.banks import Bank
 from bench.episodes.classes import ClassPool, Draw
 from bench.episodes.words import Purpose
-from bench.protocols.base import ContractError, NotFiniteError
+from bench.protocols.answers import ContractError, NotFiniteError
 from bench.protocols.kshot import EpisodePool
 from bench.protocols.online import StreamPool, presentation
 from bench.statistics.intervals import first_presentation_p

@@ -11,7 +11,7 @@ from torch import nn
 
 import bench.worker.training_loop
 from bench.api import Learner, TaskSpec
-from bench.protocols.base import NotFiniteError
+from bench.protocols.answers import NotFiniteError
 from bench.store.atomic import load_torch
 from bench.suites.schema import Budget
 from bench.worker.training_loop import NAN_LIMIT, History, best_weights, update, warnings
