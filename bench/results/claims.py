@@ -41,10 +41,10 @@ def sentence(comparisons: BoardComparisons) -> list[str]:
 
 def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> str:
     """Who is ahead of whom, of entries that stand in the order of their scores."""
-    there = {id(entry) for entry in entries}
+    there = set(entries)
     tied = tied_groups(entries, pairs)
     if tied is None or len(tied) > MOST_GROUPS:
-        among = [pair for pair in pairs if {id(pair.a), id(pair.b)} <= there]
+        among = [pair for pair in pairs if {pair.a, pair.b} <= there]
         apart = sum(pair.told_apart for pair in among)
         return (
             f"{apart:,} of {len(among):,} pairs can be told apart; who from whom stands in the "
@@ -64,7 +64,7 @@ def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> s
     turned = [
         f"; but {pair.b.label} is ahead of {pair.a.label} on the episodes that both answered"
         for pair in pairs
-        if {id(pair.a), id(pair.b)} <= there and pair.told_apart and sign * pair.mean < 0
+        if {pair.a, pair.b} <= there and pair.told_apart and sign * pair.mean < 0
     ]
     return told + "".join(turned)
 
