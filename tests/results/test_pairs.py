@@ -16,7 +16,7 @@ from bench.results.boards import boards
 from bench.results.claims import sentence
 from bench.results.measures import ACCURACY
 from bench.results.pairs import compare_board, compare_pairs
-from bench.results.table import load_results
+from bench.results.reading import read_results
 from bench.statistics.significance import holm
 from bench.store.records import CellResult, EpisodeScores
 from tests.helpers.scored_boards import compared, drawn, labels, write_learners, write_scores
@@ -217,7 +217,7 @@ def test_missing_and_truncated_episode_files_are_named(tmp_path, content):
     if content is not None:
         file.write_bytes(content)
     problems = []
-    [board] = boards(load_results(tmp_path))
+    [board] = boards(read_results(tmp_path).rows)
     result = compare_board(board, problems)
     assert (result.pairs, [entry.label for entry in result.compared]) == ([], ["a"])
     assert "episodes.json" in result.left_out[0][1]
@@ -232,7 +232,7 @@ def test_pairs_say_which_side_cannot_be_compared(tmp_path):
     write_learners(tmp_path, {"a": [0.9], "b": [0.8]})
     write_cell(tmp_path, "c", status="failed")
     write_scores(tmp_path, "d", drawn([0.9])[0], bank="another")
-    [board] = boards(load_results(tmp_path))
+    [board] = boards(read_results(tmp_path).rows)
     a, b, c, d = sorted(board.entries, key=lambda entry: entry.label)
     made = compare_pairs([(a, b, ACCURACY), (a, c, ACCURACY), (a, d, ACCURACY)])
     assert made[1:] == ["B: failed", "A and B answered other episodes"]
@@ -348,10 +348,9 @@ def test_many_groups_are_not_told(tmp_path):
     """Each of 14 learners is tied with the next one alone: 13 groups."""
     write_learners(tmp_path, {f"l{k:02}": [0.9] for k in range(14)})
     result = compared(tmp_path)
-    place = {id(entry): k for k, entry in enumerate(result.compared)}
+    place = {entry: k for k, entry in enumerate(result.compared)}
     pairs = [
-        replace(pair, p_holm=float(place[id(pair.b)] == place[id(pair.a)] + 1))
-        for pair in result.pairs
+        replace(pair, p_holm=float(place[pair.b] == place[pair.a] + 1)) for pair in result.pairs
     ]
     told = sentence(replace(result, pairs=pairs))[0]
     assert "78 of 91 pairs can be told apart" in told  # 14 * 13 / 2 less 13
@@ -369,7 +368,7 @@ def test_one_learner_needs_no_sentence(tmp_path):
 def test_a_board_of_200_cells_takes_a_fraction_of_a_second(tmp_path):
     """A report must bear fifty such boards in well under a minute."""
     write_learners(tmp_path, {f"l{k}": np.linspace(0.9, 0.91, 10) for k in range(20)})
-    [board] = boards(load_results(tmp_path))
+    [board] = boards(read_results(tmp_path).rows)
     start = time.process_time()
     result = compare_board(board)
     assert time.process_time() - start < 2.0
