@@ -186,7 +186,11 @@ class CellResult(Requested):
     suite: str
     suite_version: int
     setting: str
-    protocol: Literal["kshot", "online", "sequence"]
+    protocol: str
+    """Its name: ``kshot``, ``online``, ``sequence``, or a plugin's."""
+    measure: Measure | None = None
+    """What its protocol ranks learners by. It stands in ``cell.json`` too, for cells that have not
+    finished. None where an older version made the cell."""
     task: dict[str, Any]
     """The TaskSpec of the meta-test."""
     training_task: dict[str, Any]
