@@ -109,24 +109,24 @@ def _counted(word: str, count: int, of: int) -> str:
 
 def outcome_text(entry: Entry, name: str) -> str:
     """The same as it is shown."""
-    told = outcome(entry, name)
-    if told is None:
+    found = outcome(entry, name)
+    if found is None:
         return MISSING
-    return told if isinstance(told, str) else f"{100 * told:.1f} %"
+    return found if isinstance(found, str) else f"{100 * found:.1f} %"
 
 
 def notes(board: Board, names: list[str]) -> list[str]:
     """What the words, the figures and the columns mean."""
-    told = [
+    lines = [
         "the checks of bench check, repeated on the trained weights, on a few episodes of the "
         "meta-validation classes"
     ]
     texts = [outcome_text(entry, name) for entry in board.entries for name in names]
     if any("%" in text for text in texts):
-        told += ["%: nothing is promised, and so many of the answers change"]
-    told += [f"{INAPPLICABLE}: not applicable"] if INAPPLICABLE in texts else []
-    told += [f"{MISSING}: not audited"] if MISSING in texts else []
-    return told + [f"{title(name)}: {MEANINGS[name]}" for name in names if name in MEANINGS]
+        lines += ["%: nothing is promised, and so many of the answers change"]
+    lines += [f"{INAPPLICABLE}: not applicable"] if INAPPLICABLE in texts else []
+    lines += [f"{MISSING}: not audited"] if MISSING in texts else []
+    return lines + [f"{title(name)}: {MEANINGS[name]}" for name in names if name in MEANINGS]
 
 
 def title(name: str) -> str:

@@ -20,7 +20,7 @@ from bench.report.figures import (
 )
 from bench.report.published import published_curves
 from bench.results.boards import FAMILIES, Board, boards, family_order
-from bench.results.claims import sentence
+from bench.results.claims import sentences
 from bench.results.pairs import compare_board
 from bench.results.ranks import critical_difference
 from bench.results.reading import ResultSet
@@ -136,7 +136,7 @@ def _section(board: Board, palette: Palette, root: Path | None, problems: list[P
         compared=compared,
         published=published_curves(board),
     )
-    lines = sentence(compared) + summary.detectable(compared) + summary.against_papers(board)
+    lines = sentences(compared) + summary.detectable(compared) + summary.against_papers(board)
     own = [table for table in tables(board) if root or table.kind != "audits"]
     return Section(board, summary.protocol(board), lines, own, pictures)
 

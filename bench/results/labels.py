@@ -60,22 +60,22 @@ def places(rows: Iterable[CellRow]) -> list[Place]:
 
 def threads_note(board: Board) -> str:
     """Which learners were trained with another number of CPU threads than most: their training
-    times do not compare. Nothing where all had the same, or their labels say how many."""
+    times do not compare. Nothing where all trainings had the same, or labels say how many."""
     threads = {
         entry: sorted({row.training_threads for row in entry.done if row.training_threads})
         for entry in board.entries
         if not entry.untrained and entry.cells[0].device == "cpu"
     }
     counted = Counter(tuple(own) for own in threads.values() if own)
-    if len(counted) < 2:
+    if len({number for own in counted for number in own}) < 2:
         return ""
     [(usual, _)] = counted.most_common(1)
     others: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for entry, own in threads.items():
         if own and tuple(own) != usual:
             others[tuple(own)].append(entry.label)
-    told = [f"{', '.join(labels)} with {_threads(own)}" for own, labels in sorted(others.items())]
-    return f"trained with {_threads(usual)}, but {'; '.join(told)}"
+    texts = [f"{', '.join(labels)} with {_threads(own)}" for own, labels in sorted(others.items())]
+    return f"trained with {_threads(usual)}" + (f", but {'; '.join(texts)}" if texts else "")
 
 
 def _threads(numbers: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.results.boards import Entry
 from bench.results.measures import Metric
 from bench.results.rows import CellRow
+from bench.store import layout
 from bench.store.files import Problem, metric_scores
 
 FloatArray = NDArray[np.float64]
@@ -79,7 +80,7 @@ def read_answers(
 
 
 def _file(row: CellRow) -> str:
-    return f"{row.path}/episodes.json"
+    return f"{row.path}/{layout.EPISODES}"
 
 
 def cell_scores(row: CellRow, metric: Metric) -> FloatArray:
@@ -94,7 +95,7 @@ def cell_scores(row: CellRow, metric: Metric) -> FloatArray:
         raise BenchError(f"{file} lacks scores")
     # An older version of result.json names neither.
     if row.bank not in (bank, None) or row.episodes not in (values.size, None):
-        raise BenchError(f"{file} is of another run than result.json beside it")
+        raise BenchError(f"{file} is of another run than {layout.RESULT} beside it")
     return values
 
 

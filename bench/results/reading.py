@@ -16,6 +16,7 @@ from typing import Literal
 
 from bench.errors import BenchError, unknown_name
 from bench.results.rows import CellRow, row_of, stored_measure, whole
+from bench.store import layout
 from bench.store.files import Json, Problem, UnreadableError, read_json
 from bench.store.records import CellResult, Failure, Record, TimingResult
 
@@ -46,7 +47,7 @@ def read_results(
     """
     root = Path(path)
     problems: list[Problem] = []
-    folders = list(_cell_folders(root / "cells", problems)) if root.is_dir() else []
+    folders = list(_cell_folders(root / layout.CELLS, problems)) if root.is_dir() else []
     if not folders and not problems:
         what = "is no folder" if root.exists() else "does not exist"
         what = "holds no results" if root.is_dir() else what
@@ -138,16 +139,16 @@ class _Reader:
         timing_files: list[os.DirEntry[str]] = []
         try:
             names = {entry.name: entry.path for entry in _entries(folder)}
-            if "timings" in names:
-                timing_files = _entries(folder / "timings")
+            if layout.TIMINGS in names:
+                timing_files = _entries(folder / layout.TIMINGS)
         except OSError as error:
             self.problems.append(Problem(str(folder), error.strerror or str(error)))
-        if not names.keys() & {"cell.json", "result.json"}:
-            self._note(folder, "holds neither cell.json nor result.json")
+        if not names.keys() & {layout.CELL, layout.RESULT}:
+            self._note(folder, f"holds neither {layout.CELL} nor {layout.RESULT}")
             return None
-        result = self._read(names.get("result.json"), CellResult)
-        failure = self._read(names.get("failure.json"), Failure)
-        record = result or self._read(names.get("cell.json"), CellResult)
+        result = self._read(names.get(layout.RESULT), CellResult)
+        failure = self._read(names.get(layout.FAILURE), Failure)
+        record = result or self._read(names.get(layout.CELL), CellResult)
         if record is None:
             return None
         if lacking := [key for key in REQUIRED if record.get(key) is None]:
@@ -163,7 +164,7 @@ class _Reader:
             device, _, suffix = entry.name.partition(".")
             if suffix == "json" and (timing := self._read(entry.path, TimingResult)):
                 timings.append(timing)
-            elif suffix == "failure.json" and (why := self._read(entry.path, Failure)):
+            elif suffix == layout.FAILURE and (why := self._read(entry.path, Failure)):
                 timing_failures[device] = why
         return row_of(
             record,
@@ -206,7 +207,7 @@ class _Reader:
 def training_threads(root: Path, training: str) -> int | None:
     """CPU threads of a finished training; None where it is not there, or damaged (who shows its
     learning curve says so)."""
-    path = f"{root}/trainings/{training}/result.json"
+    path = layout.training_folder(root, training) / layout.RESULT
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
         return None
     try:

@@ -95,6 +95,12 @@ def test_seeds_of_one_learner_may_differ_in_their_threads(tmp_path: Path) -> Non
     )
 
 
+def test_of_one_learner_too(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_trained(tmp_path, "snail", 1 + seed, seed)
+    assert threads_note(board_of(tmp_path)) == "trained with 1 or 2 threads"
+
+
 def test_where_the_device_names_its_threads_or_nothing_is_stored_there_is_no_note(
     tmp_path: Path,
 ) -> None:

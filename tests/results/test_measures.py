@@ -21,7 +21,7 @@ from bench.report.board_tables import Table, tables
 from bench.report.exports import as_csv, as_latex
 from bench.report.figures import Palette, board_pictures
 from bench.results.boards import Board, boards
-from bench.results.claims import sentence
+from bench.results.claims import sentences
 from bench.results.measures import ACCURACY, KINDS, WRONG_BITS, Metric, kind_of
 from bench.results.pairs import compare_board
 from bench.results.reading import read_results
@@ -144,7 +144,7 @@ def test_compare_calls_more_of_it_worse(ranking: Path) -> None:
 
 def test_its_sentences_and_tables(ranking: Path) -> None:
     board = board_of(ranking)
-    assert sentence(compare_board(board)) == ["sorting is ahead of guessing."]
+    assert sentences(compare_board(board)) == ["sorting is ahead of guessing."]
     by_kind: dict[str, Table] = {table.kind: table for table in tables(board)}
     assert by_kind.keys() == {"accuracy", "cost"}
     scores = by_kind["accuracy"]

@@ -157,10 +157,10 @@ def _course(trained: Trained) -> str:
 
 def _arrival(trained: Trained, target: float) -> str:
     points = [reached(curve, target) for curve in trained.curves]
-    told = [
+    texts = [
         f"{count(p.examples)} examples, {duration(p.seconds)}" if p else "never" for p in points
     ]
-    return f"{trained.label} at {100 * target:g} %: {', '.join(told)}"
+    return f"{trained.label} at {100 * target:g} %: {', '.join(texts)}"
 
 
 def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:

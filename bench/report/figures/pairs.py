@@ -129,14 +129,14 @@ def ranks_picture(ranked: CriticalDifference, suites: str) -> Picture:
         ranked: mean ranks over six datasets or more.
         suites: what was ranked over, for the figure's name.
     """
-    told = ", ".join(
+    ranks = ", ".join(
         f"{learner} {rank:.2f}" for learner, rank in zip(ranked.learners, ranked.ranks, strict=True)
     )
     groups = "; ".join(", ".join(group) for group in ranked.groups)
     left = f" Not complete everywhere: {', '.join(ranked.left_out)}." if ranked.left_out else ""
     return Picture(
         slug(suites, ranked.budget, "ranks"),
-        f"Mean ranks: {told}. Critical difference {ranked.critical_difference:.2f}. "
+        f"Mean ranks: {ranks}. Critical difference {ranked.critical_difference:.2f}. "
         f"Cannot be told apart: {groups or 'none'}.",
         f"Mean ranks over {len(ranked.datasets)} datasets, the best on the left (Demšar 2006). "
         "Bars join learners that lie closer than the critical difference (CD) of Nemenyi's test, "
