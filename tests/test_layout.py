@@ -47,7 +47,7 @@ LAW: dict[str, tuple[str, ...]] = {
     # where both sides meet
     "facade": ("api", "planning", "running", "results", "errors"),
     "cli": ("api", "data", "suites", "registry", "planning", "testing", "worker",
-            "running", "store", "results", "report", *GROUND),
+            "running", "results", "report", *GROUND),
     "": ("facade", "results", "version"),  # bench/__init__.py
 }  # fmt: skip
 
