@@ -33,8 +33,8 @@ LAW: dict[str, tuple[str, ...]] = {
     "registry": ("api", "suites", "errors"),
     "planning": ("api", "episodes", "data", "suites", "registry", "store", "errors"),
     "testing": ("api", "nn", "data", "registry", "statistics", "errors"),
-    "worker": ("api", "episodes", "data", "registry", "planning", "testing", "store", "statistics",
-               *GROUND),
+    "worker": ("api", "episodes", "data", "suites", "registry", "planning", "testing", "store",
+               "statistics", *GROUND),
     "executors": ("api", "worker"),
     "running": ("api", "episodes", "data", "registry", "planning", "worker", "store", "errors"),
     # the read side: from stored results to a report

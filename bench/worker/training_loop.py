@@ -23,6 +23,7 @@ from bench.episodes.words import Purpose, torch_seed
 from bench.planning.jobs import Training
 from bench.store.atomic import load_torch, save_torch
 from bench.worker.evaluation import NotFiniteError, autocast, evaluate
+from bench.worker.schedule import advance, steps_due
 
 CHECKPOINT_SECONDS = 30.0
 
@@ -59,6 +60,8 @@ class History:
     skipped: int = 0
     """Updates skipped because loss or gradient were not finite."""
     skipped_in_a_row: int = 0
+    scheduler_steps: int = 0
+    """Steps that the scheduler of the learning rate has taken."""
     losses: list[float] = field(default_factory=list)
     """Training losses since the last meta-validation."""
     since_best: int = 0
@@ -163,8 +166,6 @@ class MetaTraining:
         batch = training_batch(self.pool, training.task, training.seed, history.updates)
         built = time.perf_counter()
         loss = update(self.learner, self.optimizer, batch, training.precision)
-        if self.scheduler is not None:
-            self.scheduler.step()
         history.learner_seconds += time.perf_counter() - built
         history.examples += examples(training.task, training.seed, history.updates)
         history.updates += 1
@@ -174,6 +175,21 @@ class MetaTraining:
         else:
             history.losses.append(loss)
         history.seconds += time.perf_counter() - started
+        self._anneal()
+
+    def _anneal(self) -> None:
+        """Brings the scheduler to where the spent part of the budget puts it."""
+        history = self.history
+        due = steps_due(
+            self.budget,
+            self.planned,
+            updates=history.updates,
+            examples=history.examples,
+            seconds=history.seconds,
+        )
+        if self.scheduler is not None:
+            advance(self.scheduler, due - history.scheduler_steps)
+        history.scheduler_steps = due
 
     def fraction(self) -> float:
         """How much of the budget is spent: 1 or more is all."""
@@ -217,10 +233,18 @@ class MetaTraining:
             history.stopped = "diverged"
         elif self.fraction() >= 1:
             history.stopped = "budget"
-        elif self.budget.patience is not None and history.since_best >= self.budget.patience:
+        elif self._out_of_patience():
             history.stopped = "early stopping"
         history.validation_seconds += time.perf_counter() - started
         self._tell()
+
+    def _out_of_patience(self) -> bool:
+        """Whether early stopping ends it: never at chance, where many learners stay long before
+        they learn."""
+        patience, history = self.budget.patience, self.history
+        if patience is None or history.best is None or history.since_best < patience:
+            return False
+        return bool(history.best["val_accuracy"] >= chance_bound(self.validation))
 
     # -- checkpoints ------------------------------------------------------------------------------
 
@@ -275,7 +299,8 @@ def examples(task: TaskSpec, seed: int, number: int) -> int:
 def planned_updates(task: TaskSpec, budget: Any) -> int:
     """About how many updates the budget allows; what a schedule is made from.
 
-    A budget of minutes says nothing of updates: it counts as 10,000.
+    A budget of minutes says nothing of updates: it counts as 10,000. The scheduler is stepped by
+    the fraction of the budget spent (`bench.worker.schedule.steps_due`), so that any number serves.
     """
     if budget.updates is not None:
         return int(budget.updates)
@@ -309,6 +334,14 @@ def validation_bank(training: Training, pool: Pool) -> Bank:
     return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
 
 
+def chance_bound(bank: Bank) -> float:
+    """The accuracy below which answers to this bank cannot be told from guesses."""
+    task = bank.task
+    chance = 1 / 2 if task.protocol == "sequence" else 1 / task.ways
+    # a generous bound: one answer per episode and class (or bit) counted as independent
+    return chance + 3 * math.sqrt(chance * (1 - chance) / (len(bank) * task.answer_size))
+
+
 def warnings(history: History, bank: Bank) -> list[str]:
     """What a reader of the result should know about the training."""
     told = []
@@ -321,14 +354,14 @@ def warnings(history: History, bank: Bank) -> list[str]:
         told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:
         task = bank.task
-        probe = task.protocol == "sequence"
-        chance = 1 / 2 if probe else 1 / task.ways
-        # a generous bound: one answer per episode and class (or bit) counted as independent
-        noise = 3 * math.sqrt(chance * (1 - chance) / (len(bank) * task.answer_size))
-        if history.best["val_accuracy"] < chance + noise:
+        if history.best["val_accuracy"] < chance_bound(bank):
             told.append(
                 f"meta-validation stayed at chance: {history.best['val_accuracy']:.1%} "
-                + (f"of the bits at {task.items} items" if probe else f"at {task.ways} ways")
+                + (
+                    f"of the bits at {task.items} items"
+                    if task.protocol == "sequence"
+                    else f"at {task.ways} ways"
+                )
             )
     return told
 
