@@ -37,8 +37,8 @@ LAW: dict[str, tuple[str, ...]] = {
     "suites": ("protocols", "registry", "errors"),
     "planning": ("api", "episodes", "data", "protocols", "suites", "registry", "store", "errors"),
     "testing": ("api", "nn", "data", "protocols", "registry", "statistics", "errors"),
-    "worker": ("api", "episodes", "data", "protocols", "registry", "planning", "testing", "store",
-               *GROUND),
+    "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
+               "store", *GROUND),
     "executors": ("api", "worker"),
     "running": ("api", "data", "protocols", "registry", "planning", "worker", "store", "errors"),
     # the read side: from stored results to a report

@@ -167,15 +167,17 @@ def test_it_trains(cls, protocol, tiny):
     """
     if (cls, protocol) == (ANIL, "online"):
         pytest.skip("those classes rule the loss of a head alone: test_maml.py counts its answers")
-    metric = {"filters": 16, "training_streams": 8, "lr": 5e-3}
+    metric = {"filters": 16, "streams_per_update": 8, "lr": 5e-3}
     mann = {"hidden": 100, "rows": 8, "width": 20, "heads": 2, "batch": 64}
-    metanet = {"filters": 16, "key": 16, "hidden": 16, "batch": 4, "lr": 5e-3, "decay": False}
+    metanet = {"filters": 16, "key": 16, "hidden": 16, "lr": 5e-3, "schedule": "constant"}
+    metanet |= {"episodes_per_update": 4, "streams_per_update": 4}
     lstm = {"hidden": 100, "batch": 64, "lr": 3e-3, "decay": False}
     ntm = {**lstm, "rows": 8, "width": 20, "strength": 5.0}
-    snail = {"filters": 16, "dense_filters": 32, "batch": 8, "lr": 3e-3}
+    snail = {"filters": 16, "dense_filters": 32, "lr": 3e-3}
+    snail |= {"episodes_per_update": 8, "streams_per_update": 8}
     options, ways, updates = {
         (Prototypical, "kshot"): ({"filters": 16, "training_ways": 10}, 5, 30),
-        (Prototypical, "online"): ({"filters": 16, "training_batch": 8, "lr": 3e-3}, 5, 40),
+        (Prototypical, "online"): ({"filters": 16, "streams_per_update": 8, "lr": 3e-3}, 5, 40),
         (Matching, "kshot"): ({**metric, "training_ways": 10}, 5, 40),
         (Matching, "online"): (metric, 5, 60),
         (Siamese, "kshot"): ({**metric, "training_ways": 16}, 5, 60),
