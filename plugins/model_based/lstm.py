@@ -5,24 +5,24 @@ References:
     Neural Networks", ICML, arXiv:1605.06065, Sections 2.2 and 4.1, Table 1.
     Hochreiter, Schmidhuber 1997, "Long Short-Term Memory", Neural Computation 9(8).
 
-The paper's LSTM reaches 49.5 % at the second presentation and 62.5 % at the tenth. With 200 units
-as there and Adam at a constant 3e-3 it was at 71.8 % and 84.1 % (200 meta-validation episodes of
-`omniglot-online`, one seed) after 10,000 updates of 16 episodes, in 206 s on one core.
-
 Letters in shapes: B episodes, T time steps, D features, L label, K layers, H units, N ways.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from bench.api import State, TaskSpec, option, previous_labels
-from bench.nn import EncoderName, encoder
-from bench_plugins.model_based.recurrent_learner import RecurrentLearner
+from bench.api import State, TaskSpec, option
+from bench_plugins.model_based.recurrent_learner import (
+    PAPER,
+    RecurrentLearner,
+    image_encoder,
+    per_update,
+)
 
 
 class LSTM(RecurrentLearner):
@@ -34,28 +34,18 @@ class LSTM(RecurrentLearner):
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
     )
-    presets = {
-        "paper": {"hidden": 200, "layers": 1, "optimizer": "rmsprop", "lr": 1e-4, "decay": False}
-    }
+    presets = {"paper": {**PAPER, "hidden": 200, "layers": 1}}
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(RecurrentLearner.Config):
         """Twice the paper's units: an LSTM has nowhere else to keep what it saw."""
 
-        encoder: EncoderName = option("pixels", "What the LSTM sees: pixels, or conv4.")
         hidden: int = option(400, "Units of a layer.")
         layers: int = option(1, "Layers.")
-        batch: int = option(16, "Episodes per update.")
-        training_queries: int = option(1, "Queries per class of a k-shot training episode.")
-        optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
-        lr: float = option(3e-3, "Learning rate at the start.")
-        decay: bool = option(True, "The learning rate falls linearly to zero.")
-        max_grad_norm: float = option(10.0, "Norm the gradient is clipped to; 0: never.")
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
-        self.max_grad_norm = config.max_grad_norm or None
-        self.encoder = encoder(config.encoder, task.input_shape)
+        self.encoder = image_encoder(config, task)
         features = cast(int, self.encoder.out_features)
         self.lstm = nn.LSTM(
             features + self.label_size, config.hidden, config.layers, batch_first=True
@@ -91,30 +81,20 @@ class LSTM(RecurrentLearner):
         return zeros, zeros
 
     def step(self, state: State, z: Tensor, label: Tensor) -> tuple[Tensor, State]:
-        """A sequence of one. ``label`` (B, L) is the one of the step before."""
-        output, state = self._run(state, z[:, None], label[:, None])
+        """A sequence of one. ``label`` (B, L) is what is told."""
+        output, state = self.feed(state, z[:, None], label[:, None])
         return output[:, 0], state
 
-    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
-        """The support set in one call; the last label stays pending."""
-        self.check_ways(ways)
-        label = self.label(support_y)
-        first = self.begin(support_x[:, 0])
-        _, memory = self._run(first, self.encode(support_x), previous_labels(label))
-        return {"memory": memory, "pending": label[:, -1], "ways": ways}
-
-    def _steps(self, x: Tensor, labels: Tensor) -> Tensor:
-        """A stream, or a memory probe, in one call."""
-        return self._run(self.begin(x[:, 0]), self.encode(x), labels)[0]
-
-    def _run(self, state: State, z: Tensor, labels: Tensor) -> tuple[Tensor, State]:
-        """z (B, T, D) and labels (B, T, L) from a state on; all logits and the last state."""
+    def feed(self, state: State, z: Tensor, labels: Tensor) -> tuple[Tensor, State]:
+        """A whole sequence in one call; see `SequenceLearner.feed`."""
         hidden, cell = (part.transpose(0, 1).contiguous() for part in state)  # (K, B, H)
         inputs = torch.cat([z, labels], dim=-1)  # (B, T, D + L)
-        output, (hidden, cell) = self.lstm(inputs, (hidden, cell))
+        # Not every CPU that multiplies in bf16 has an LSTM that does.
+        with torch.autocast(inputs.device.type, enabled=False):
+            output, (hidden, cell) = self.lstm(inputs.float(), (hidden, cell))
         return self.output(output), (hidden.transpose(0, 1), cell.transpose(0, 1))
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int:
         """100,000 episodes (Table 1)."""
-        return 100_000 // config.batch
+        return 100_000 // per_update(config, task)

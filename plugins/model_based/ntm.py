@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import TaskSpec, option
-from bench.nn import EncoderName, cosine_similarity, encoder
-from bench_plugins.model_based.recurrent_learner import RecurrentLearner
+from bench.nn import cosine_similarity
+from bench_plugins.model_based.recurrent_learner import PAPER, RecurrentLearner, image_encoder
 
 INITIAL_MEMORY = 1e-6
 
@@ -55,23 +55,12 @@ class NTM(RecurrentLearner):
         'Graves et al. 2014, "Neural Turing Machines", arXiv:1410.5401',
         'Collier and Beel 2018, "Implementing Neural Turing Machines", ICANN, arXiv:1807.08518',
     )
-    presets = {
-        "paper": {
-            "hidden": 100,
-            "width": 20,
-            "read_heads": 1,
-            "optimizer": "rmsprop",
-            "lr": 1e-4,
-            "decay": False,
-            "max_grad_norm": 10.0,
-        }
-    }
+    presets = {"paper": {**PAPER, "hidden": 100, "width": 20, "read_heads": 1}}
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(RecurrentLearner.Config):
         """The sizes are MANN's; the paper's for `copy` are in the preset (Table 2)."""
 
-        encoder: EncoderName = option("pixels", "What the controller sees: pixels, or conv4.")
         controller: Literal["lstm", "feedforward"] = option("lstm", "lstm, or feedforward.")
         hidden: int = option(200, "Units of the controller.")
         rows: int = option(128, "Rows of the memory (N).")
@@ -83,17 +72,10 @@ class NTM(RecurrentLearner):
             "constant", "What an episode starts with: constant (1e-6), learned, or random."
         )
         strength: float = option(5.0, "Key strength before training (β).")
-        batch: int = option(16, "Episodes per update.")
-        training_queries: int = option(1, "Queries per class of a k-shot training episode.")
-        optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
-        lr: float = option(3e-3, "Learning rate at the start.")
-        decay: bool = option(True, "The learning rate falls linearly to zero.")
-        max_grad_norm: float = option(1.0, "Norm the gradient is clipped to; 0: never.")
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
-        self.max_grad_norm = config.max_grad_norm or None
-        self.encoder = encoder(config.encoder, task.input_shape)
+        self.encoder = image_encoder(config, task)
         units, reads = config.hidden, config.read_heads * config.width
         self.heads = config.read_heads + config.write_heads
         past, gates = self.label_size + reads, units
@@ -155,7 +137,7 @@ class NTM(RecurrentLearner):
         )
 
     def step(self, state: Memory, z: Tensor, label: Tensor) -> tuple[Tensor, Memory]:
-        """Controller, addressing, read, write. ``label`` (B, L) is the one of the step before."""
+        """Controller, addressing, read, write. ``label`` (B, L) is what is told."""
         reading = self.config.read_heads
         hidden, cell = self._controller(state, z, label)  # (B, C)
         parts = self.interface(hidden).float().split(self.sizes, dim=1)
@@ -210,7 +192,7 @@ class NTM(RecurrentLearner):
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int | None:
         """A million sequences (Figures 3 and 10). The paper knows no images."""
-        return 1_000_000 // config.batch if task.protocol == "sequence" else None
+        return 1_000_000 // config.streams_per_update if task.protocol == "sequence" else None
 
 
 def content(matrix: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:
