@@ -8,7 +8,7 @@ References:
 
 All heads address M_t-1; what the paper leaves open is done so: they read it, and then write M_t.
 With equal rows and an even weighting no head could ever tell two rows apart, so that all heads
-start on row 0.
+start on row 0. How the interface starts is ours too: see `NTM._begin_associative`.
 
 Letters in shapes: B episodes, T time steps, L label, C controller units, H heads (R that read, then
 P that write), M memory rows (the paper's N), W width of a row (the paper's M), S shifts.
@@ -55,7 +55,7 @@ class NTM(RecurrentLearner):
         'Graves et al. 2014, "Neural Turing Machines", arXiv:1410.5401',
         'Collier and Beel 2018, "Implementing Neural Turing Machines", ICANN, arXiv:1807.08518',
     )
-    presets = {"paper": {**PAPER, "hidden": 100, "width": 20, "read_heads": 1}}
+    presets = {"paper": {**PAPER, "hidden": 100, "width": 20, "read_heads": 1, "start": "plain"}}
 
     @dataclass(frozen=True)
     class Config(RecurrentLearner.Config):
@@ -71,7 +71,12 @@ class NTM(RecurrentLearner):
         memory: Literal["constant", "learned", "random"] = option(
             "constant", "What an episode starts with: constant (1e-6), learned, or random."
         )
-        strength: float = option(5.0, "Key strength before training (β).")
+        strength: float = option(8.0, "Key strength before training (β).")
+        start: Literal["associative", "plain"] = option(
+            "associative",
+            "Before training, of images: associative (heads write row after row and read by "
+            "content), or plain.",
+        )
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
@@ -115,6 +120,32 @@ class NTM(RecurrentLearner):
         nn.init.uniform_(self.recurrent.weight[:, : self.label_size], -1, 1)
         keys = self.sizes[0]
         self.interface.bias[keys : keys + self.heads] = self.config.strength
+        if self.config.start == "associative" and self.task.protocol != "sequence":
+            self._begin_associative()
+
+    def _begin_associative(self) -> None:
+        """Every example gets a row of its own, and a head that reads looks for what it would write
+        now.
+
+        Left to chance a write head stays where it is, on row 0, and no gradient tells it to move
+        before something is read that depends on it.
+        """
+        reading, shift = self.config.read_heads, self.config.shift
+        weights, biases = (
+            part.split(self.sizes) for part in (self.interface.weight, self.interface.bias)
+        )
+        keys, strengths, gates, shifts, sharpening, erase, add = range(7)
+        for part in (strengths, gates, shifts, sharpening, erase):  # the same at every step, nearly
+            weights[part].mul_(0.1)
+        biases[gates][:reading] = 3.0  # by content
+        biases[gates][reading:] = -3.0  # from the row before
+        moves = biases[shifts].view(self.heads, -1)  # (H, S)
+        moves[:reading, shift] = 4.0  # no shift
+        moves[reading:, shift + 1] = 4.0  # one row on
+        biases[sharpening][reading:] = 3.0
+        biases[erase].fill_(-3.0)
+        first = weights[add][: self.config.width]  # (W, C), of the first write head
+        weights[keys].view(self.heads, self.config.width, -1)[:reading] = first
 
     def encode(self, x: Tensor) -> Tensor:
         """The input's share of the controller's gates, for all steps at once: (B, T, 4C or C)."""

@@ -261,6 +261,62 @@ def test_gradients_are_finite_at_zero_memory_and_at_extremes(controller, scale, 
         assert parameter.grad.isfinite().all(), name
 
 
+# -- before training ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def images():
+    """B = 30 support sets of 6 random images of 10x10, and the labels of 5 classes."""
+    random = torch.Generator().manual_seed(2)
+    x = (torch.rand(30, 6, 1, 10, 10, generator=random) < 0.3).float()
+    return x, torch.tensor([[0, 1, 2, 3, 4, 0]]).expand(30, -1)
+
+
+def untrained(start):
+    torch.manual_seed(0)
+    config = NTM.Config(encoder="pixels", hidden=100, rows=20, start=start)
+    return NTM(config, TaskSpec((1, 10, 10), 5)).eval()
+
+
+@torch.no_grad()
+def test_an_associative_start_writes_row_after_row(images):
+    x, y = images
+    learner = untrained("associative")
+    state = learner.begin(x[:, 0])
+    for t, (z, label) in enumerate(
+        zip(learner.encode(x).unbind(1), learner.label(y).unbind(1), strict=True)
+    ):
+        _, state = learner.step(state, z, label)
+        assert (state.weights[:, -1, t + 1] > 0.9).all(), f"step {t}: not on row {t + 1}"
+    assert (untrained("plain").adapt(x, y, 5)["memory"].weights[:, -1, 6] < 0.5).all()
+
+
+@torch.no_grad()
+def test_an_associative_start_reads_the_row_of_the_same_image(images):
+    x, y = images
+
+    def found(start):
+        learner = untrained(start)
+        state = learner.adapt(x, y, 5)["memory"]
+        blank = torch.zeros(30, 5)
+        right = [
+            learner.step(state, z, blank)[1].weights[:, 0].argmax(-1) == t + 1
+            for t, z in enumerate(learner.encode(x).unbind(1))
+        ]
+        return torch.stack(right).float().mean().item()
+
+    assert found("associative") > 0.4  # one row in six by chance, or one in twenty
+    assert found("plain") < 0.3
+
+
+@torch.no_grad()
+def test_probes_and_the_paper_start_plainly():
+    paper = NTM.presets["paper"]["start"]
+    assert paper == "plain"
+    one, other = made(start="plain"), made(start="associative")
+    assert all(map(torch.equal, one.parameters(), other.parameters())), "a probe"
+
+
 # -- sequences ------------------------------------------------------------------------------------
 
 
