@@ -5,15 +5,19 @@ References:
     Neural Networks", ICML, arXiv:1605.06065, Sections 2.2 and 4.1, Table 1.
     Hochreiter, Schmidhuber 1997, "Long Short-Term Memory", Neural Computation 9(8).
 
+What an LSTM can remember lies in its weights, and so does how to look it up: see
+`LSTM._begin_associative`.
+
 Letters in shapes: B episodes, T time steps, D features, L label, K layers, H units, N ways.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import State, TaskSpec, option
@@ -34,7 +38,7 @@ class LSTM(RecurrentLearner):
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
     )
-    presets = {"paper": {**PAPER, "hidden": 200, "layers": 1}}
+    presets = {"paper": {**PAPER, "hidden": 200, "layers": 1, "start": "plain"}}
 
     @dataclass(frozen=True)
     class Config(RecurrentLearner.Config):
@@ -42,6 +46,11 @@ class LSTM(RecurrentLearner):
 
         hidden: int = option(400, "Units of a layer.")
         layers: int = option(1, "Layers.")
+        start: Literal["associative", "plain"] = option(
+            "associative",
+            "Before training, of one layer and images: associative (units keep what their class "
+            "looked like and compare), or plain.",
+        )
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
@@ -70,6 +79,53 @@ class LSTM(RecurrentLearner):
                     nn.init.xavier_uniform_(gate)
         nn.init.xavier_uniform_(self.output.weight)
         self.output.bias.zero_()
+        plain = self.config.start == "plain" or self.config.layers > 1
+        if not plain and self.task.protocol != "sequence":
+            self._begin_associative(features)
+
+    def _begin_associative(self, features: int) -> None:
+        """The units of a class keep features of its examples, and compare a query with them.
+
+        A label opens the input gates of its own class, forget gates are open, and the output gate
+        sees in the query what the candidate saw in the example. Of a pair of units one has the
+        negative weights of the other: together they answer ``σ(q) tanh(c) + σ(-q) tanh(-c)``, which
+        is ``tanh(q / 2) tanh(c)``, positive where query q and memory c agree.
+
+        Where a label comes with the example after its own, a quarter of the units keep an example
+        for that one step, and the candidates see it there.
+
+        Left to chance half of a memory is lost at each step, and the gradient has to find labels,
+        features and what belongs together at once.
+        """
+        units, ways, lstm, scale = self.config.hidden, self.label_size, self.lstm, 0.1
+        late = units // 4 if self.offset_labels else 0
+        pairs = (units - late) // (2 * ways)
+        passing, keeping = slice(late), slice(late, late + 2 * pairs * ways)
+        told = slice(features, None)
+        # Each (4, H, ...): input gate, forget gate, candidate, output gate.
+        seen = lstm.weight_ih_l0.view(4, units, features + ways)
+        before = lstm.weight_hh_l0.view(4, units, units)
+        bias = lstm.bias_ih_l0.view(4, units)
+        seen[:2] *= scale
+        before *= scale
+        owner = F.one_hot(torch.arange(ways).repeat_interleave(2 * pairs), ways).float()
+        bias[:, keeping] = torch.tensor([-4.0, 5.0, 0.0, 0.0])[:, None]
+        seen[0, keeping, told] = 7.0 * owner
+        seen[2:, keeping, told] = 0
+        if late:
+            bias[:, passing] = torch.tensor([3.0, -3.0, 0.0, 3.0])[:, None]
+            seen[:, passing, told] = 0
+            seen[[0, 1, 3], passing] = 0
+            looks = nn.init.orthogonal_(seen.new_empty(pairs, late), gain=2)
+            seen[2, keeping, :features] *= scale
+            before[2, keeping, passing] = _of_pairs(looks, ways)
+            looks = looks @ seen[2, passing, :features]
+        else:
+            looks = nn.init.xavier_uniform_(seen.new_empty(pairs, features), gain=2)
+            seen[2, keeping, :features] = _of_pairs(looks, ways)
+        seen[3, keeping, :features] = _of_pairs(looks, ways)
+        self.output.weight[:, keeping] *= scale
+        self.output.weight[:, keeping] += 10 / pairs * owner.T
 
     def encode(self, x: Tensor) -> Tensor:
         """Features (B, T, D)."""
@@ -98,3 +154,8 @@ class LSTM(RecurrentLearner):
     def published_updates(cls, config: Config, task: TaskSpec) -> int:
         """100,000 episodes (Table 1)."""
         return 100_000 // per_update(config, task)
+
+
+def _of_pairs(looks: Tensor, ways: int) -> Tensor:
+    """Rows (P, D) and their negatives, one after the other, for each class: (N 2P, D)."""
+    return torch.stack([looks, -looks], dim=1).flatten(0, 1).repeat(ways, 1)
