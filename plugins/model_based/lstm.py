@@ -100,6 +100,8 @@ class LSTM(RecurrentLearner):
         units, ways, lstm, scale = self.config.hidden, self.label_size, self.lstm, 0.1
         late = units // 4 if self.offset_labels else 0
         pairs = (units - late) // (2 * ways)
+        if not pairs:
+            return
         passing, keeping = slice(late), slice(late, late + 2 * pairs * ways)
         told = slice(features, None)
         # Each (4, H, ...): input gate, forget gate, candidate, output gate.

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from bench.api import SequenceLearner, TaskSpec
+from bench.testing.subject import answers
+from bench.testing.tasks import draw, tiny_task
 from bench_plugins.model_based.lstm import LSTM
 
 TASK = TaskSpec((1, 2, 2), 3, protocol="online", length=9)
@@ -75,6 +77,62 @@ def test_a_cell_by_hand():
     # c_1 = tanh 1; c_2 = c_1 / 2 + tanh 1; h = tanh c.
     expected = [math.tanh(math.tanh(1)), math.tanh(1.5 * math.tanh(1))]
     torch.testing.assert_close(logits, torch.tensor(expected))
+
+
+# -- before training ------------------------------------------------------------------------------
+
+
+def accuracy(protocol, start):
+    """Untrained, on tiny tasks: of 5-way 1-shot queries; online, at the third presentation."""
+    torch.manual_seed(0)
+    task = tiny_task(protocol).but(length=15 if protocol == "online" else 0)
+    learner, batch = LSTM(LSTM.Config(encoder="pixels", start=start), task), draw(task, 64, seed=1)
+    right = answers(learner, batch).argmax(-1)
+    if protocol == "kshot":
+        return (right == batch.query_y).float().mean().item()
+    times = (batch.y[:, :, None] == batch.y[:, None]).tril().sum(2)  # (B, T)
+    return (right == batch.y)[times == 3].float().mean().item()
+
+
+@pytest.mark.parametrize("protocol", ["kshot", "online"])
+def test_an_associative_start_knows_an_example_again(protocol):
+    assert accuracy(protocol, "associative") > 0.6  # chance is 0.2
+    assert accuracy(protocol, "plain") < 0.4
+
+
+@torch.no_grad()
+def test_a_pair_of_units_compares_by_hand():
+    """Of one class: σ(q) tanh(c) + σ(-q) tanh(-c) = tanh(q / 2) tanh(c), positive where they
+    agree."""
+    torch.manual_seed(0)
+    learner = LSTM(LSTM.Config(encoder="pixels", hidden=6), TaskSpec((1, 2, 2), 3)).eval()
+    learner.lstm.weight_hh_l0.zero_()  # what is left to chance
+    learner.lstm.weight_ih_l0[:12, :4] = 0
+    learner.lstm.weight_ih_l0[6:12, 4:] = 0
+    z = torch.tensor([[1.0, -0.5, 0.25, 2.0]])
+    _, told = learner.step(learner.initial_state(1), z, torch.tensor([[0.0, 1.0, 0.0]]))
+    hidden = learner.step(told, -z, torch.zeros(1, 3))[1][0].flatten()
+    look = learner.lstm.weight_ih_l0[2 * 6 + 2, :4]  # the candidate of the first unit of class 1
+    agrees = -(look @ z[0]).item()  # of the query -z
+
+    def gate(bias):
+        return 1 / (1 + math.exp(-bias))
+
+    # The label opens the input gate of its class, 7 - 4; a query has none, and the gates are shut.
+    kept = gate(5) * gate(3) * math.tanh(-agrees) + gate(-4) * math.tanh(agrees)
+    other = gate(5) * gate(-4) * math.tanh(-agrees) + gate(-4) * math.tanh(agrees)
+    both = [math.tanh(agrees / 2) * math.tanh(cell) for cell in (other, kept, other)]
+    torch.testing.assert_close(hidden.view(3, 2).sum(1), torch.tensor(both))
+    assert both[1] < 0, "the query is the opposite of what was seen"
+
+
+def test_the_paper_and_probes_start_plainly():
+    assert LSTM.presets["paper"]["start"] == "plain"
+    one, other = made(PROBE, start="plain", layers=1), made(PROBE, layers=1)
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+
+
+# -- episodes -------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
