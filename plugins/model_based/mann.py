@@ -32,6 +32,7 @@ from bench_plugins.model_based.recurrent_learner import (
     PAPER,
     RecurrentLearner,
     image_encoder,
+    keep_for_a_step,
     per_update,
 )
 
@@ -66,7 +67,7 @@ class MANN(RecurrentLearner):
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
     )
-    presets = {"paper": {**PAPER, "own_rows": False, "write_vectors": False}}
+    presets = {"paper": {**PAPER, "own_rows": False, "write_vectors": False, "start": "plain"}}
 
     @dataclass(frozen=True)
     class Config(RecurrentLearner.Config):
@@ -80,8 +81,16 @@ class MANN(RecurrentLearner):
         own_rows: bool = option(
             True, "Each head has a least used row of its own; False: all have the same ones."
         )
-        write_vectors: bool = option(False, "Write vectors of their own; False: the keys (eq. 8).")
+        write_vectors: bool | None = option(
+            None,
+            "Write vectors of their own; False: the keys (eq. 8); none: where labels come late.",
+        )
         strength: float = option(5.0, "Key strength before training (β).")
+        start: Literal["associative", "plain"] = option(
+            "associative",
+            "Before training, of images: associative (rows of their own, and keys that find them), "
+            "or plain.",
+        )
         label: Literal["one-hot", "strings"] = option(
             "one-hot", "How labels are told: one-hot, or as strings of five characters."
         )
@@ -96,7 +105,10 @@ class MANN(RecurrentLearner):
         self.label_width = label_strings.SIZE if self.strings else self.label_size
         self.recurrent = nn.Linear(self.label_width + reads + units, 4 * units, bias=False)
         # Of all heads: strengths β, gates α, keys k and, where they are separate, write vectors.
-        self.sizes = [config.heads, config.heads, reads] + [reads] * config.write_vectors
+        # With an offset a step asks for its image while it stores the label of the one before.
+        own = config.write_vectors
+        self.write_vectors = self.offset_labels if own is None else own
+        self.sizes = [config.heads, config.heads, reads] + [reads] * self.write_vectors
         self.interface = nn.Linear(units, sum(self.sizes))
         answer_size = label_strings.SIZE if self.strings else task.answer_size
         self.output = nn.Linear(units + reads, answer_size)
@@ -117,6 +129,22 @@ class MANN(RecurrentLearner):
         # One entry of a one-hot label weighs as much as an image.
         nn.init.uniform_(self.recurrent.weight[:, : self.label_width], -1, 1)
         self.interface.bias[: self.config.heads] = self.config.strength
+        if self.config.start == "associative" and self.task.protocol != "sequence":
+            self._begin_associative()
+
+    def _begin_associative(self) -> None:
+        """Heads write to rows of their own, and look for what is written about such an example."""
+        weights = self.interface.weight.split(self.sizes)  # strengths, gates, keys, write vectors
+        self.interface.bias.split(self.sizes)[1].fill_(-3.0)
+        if not self.write_vectors:
+            return
+        keys, vectors = weights[2], weights[3]
+        keys.copy_(vectors)
+        if self.offset_labels:
+            now, before = keep_for_a_step(self.input, self.recurrent)
+            vectors[:, now] = 0
+            keys[:, now] = keys[:, before]
+            keys[:, now.stop :] = 0
 
     def encode(self, x: Tensor) -> Tensor:
         """The input's share of the four gates, for all steps at once: (B, T, 4H)."""
@@ -151,7 +179,7 @@ class MANN(RecurrentLearner):
         heads = self.interface(hidden).float().split(self.sizes, dim=1)
         strengths, gate = F.softplus(heads[0]), heads[1].sigmoid()  # (B, R)
         keys = heads[2].unflatten(1, shape).tanh()  # (B, R, W)
-        vectors = heads[3].unflatten(1, shape).tanh() if config.write_vectors else keys
+        vectors = heads[3].unflatten(1, shape).tanh() if self.write_vectors else keys
 
         with torch.autocast(z.device.type, enabled=False):  # a memory of 8 bits forgets
             read_weights = address(keys, strengths, state.matrix)  # (B, R, M)

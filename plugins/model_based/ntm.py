@@ -26,7 +26,12 @@ from torch import Tensor, nn
 
 from bench.api import TaskSpec, option
 from bench.nn import cosine_similarity
-from bench_plugins.model_based.recurrent_learner import PAPER, RecurrentLearner, image_encoder
+from bench_plugins.model_based.recurrent_learner import (
+    PAPER,
+    RecurrentLearner,
+    image_encoder,
+    keep_for_a_step,
+)
 
 INITIAL_MEMORY = 1e-6
 
@@ -124,8 +129,8 @@ class NTM(RecurrentLearner):
             self._begin_associative()
 
     def _begin_associative(self) -> None:
-        """Every example gets a row of its own, and a head that reads looks for what it would write
-        now.
+        """Every example gets a row of its own, and a head that reads looks for what is written
+        about such an example.
 
         Left to chance a write head stays where it is, on row 0, and no gradient tells it to move
         before something is read that depends on it.
@@ -145,7 +150,13 @@ class NTM(RecurrentLearner):
         biases[sharpening][reading:] = 3.0
         biases[erase].fill_(-3.0)
         first = weights[add][: self.config.width]  # (W, C), of the first write head
-        weights[keys].view(self.heads, self.config.width, -1)[:reading] = first
+        looks = first.clone()
+        if self.offset_labels and self.config.controller == "lstm":
+            now, before = keep_for_a_step(self.input, self.recurrent)
+            first[:, now] = 0
+            looks[:, now] = looks[:, before]
+            looks[:, now.stop :] = 0
+        weights[keys].view(self.heads, self.config.width, -1)[:reading] = looks
 
     def encode(self, x: Tensor) -> Tensor:
         """The input's share of the controller's gates, for all steps at once: (B, T, 4C or C)."""

@@ -112,3 +112,31 @@ def per_update(config: Any, task: TaskSpec) -> int:
     """Episodes, streams or memory probes in a meta-training update."""
     kshot = task.protocol == "kshot"
     return int(config.episodes_per_update if kshot else config.streams_per_update)
+
+
+@torch.no_grad()
+def keep_for_a_step(input: nn.Linear, recurrent: nn.Linear) -> tuple[slice, slice]:
+    """Starts an LSTM controller so that a quarter of its units shows the example of this step, and
+    another one that of the step before, whose label is told now.
+
+    What is written can then be about the same example as its label, before anything is learned.
+
+    Args:
+        input: D to 4 H: forget, write and output gates, and candidate.
+        recurrent: what is known from the step before to 4 H; its last H inputs are hidden units.
+
+    Returns:
+        The units of this example, and as many of the one before, feature by feature.
+    """
+    units, quarter = len(input.weight) // 4, len(input.weight) // 16
+    now, before = slice(quarter), slice(quarter, 2 * quarter)
+    seen, known = (layer.weight.view(4, units, -1) for layer in (input, recurrent))
+    open_for_a_step = torch.tensor([-3.0, 3.0, 3.0, 0.0])[:, None]
+    for part in (now, before):
+        seen[:3, part] = 0
+        known[:, part] = 0
+        input.bias.view(4, units)[:, part] = open_for_a_step
+    seen[3, before] = 0
+    hidden = known[3, :, -units:]  # (H, H)
+    hidden[before, now] = 2 * torch.eye(quarter)
+    return now, before

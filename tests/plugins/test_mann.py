@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -10,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 import bench_plugins.model_based.mann as module
-from bench.api import TaskSpec
+from bench.api import TaskSpec, previous_labels
+from bench.testing.tasks import draw, tiny_task
 from bench_plugins.model_based import label_strings
 from bench_plugins.model_based.mann import MANN, address, least_used, write
 
@@ -169,7 +171,7 @@ def naive_step(learner, state, z, label, episode):
     heads = learner.interface.weight @ hidden + learner.interface.bias
     beta, alpha = F.softplus(heads[:R]), heads[R : 2 * R].sigmoid()
     keys = vectors = heads[2 * R : 2 * R + R * W].view(R, W).tanh()
-    if config.write_vectors:
+    if learner.write_vectors:
         vectors = heads[2 * R + R * W :].view(R, W).tanh()
     order = state.usage[b].argsort().tolist()
     before, after = state.matrix[b], state.matrix[b].clone()
@@ -235,10 +237,76 @@ def test_the_output_sees_controller_and_read_vectors(learner):
 
 
 def test_a_head_writes_its_key_or_a_vector_of_its_own():
-    task = TaskSpec((1, 28, 28), 3)
-    assert made(MANN.Config(), task).interface.out_features == 4 * (40 + 2)
-    both = made(MANN.Config(write_vectors=True), task)
-    assert both.interface.out_features == 4 * (2 * 40 + 2)
+    """Its key in pairs, which is equation (8); a vector of its own where labels come late."""
+    pairs, late = TaskSpec((1, 28, 28), 3), TaskSpec((1, 28, 28), 3, protocol="online", length=9)
+    keys, vectors = 4 * (40 + 2), 4 * (2 * 40 + 2)
+    for config, task, size in (
+        (MANN.Config(), pairs, keys),
+        (MANN.Config(), late, vectors),
+        (MANN.Config(offset_labels=True), pairs, vectors),
+        (MANN.Config(write_vectors=True), pairs, vectors),
+        (MANN.Config(write_vectors=False), late, keys),
+        (MANN.Config(**MANN.presets["paper"]), late, keys),
+    ):
+        assert made(config, task).interface.out_features == size
+
+
+# -- before training ------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def found(protocol, start):
+    """How often the row that a query is most like is one that was written about its class.
+
+    A row of step t is about the image of step t; with an offset, about the one before."""
+    task = tiny_task(protocol).but(length=15, queries=2)
+    learner = made(MANN.Config(encoder="pixels", start=start), task).eval()
+    x, y = (stream := draw(task.but(protocol="online"), 32, seed=1)).x, stream.y
+    late = learner.offset_labels
+    told = learner.label(y)
+    told = previous_labels(told) if late else told
+    state, about = learner.begin(x[:, 0]), torch.full((32, 128), -1)
+    right = []
+    for t, (z, label) in enumerate(zip(learner.encode(x).unbind(1), told.unbind(1), strict=True)):
+        asked = learner.step(state, z, label if late else torch.zeros_like(label))[1]
+        best = about.gather(1, asked.read_weights[:, 0].argmax(-1, keepdim=True))[:, 0]
+        _, after = learner.step(state, z, label)
+        rows = (after.matrix - state.matrix).norm(dim=-1).topk(4).indices
+        about.scatter_(1, rows, y[:, t - late, None].expand(-1, 4) if t >= late else -1)
+        state = after
+        known = (y[:, : max(0, t - late)] == y[:, t, None]).any(1)
+        right.append((best == y[:, t])[known])
+    return torch.cat(right).float().mean().item()
+
+
+@pytest.mark.parametrize("protocol", ["kshot", "online"])
+def test_an_associative_start_finds_what_was_written_about_a_class(protocol):
+    assert found(protocol, "associative") > 0.4  # by chance 0.2
+
+
+def test_with_an_offset_a_plain_start_finds_nothing():
+    assert found("online", "plain") < 0.3
+
+
+@torch.no_grad()
+def test_units_that_keep_an_example_for_a_step_show_it_one_step_late():
+    """Whatever was told: y_t-1 meets x_t-1."""
+    torch.manual_seed(0)
+    learner = made(MANN.Config(encoder="pixels", hidden=40), TASK)
+    now, before = slice(10), slice(10, 20)
+    state = learner.begin(torch.rand(2, 1, 2, 2))
+    shown = []
+    for _ in range(4):
+        x, label = torch.rand(2, 1, 1, 2, 2), one_hot(*torch.randint(0, 3, (2,)).tolist())
+        _, state = learner.step(state, learner.encode(x)[:, 0], label)
+        shown.append(state.hidden)
+    for earlier, later in itertools.pairwise(shown):
+        a, b = earlier[:, now], later[:, before]
+        expected = (
+            torch.sigmoid(torch.tensor(3.0))
+            * (torch.sigmoid(torch.tensor(3.0)) * (2 * a).tanh()).tanh()
+        )
+        torch.testing.assert_close(b, expected, atol=0.05, rtol=0)  # what was there before fades
 
 
 # -- episodes -------------------------------------------------------------------------------------
