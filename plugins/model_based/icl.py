@@ -85,10 +85,12 @@ class ICL(Learner):
         super().__init__(config, task)
         self.max_grad_norm = config.max_grad_norm
         half = config.width // 2
-        if half % config.heads or half < task.ways:
+        if config.width % (2 * config.heads):
+            raise ValueError(f"width={config.width} is no multiple of 2 heads={config.heads}")
+        if half < task.ways:
             raise ValueError(
-                f"half of width={config.width} must be a multiple of heads={config.heads} and at "
-                f"least the {task.ways} ways, which have a label vector each"
+                f"half of width={config.width} has room for {half} label vectors, and {task.ways} "
+                "ways need one each; give it more width"
             )
         self.encoder = Standardised(encoder(config.encoder, task.input_shape, config.filters))
         self.image = nn.Linear(cast(int, self.encoder.out_features), half)
