@@ -168,6 +168,8 @@ class RelationModule(nn.Module):
         super().__init__()
         filters, height, width = shape
         self.first = nn.Conv2d(2 * filters, filters, 3, padding=1)
+        with torch.no_grad():  # begins as the difference of both maps
+            self.first.weight[:, filters:] = -self.first.weight[:, :filters]
         self.second = nn.Conv2d(filters, filters, 3, padding=1)
         self.norms = nn.ModuleList(nn.BatchNorm2d(filters) for _ in range(2))
         # A map of one pixel cannot be halved any more.

@@ -1,7 +1,7 @@
 """CNP: what is known of a task is one vector, the mean of what its examples say.
 
 Three networks: an encoder h of pairs (x_i, y_i) gives representations r_i, an aggregator makes one
-r of them, and a decoder g answers for x from r and x (equations 2 to 4). It costs O(S + Q).
+r of them, and a decoder g answers for x from r and x (Section 2). It costs O(S + Q).
 
 A classification of N classes is here N questions, "is it class c, or another?", which share the
 three networks: for class c the label of an example is y_i = 1 where it is of class c, else 0.
@@ -14,7 +14,7 @@ attention of the query over all examples.
 
 References:
     Garnelo, Rosenbaum, Maddison, Ramalho, Saxton, Shanahan, Teh, Rezende, Eslami 2018,
-    "Conditional Neural Processes", ICML, arXiv:1807.01613. Equation numbers are this paper's.
+    "Conditional Neural Processes", ICML, arXiv:1807.01613. Sections are this paper's.
     Kim, Mnih, Schwarz, Garnelo, Eslami, Rosenbaum, Vinyals, Teh 2019, "Attentive Neural
     Processes", ICLR, arXiv:1901.05761. The attention.
 
@@ -87,6 +87,7 @@ class CNP(Learner):
             CrossAttention(features, config.width, config.heads) if config.attention else Mean()
         )
         self.g = Decoder(self.aggregator.parts * config.width, features, config.width, 1)
+        self.g.start_as_difference(self.h.slope())
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> dict[str, Tensor]:
         """What the aggregator keeps of the examples, for each class."""
@@ -103,8 +104,7 @@ class CNP(Learner):
         return self.g(r, z[:, :, None])[..., 0]
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """The negative log-probability of the queries' labels (equation 5); online, of every
-        step's."""
+        """The negative log-probability of the queries' labels; online, of every step's."""
         if isinstance(batch, Stream):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
@@ -112,7 +112,7 @@ class CNP(Learner):
         return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
 
     def _represent(self, z: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
-        """Equation (2): r_i = h(x_i, y_i), for each class's y_i: (B, S, N, R); and y_i (B, S, N),
+        """r_i = h(x_i, y_i), for each class's y_i: (B, S, N, R); and y_i (B, S, N),
         which is 0 or 1, so that h is applied twice to each example and not N times."""
         y = F.one_hot(labels, ways).bool()  # (B, S, N)
         no, yes = (self.h(z, z.new_full((*z.shape[:-1], 1), value)) for value in (0, 1))
@@ -122,7 +122,7 @@ class CNP(Learner):
         return self.aggregator.keep(z, *self._represent(z, labels, ways))
 
     def _answer(self, kept: dict[str, Tensor], z: Tensor) -> Tensor:
-        """Equations (3) and (4): logits (B, Q, N)."""
+        """g(r, x): logits (B, Q, N)."""
         r = self.aggregator(kept, z)  # (B, Q or 1, N, parts R)
         return self.g(r, z[:, :, None])[..., 0]
 
@@ -147,6 +147,9 @@ class CNP(Learner):
 class Encoder(nn.Module):
     """h, of a pair (x, y).
 
+    Begins as linear in x, for ReLU(a) - ReLU(-a) = a: the hidden layer holds directions of x and
+    their opposites.
+
     Args:
         inputs: features of x (D).
         outputs: numbers of y (E): 1 for an indicator.
@@ -155,13 +158,24 @@ class Encoder(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(inputs + outputs, width), nn.ReLU(), nn.Linear(width, width)
-        )
+        self.inputs = inputs
+        self.hidden, self.out = nn.Linear(inputs + outputs, width), nn.Linear(width, width)
+        half = width // 2
+        directions = nn.init.orthogonal_(torch.empty(half, inputs))
+        back = nn.init.orthogonal_(torch.empty(width, half))
+        with torch.no_grad():
+            self.hidden.bias.zero_()
+            self.hidden.weight[: 2 * half, :inputs] = torch.cat([directions, -directions])
+            self.out.weight[:, : 2 * half] = torch.cat([back, -back], dim=1)
+
+    def slope(self) -> Tensor:
+        """(R, D), by which a representation follows x at the start."""
+        half = self.hidden.out_features // 2
+        return self.out.weight[:, :half] @ self.hidden.weight[:half, : self.inputs]
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """(..., D) and (..., E) to (..., R), in float32."""
-        return self.layers(torch.cat([x, y], dim=-1)).float()
+        return self.out(self.hidden(torch.cat([x, y], dim=-1)).relu()).float()
 
 
 class Decoder(nn.Module):
@@ -182,6 +196,13 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(
             nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs)
         )
+
+    @torch.no_grad()
+    def start_as_difference(self, slope: Tensor) -> None:
+        """Lets the first layer begin as one of the difference between an x and the one that a
+        representation was made of, of which `slope` (R, D) is the derivative. Two independent
+        halves find out late that they look at the same kind of thing."""
+        self.of_x.weight.copy_(-self.of_r.weight[:, : len(slope)] @ slope)
 
     def forward(self, r: Tensor, x: Tensor) -> Tensor:
         """Two tensors that broadcast together, (..., known) and (..., D), to (..., outputs), in
@@ -218,7 +239,7 @@ class Mean(nn.Module):
 
 class CrossAttention(nn.Module):
     """Multi-head attention of a query over the examples: keys are made of their x, values are their
-    representations (Kim et al. 2019, Section 3)."""
+    representations (Kim et al. 2019)."""
 
     parts = 1
 

@@ -10,14 +10,14 @@ once, so that the two views are one function, and a stream trains every prefix i
 Nothing says at which place a token stands: only in the causal form does a token know how many came
 before. A support set may thereby be longer than any that was trained with.
 
-Such a learner stays at chance for long and leaves it suddenly (Kirsch et al., Section 4). Here it
+Such a learner stays at chance for long and leaves it suddenly (Kirsch et al.). Here it
 starts as a rough nearest-neighbour rule: keys equal queries, so that attention compares images;
 what is read is added where it came from, so that labels arrive as labels; the answer is compared
 with the label vectors.
 
 References:
     Kirsch, Harrison, Sohl-Dickstein, Metz 2022, "General-Purpose In-Context Learning by
-    Meta-Learning Transformers", arXiv:2212.04458. Causal; sections above are this paper's.
+    Meta-Learning Transformers", arXiv:2212.04458. Causal.
     Fifty, Duan, Junkins, Amid, Leskovec, Re, Thrun 2024, "Context-Aware Meta-Learning", ICLR,
     arXiv:2310.10971. A set (``form="set"``), and fixed equiangular label vectors.
     Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture", arXiv:2002.04745.
@@ -247,7 +247,7 @@ def attend(
 
 def equiangular(count: int, size: int) -> Tensor:
     """Label vectors of one length and with one angle between any two: the corners of a simplex
-    around 0 (Fifty et al. 2024, Section 4.2), turned at random. Fixed: nothing trains them.
+    around 0 (Fifty et al. 2024), turned at random. Fixed: nothing trains them.
 
     Args:
         count: vectors (N).

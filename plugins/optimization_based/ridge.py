@@ -8,7 +8,7 @@ Online, the answers behind all prefixes of a stream need one Cholesky factor: se
 
 References:
     Bertinetto, Henriques, Torr, Vedaldi 2019, "Meta-learning with Differentiable Closed-form
-    Solvers", ICLR, arXiv:1805.08136. Equation numbers below are this paper's.
+    Solvers", ICLR, arXiv:1805.08136.
 
 Letters in shapes: B episodes, S support items, Q queries, T time steps, D features, N ways.
 """
@@ -29,7 +29,7 @@ from bench.nn import EncoderName, NoveltyLogit, Schedule, adam, embed_together, 
 class Ridge(Learner):
     """A learned embedding, and a linear map from it to the labels that a formula gives.
 
-    The prediction is α X' W + β (equation 7). A softmax does not see β where all classes have it:
+    The prediction is α X' W + β. A softmax does not see β where all classes have it:
     here the classes of the support set do, and those without support, whose column of W is zero,
     do not. β is thereby minus the logit of a class not seen yet, which is how it is kept.
     """
@@ -104,7 +104,7 @@ class Ridge(Learner):
             return self.novelty(self.log_scale.exp() * regression, seen)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """The cross-entropy of the queries (Section 3.1); online, of every step."""
+        """The cross-entropy of the queries; online, of every step."""
         if isinstance(batch, Stream):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
@@ -112,8 +112,8 @@ class Ridge(Learner):
         return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
 
     def _solve(self, z: Tensor, labels: Tensor, ways: int) -> dict[str, Tensor]:
-        """Equation (4), W = (Zᵀ Z + λ I)⁻¹ Zᵀ Y, or where the items are fewer than the features
-        equation (5), W = Zᵀ (Z Zᵀ + λ I)⁻¹ Y, the same by Woodbury's identity. In float32."""
+        """W = (Zᵀ Z + λ I)⁻¹ Zᵀ Y, or where the items are fewer than the features W = Zᵀ (Z Zᵀ +
+        λ I)⁻¹ Y, the same by Woodbury's identity. In float32."""
         with torch.autocast(z.device.type, enabled=False):
             z, member = z.float(), F.one_hot(labels, ways).float()  # (B, S, D), (B, S, N)
             if z.shape[1] < z.shape[2]:
@@ -127,7 +127,7 @@ class Ridge(Learner):
         return gram + self.log_penalty.exp() * torch.eye(gram.shape[-1], device=gram.device)
 
     def _logits(self, state: dict[str, Tensor], z: Tensor) -> Tensor:
-        """Equation (7)."""
+        """α X' W + β: (B, Q, N)."""
         with torch.autocast(z.device.type, enabled=False):
             regression = z.float() @ state["weights"]  # (B, Q, N)
             return self.novelty(self.log_scale.exp() * regression, state["seen"][:, None])
@@ -138,7 +138,7 @@ class Ridge(Learner):
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
-        """More classes than in the test, and a random number of shots (Section 4.2), so that one
+        """More classes than in the test, and a random number of shots, as in the paper, so that one
         training serves all; online, as tested."""
         if task.protocol == "online":
             return task.but(episodes_per_update=config.streams_per_update)
