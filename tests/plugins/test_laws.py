@@ -14,8 +14,11 @@ from bench_plugins.metric_based.baseline import Baseline
 from bench_plugins.metric_based.matching import Matching
 from bench_plugins.metric_based.pixel_nearest_neighbour import PixelNearestNeighbour
 from bench_plugins.metric_based.prototypical import Prototypical
+from bench_plugins.metric_based.relation import Relation
 from bench_plugins.metric_based.siamese import Siamese
+from bench_plugins.model_based.cnp import CNP
 from bench_plugins.model_based.feedforward import FeedForward
+from bench_plugins.model_based.icl import ICL
 from bench_plugins.model_based.lstm import LSTM
 from bench_plugins.model_based.mann import MANN
 from bench_plugins.model_based.memory_network import MemoryNetwork
@@ -26,6 +29,7 @@ from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
 from bench_plugins.optimization_based.reptile import Reptile
+from bench_plugins.optimization_based.ridge import Ridge
 
 SMALL = {
     PixelNearestNeighbour: {},
@@ -44,6 +48,10 @@ SMALL = {
     FeedForward: {"encoder": "pixels", "hidden": 32},
     SNAIL: {"filters": 8, "dense_filters": 16},
     MemoryNetwork: {"filters": 8, "width": 32, "training_ways": 5},
+    Ridge: {"filters": 8, "training_ways": 10},
+    Relation: {"filters": 8, "training_ways": 10},
+    CNP: {"filters": 8, "width": 32, "training_ways": 10},
+    ICL: {"filters": 8, "layers": 2, "width": 32, "heads": 2},
 }
 LEARNERS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 TRAINED = pytest.mark.parametrize("cls", [c for c in SMALL if c.trained], ids=lambda c: c.__name__)
@@ -96,7 +104,7 @@ def test_no_built_in_learner_is_forgotten():
 
 
 @pytest.mark.parametrize(
-    "cls", [MAML, ANIL, MetaNet, MANN, NTM, LSTM, FeedForward, SNAIL, MemoryNetwork]
+    "cls", [MAML, ANIL, MetaNet, MANN, NTM, LSTM, FeedForward, SNAIL, MemoryNetwork, ICL]
 )
 def test_more_ways_than_trained_are_refused_in_words(cls, slightly_trained, tiny):
     episodes = tiny.episodes(ways=6)
@@ -136,7 +144,10 @@ def test_it_says_who_it_is(cls):
 
 
 # trained once for all
-ANY_SHOTS = (Siamese, Baseline, Reptile, SNAIL, MemoryNetwork, MANN, NTM, LSTM, FeedForward)
+ANY_SHOTS = (
+    Siamese, Baseline, Reptile, SNAIL, MemoryNetwork, MANN, NTM, LSTM, FeedForward, Ridge, Relation,
+    CNP, ICL,
+)  # fmt: skip
 
 
 @TRAINED
