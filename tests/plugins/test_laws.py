@@ -28,6 +28,8 @@ from bench_plugins.model_based.snail import SNAIL
 from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
+from bench_plugins.optimization_based.meta_sgd import MetaSGD
+from bench_plugins.optimization_based.proto_maml import ProtoMAML
 from bench_plugins.optimization_based.reptile import Reptile
 from bench_plugins.optimization_based.ridge import Ridge
 
@@ -37,11 +39,13 @@ SMALL = {
     Matching: {"filters": 8, "training_ways": 10},
     Siamese: {"filters": 8, "training_ways": 10},
     Baseline: {"filters": 8, "training_ways": 10},
-    MAML: {"filters": 8, "meta_batch": 8},
-    FOMAML: {"filters": 8, "meta_batch": 8},
-    ANIL: {"filters": 8, "meta_batch": 8},
+    MAML: {"filters": 8, "episodes_per_update": 8},
+    FOMAML: {"filters": 8, "episodes_per_update": 8},
+    ANIL: {"filters": 8, "episodes_per_update": 8},
+    MetaSGD: {"filters": 8, "episodes_per_update": 8},
+    ProtoMAML: {"filters": 8, "episodes_per_update": 8},
     Reptile: {"filters": 8, "training_shots": 3, "inner_steps_test": 5},
-    MetaNet: {"filters": 8, "key": 8, "hidden": 8, "batch": 8},
+    MetaNet: {"filters": 8, "key": 8, "hidden": 8, "episodes_per_update": 8},
     MANN: {"encoder": "pixels", "hidden": 32, "rows": 16, "width": 8, "heads": 2},
     NTM: {"encoder": "pixels", "hidden": 32, "rows": 16, "width": 8, "read_heads": 2},
     LSTM: {"encoder": "pixels", "hidden": 32, "layers": 2},
