@@ -24,10 +24,10 @@ from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec,
 from bench.nn import (
     EncoderName,
     NoveltyLogit,
+    adam,
     class_means,
     cosine_similarity,
     encoder,
-    falling_to_zero,
     squared_distance,
     sum_before,
 )
@@ -140,7 +140,7 @@ class Baseline(Learner):
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
+        return adam(self.parameters(), self.config.lr, updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

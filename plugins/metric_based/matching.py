@@ -25,9 +25,9 @@ from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec,
 from bench.nn import (
     EncoderName,
     NoveltyLogit,
+    adam,
     cosine_similarity,
     encoder,
-    falling_to_zero,
     kernel_logits,
 )
 
@@ -119,7 +119,7 @@ class Matching(Learner):
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
+        return adam(self.parameters(), self.config.lr, updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

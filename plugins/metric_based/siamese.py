@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, encoder, falling_to_zero, kernel_logits
+from bench.nn import EncoderName, adam, encoder, kernel_logits
 
 
 class Siamese(Learner):
@@ -117,7 +117,7 @@ class Siamese(Learner):
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
+        return adam(self.parameters(), self.config.lr, updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

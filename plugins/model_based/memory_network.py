@@ -43,7 +43,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, NoveltyLogit, encoder, falling_to_zero
+from bench.nn import EncoderName, NoveltyLogit, adam, encoder
 
 
 class MemoryNetwork(Learner):
@@ -148,7 +148,7 @@ class MemoryNetwork(Learner):
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
+        return adam(self.parameters(), self.config.lr, updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

@@ -42,7 +42,7 @@ from bench.nn import (
     EncoderName,
     cosine_similarity,
     encoder,
-    falling_along_a_cosine,
+    scheduled,
     sum_before,
 )
 
@@ -237,7 +237,7 @@ class MetaNet(Learner):
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        return falling_along_a_cosine(optimizer, updates) if self.config.decay else optimizer
+        return scheduled(optimizer, updates, "cosine" if self.config.decay else "constant")
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bench.api import MetaOptimizer, SequenceLearner, TaskSpec
-from bench.nn import falling_to_zero
+from bench.nn import scheduled
 
 
 class RecurrentLearner(SequenceLearner):
@@ -27,7 +27,7 @@ class RecurrentLearner(SequenceLearner):
             optimizer = torch.optim.RMSprop(self.parameters(), config.lr, alpha=0.95, momentum=0.9)
         else:
             optimizer = torch.optim.Adam(self.parameters(), config.lr)
-        return falling_to_zero(optimizer, updates) if config.decay else optimizer
+        return scheduled(optimizer, updates, "linear" if config.decay else "constant")
 
     @classmethod
     def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:

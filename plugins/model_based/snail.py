@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, encoder, falling_to_zero
+from bench.nn import EncoderName, adam, encoder
 
 ATTENTIONS = ((64, 32), (256, 128), (512, 256))
 """Key and value sizes; a TC block stands before the second and before the third."""
@@ -220,7 +220,7 @@ class SNAIL(Learner):
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam; the learning rate falls linearly to zero."""
-        return falling_to_zero(torch.optim.Adam(self.parameters(), self.config.lr), updates)
+        return adam(self.parameters(), self.config.lr, updates)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

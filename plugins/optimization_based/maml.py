@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, falling_along_a_cosine
+from bench.nn import EncoderName, scheduled
 from bench_plugins.optimization_based.task_network import TaskNetwork, Weights
 
 Rule = Callable[[Weights, Weights], Weights]
@@ -176,7 +176,7 @@ class MAML(Learner):
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam with the step size β of the outer loop."""
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        return falling_along_a_cosine(optimizer, updates) if self.config.decay else optimizer
+        return scheduled(optimizer, updates, "cosine" if self.config.decay else "constant")
 
     @classmethod
     def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:

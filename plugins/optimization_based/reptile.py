@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Episodes, MetaOptimizer, Stream, TaskSpec, option
-from bench.nn import EncoderName, falling_to_zero
+from bench.nn import EncoderName, scheduled
 from bench_plugins.optimization_based.maml import MAML, Rule
 from bench_plugins.optimization_based.task_network import Weights
 
@@ -98,7 +98,7 @@ class Reptile(MAML):
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Gradient descent with the outer step size ε."""
         optimizer = torch.optim.SGD(self.parameters(), lr=self.config.outer_lr)
-        return falling_to_zero(optimizer, updates)
+        return scheduled(optimizer, updates, "linear")
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:

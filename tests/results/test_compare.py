@@ -8,10 +8,10 @@ import re
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tests.results.test_pairs import drawn, write_scores
 
 from bench.cli import cli, main
 from tests.helpers.synthetic import write_cell, write_probe
+from tests.results.test_pairs import drawn, write_scores
 
 
 def bench(*arguments):

@@ -1,4 +1,4 @@
-"""Building blocks, against constants computed by hand."""
+"""Similarities, class means, kernels."""
 
 from __future__ import annotations
 
@@ -8,64 +8,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from bench.nn import (
-    Conv4,
     NoveltyLogit,
-    Pixels,
     class_means,
     cosine_similarity,
-    encoder,
-    falling_to_zero,
     kernel_logits,
     squared_distance,
     sum_before,
 )
-
-
-@pytest.mark.parametrize(
-    ("shape", "features"), [((1, 28, 28), 64), ((1, 20, 20), 64), ((3, 32, 48), 64 * 2 * 3)]
-)
-def test_conv4_maps_any_leading_dimensions(shape, features):
-    network = Conv4(shape).eval()
-    assert network.out_features == features
-    x = torch.rand(2, 3, *shape)
-    together = network(x)
-    assert together.shape == (2, 3, features)
-    torch.testing.assert_close(together[1, 2], network(x[1, 2][None])[0])
-
-
-def test_conv4_has_the_parameters_of_the_paper():
-    # Four 3x3 convolutions with bias, each with a batch normalisation of two vectors.
-    expected = (9 * 1 * 64 + 64) + 3 * (9 * 64 * 64 + 64) + 4 * 2 * 64
-    assert sum(p.numel() for p in Conv4((1, 28, 28)).parameters()) == expected == 111_936
-
-
-def test_conv4_in_eval_answers_an_image_alike_in_any_company():
-    network = Conv4((1, 16, 16), filters=4)
-    network(torch.rand(8, 1, 16, 16))  # some running statistics
-    network.eval()
-    image, others = torch.rand(1, 1, 16, 16), torch.rand(7, 1, 16, 16)
-    torch.testing.assert_close(network(torch.cat([image, others]))[:1], network(image))
-
-
-def test_conv4_refuses_an_image_that_vanishes():
-    with pytest.raises(ValueError, match="15x28 is too small"):
-        Conv4((1, 15, 28))
-
-
-def test_encoder_by_name():
-    assert isinstance(encoder("conv4", (1, 28, 28)), Conv4)
-    assert isinstance(encoder("pixels", (1, 28, 28)), Pixels)
-    assert isinstance(encoder("conv4", (12,)), Pixels), "vectors have no convolution"
-    assert encoder("pixels", (1, 20, 20)).out_features == 400
-    assert encoder("conv4", (1, 16, 16), 8).out_features == 8
-
-
-def test_pixels_flattens_the_input_only():
-    x = torch.arange(24.0).view(2, 3, 1, 2, 2)
-    assert Pixels((1, 2, 2))(x).tolist() == x.view(2, 3, 4).tolist()
 
 
 def test_cosine_by_hand():
@@ -206,15 +157,3 @@ def test_novelty_finds_its_level_at_the_learning_rate_of_weights():
 def test_sum_before_leaves_out_the_step_itself():
     x = torch.tensor([[[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]]])
     assert sum_before(x).tolist() == [[[0.0, 0.0], [1.0, 10.0], [3.0, 30.0]]]
-
-
-def test_a_rate_falls_linearly_and_is_zero_after_the_last_update():
-    weight = nn.Parameter(torch.zeros(1))
-    optimizer, scheduler = falling_to_zero(torch.optim.SGD([weight], lr=0.4), updates=4)
-    rates = []
-    for _ in range(4):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1])
-    assert optimizer.param_groups[0]["lr"] == 0

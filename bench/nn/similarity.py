@@ -1,81 +1,13 @@
-"""Building blocks that learners share.
+"""From features to logits: similarities, class means, kernels.
 
 Letters in shapes: ``B`` episodes, ``S`` support items, ``Q`` queries, ``D`` features, ``N`` ways.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-EncoderName = Literal["conv4", "pixels"]
-"""Names that `encoder` understands; every image learner offers them as its ``encoder`` option."""
-
-
-class Conv4(nn.Module):
-    """The four-block convolutional encoder of the field.
-
-    Each block: 3x3 convolution, batch normalisation, ReLU, 2x2 max-pooling (the last two swapped,
-    which is the same function on a quarter of the values). On 28x28 images with 64 filters it gives
-    64 features. In ``eval()`` the batch normalisation uses running statistics,
-    so that no query's answer depends on another query.
-
-    Source: Vinyals et al. 2016, Section 4.1; Snell et al. 2017, Section 3.1.
-
-    Args:
-        input_shape: ``(channels, height, width)``; height and width at least 16.
-        filters: channels of each block.
-    """
-
-    def __init__(self, input_shape: tuple[int, ...], filters: int = 64) -> None:
-        super().__init__()
-        channels, height, width = input_shape
-        blocks: list[nn.Module] = []
-        for _ in range(4):
-            blocks += [
-                nn.Conv2d(channels, filters, 3, padding=1),
-                nn.BatchNorm2d(filters),
-                nn.MaxPool2d(2),
-                nn.ReLU(),
-            ]
-            channels = filters
-        self.blocks = nn.Sequential(*blocks)
-        # Channels last: 2 to 4 times faster on CPUs with bf16 instructions, never slower here.
-        self.blocks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.out_features = filters * (height // 16) * (width // 16)
-        if self.out_features == 0:
-            raise ValueError(f"Conv4 halves an image four times; {height}x{width} is too small")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C, H, W) to (..., D), for any number of leading dimensions."""
-        leading = x.shape[:-3]
-        flat = x.reshape(-1, *x.shape[-3:]).contiguous(memory_format=torch.channels_last)
-        return self.blocks(flat).flatten(1).unflatten(0, leading)
-
-
-class Pixels(nn.Module):
-    """The input itself, flattened: what MANN's paper uses."""
-
-    def __init__(self, input_shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.dimensions = len(input_shape)
-        self.out_features = math.prod(input_shape)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., *input_shape) to (..., D)."""
-        return x.flatten(x.dim() - self.dimensions)
-
-
-def encoder(name: EncoderName, input_shape: tuple[int, ...], filters: int = 64) -> nn.Module:
-    """Builds the encoder of that name; it has ``out_features`` and maps (..., *input_shape) to
-    (..., D)."""
-    if name == "conv4" and len(input_shape) == 3:
-        return Conv4(input_shape, filters)
-    return Pixels(input_shape)
 
 
 def cosine_similarity(a: Tensor, b: Tensor, eps: float = 1e-8) -> Tensor:
@@ -207,17 +139,3 @@ class NoveltyLogit(nn.Module):
             seen: broadcastable to (..., N), True where the class has support.
         """
         return torch.where(seen, logits, (self.unit * self.value).to(logits.dtype))
-
-
-def falling_to_zero(
-    optimizer: torch.optim.Optimizer, updates: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """The optimizer with a learning rate that falls linearly to zero over all `updates`."""
-    return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
-
-
-def falling_along_a_cosine(
-    optimizer: torch.optim.Optimizer, updates: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """The optimizer with a learning rate that falls to zero along half a cosine."""
-    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)

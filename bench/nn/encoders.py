@@ -1,0 +1,121 @@
+"""From inputs to features.
+
+Letters in shapes: ``B`` episodes, ``S`` support items, ``Q`` queries, ``D`` features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from bench.api import Episodes
+
+EncoderName = Literal["conv4", "pixels"]
+"""Names that `encoder` understands; every image learner offers them as its ``encoder`` option."""
+
+
+class Conv4(nn.Module):
+    """The four-block convolutional encoder of the field.
+
+    Each block: 3x3 convolution, batch normalisation, ReLU, 2x2 max-pooling (the last two swapped,
+    which is the same function on a quarter of the values). On 28x28 images with 64 filters it gives
+    64 features. In ``eval()`` the batch normalisation uses running statistics,
+    so that no query's answer depends on another query.
+
+    Source: Vinyals et al. 2016, Section 4.1; Snell et al. 2017, Section 3.1.
+
+    Args:
+        input_shape: ``(channels, height, width)``; height and width at least 16.
+        filters: channels of each block.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], filters: int = 64) -> None:
+        super().__init__()
+        channels, height, width = input_shape
+        blocks: list[nn.Module] = []
+        for _ in range(4):
+            blocks += [
+                nn.Conv2d(channels, filters, 3, padding=1),
+                nn.BatchNorm2d(filters),
+                nn.MaxPool2d(2),
+                nn.ReLU(),
+            ]
+            channels = filters
+        self.blocks = nn.Sequential(*blocks)
+        # Channels last: 2 to 4 times faster on CPUs with bf16 instructions, never slower here.
+        self.blocks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.out_features = filters * (height // 16) * (width // 16)
+        if self.out_features == 0:
+            raise ValueError(f"Conv4 halves an image four times; {height}x{width} is too small")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C, H, W) to (..., D), for any number of leading dimensions."""
+        leading = x.shape[:-3]
+        flat = x.reshape(-1, *x.shape[-3:]).contiguous(memory_format=torch.channels_last)
+        return self.blocks(flat).flatten(1).unflatten(0, leading)
+
+
+class Pixels(nn.Module):
+    """The input itself, flattened: what MANN's paper uses."""
+
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dimensions = len(input_shape)
+        self.out_features = math.prod(input_shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., *input_shape) to (..., D)."""
+        return x.flatten(x.dim() - self.dimensions)
+
+
+def encoder(name: EncoderName, input_shape: tuple[int, ...], filters: int = 64) -> nn.Module:
+    """Builds the encoder of that name; it has ``out_features`` and maps (..., *input_shape) to
+    (..., D)."""
+    if name == "conv4" and len(input_shape) == 3:
+        return Conv4(input_shape, filters)
+    return Pixels(input_shape)
+
+
+class Standardised(nn.Module):
+    """An encoder whose features have mean 0 and variance 1, each over all images.
+
+    Behind a ReLU the features of all images point the same way, and a recurrent network sees mostly
+    what they share: the cosine of two images of different classes is about 0.8 with a new Conv4,
+    and 0.2 with pixels. In float32. In ``eval()`` running statistics are used, so that no query's
+    answer depends on another query.
+
+    Args:
+        encoder: has ``out_features`` and maps (..., *input_shape) to (..., D).
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.out_features = cast(int, encoder.out_features)
+        self.norm = nn.BatchNorm1d(self.out_features, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., *input_shape) to (..., D), for any number of leading dimensions."""
+        z: Tensor = self.encoder(x)
+        with torch.autocast(z.device.type, enabled=False):
+            return self.norm(z.float().flatten(0, -2)).view(z.shape)
+
+
+def embed_together(encoder: Callable[[Tensor], Tensor], batch: Episodes) -> tuple[Tensor, Tensor]:
+    """Embeds support and query images in one call, so that the batch normalisation of training sees
+    them together.
+
+    Args:
+        encoder: maps (B, I, *input_shape) to (B, I, D).
+        batch: the episodes.
+
+    Returns:
+        Features of the support items (B, S, D), and of the queries (B, Q, D).
+    """
+    support, query = batch.support_x, batch.query_x
+    z = encoder(torch.cat([support, query], dim=1))  # (B, S + Q, D)
+    return z[:, : support.shape[1]], z[:, support.shape[1] :]

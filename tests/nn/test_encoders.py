@@ -1,0 +1,102 @@
+"""Encoders."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bench.api import Episodes
+from bench.nn import Conv4, Pixels, Standardised, embed_together, encoder
+
+
+@pytest.mark.parametrize(
+    ("shape", "features"), [((1, 28, 28), 64), ((1, 20, 20), 64), ((3, 32, 48), 64 * 2 * 3)]
+)
+def test_conv4_maps_any_leading_dimensions(shape, features):
+    network = Conv4(shape).eval()
+    assert network.out_features == features
+    x = torch.rand(2, 3, *shape)
+    together = network(x)
+    assert together.shape == (2, 3, features)
+    torch.testing.assert_close(together[1, 2], network(x[1, 2][None])[0])
+
+
+def test_conv4_has_the_parameters_of_the_paper():
+    # Four 3x3 convolutions with bias, each with a batch normalisation of two vectors.
+    expected = (9 * 1 * 64 + 64) + 3 * (9 * 64 * 64 + 64) + 4 * 2 * 64
+    assert sum(p.numel() for p in Conv4((1, 28, 28)).parameters()) == expected == 111_936
+
+
+def test_conv4_in_eval_answers_an_image_alike_in_any_company():
+    network = Conv4((1, 16, 16), filters=4)
+    network(torch.rand(8, 1, 16, 16))  # some running statistics
+    network.eval()
+    image, others = torch.rand(1, 1, 16, 16), torch.rand(7, 1, 16, 16)
+    torch.testing.assert_close(network(torch.cat([image, others]))[:1], network(image))
+
+
+def test_conv4_refuses_an_image_that_vanishes():
+    with pytest.raises(ValueError, match="15x28 is too small"):
+        Conv4((1, 15, 28))
+
+
+def test_encoder_by_name():
+    assert isinstance(encoder("conv4", (1, 28, 28)), Conv4)
+    assert isinstance(encoder("pixels", (1, 28, 28)), Pixels)
+    assert isinstance(encoder("conv4", (12,)), Pixels), "vectors have no convolution"
+    assert encoder("pixels", (1, 20, 20)).out_features == 400
+    assert encoder("conv4", (1, 16, 16), 8).out_features == 8
+
+
+def test_pixels_flattens_the_input_only():
+    x = torch.arange(24.0).view(2, 3, 1, 2, 2)
+    assert Pixels((1, 2, 2))(x).tolist() == x.view(2, 3, 4).tolist()
+
+
+def test_standardised_features_have_mean_zero_and_variance_one():
+    torch.manual_seed(0)
+    block = Standardised(Conv4((1, 28, 28), 4))
+    z = block(torch.rand(3, 20, 1, 28, 28)).flatten(0, 1)  # (60, D)
+    assert block.out_features == z.shape[1] == 4
+    torch.testing.assert_close(z.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(z.var(0, correction=0), torch.ones(4), atol=1e-2, rtol=0)
+
+
+def test_standardised_takes_apart_what_a_relu_points_the_same_way():
+    torch.manual_seed(0)
+    x = torch.rand(40, 1, 28, 28)
+    inner = Conv4((1, 28, 28))
+
+    def cosine(z):
+        z = nn.functional.normalize(z.detach(), dim=-1)
+        return float((z @ z.T)[~torch.eye(len(z), dtype=torch.bool)].mean())
+
+    assert cosine(inner(x)) > 0.5
+    assert abs(cosine(Standardised(inner)(x))) < 0.1
+
+
+def test_standardised_in_eval_answers_an_image_alike_in_any_company():
+    torch.manual_seed(0)
+    block = Standardised(Conv4((1, 28, 28), 4))
+    x = torch.rand(2, 5, 1, 28, 28)
+    block(x)
+    block.eval()
+    torch.testing.assert_close(block(x)[:1, 2:3], block(x[:1, 2:3]))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert block(x).dtype == torch.float32
+
+
+def test_support_and_query_are_embedded_in_one_call():
+    calls = []
+
+    def embed(x):
+        calls.append(x.shape)
+        return x.flatten(2)
+
+    x = torch.arange(2 * 5 * 4.0).view(2, 5, 1, 2, 2)
+    y = torch.zeros(2, 5, dtype=torch.int64)
+    support, query = embed_together(embed, Episodes(1, x[:, :2], y[:, :2], x[:, 2:], y[:, 2:]))
+    assert calls == [(2, 5, 1, 2, 2)]
+    assert support.equal(x[:, :2].flatten(2))
+    assert query.equal(x[:, 2:].flatten(2))
