@@ -23,7 +23,9 @@ def fences(page: str) -> list[tuple[str, str]]:
 
 def commands(page: str) -> list[str]:
     """Every ``bench`` command: in blocks without a language or for consoles, and in the text."""
-    lines = [line for word, text in fences(page) if word in ("", "console") for line in lines_of(text)]
+    lines = [
+        line for word, text in fences(page) if word in ("", "console") for line in lines_of(text)
+    ]
     last = [line.rpartition("&& ")[2] for line in lines]
     prose = FENCE.sub("", page)
     return sorted(
@@ -71,4 +73,6 @@ def stored(suite: str, setting: str, learner: str) -> list[dict[str, Any]]:
 def reference_commands() -> list[str]:
     """The commands that made the reference results: each is stated once, in results/README.md."""
     page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
-    return [line for _, text in fences(page) for line in lines_of(text) if line.startswith("bench run")]
+    return [
+        line for _, text in fences(page) for line in lines_of(text) if line.startswith("bench run")
+    ]

@@ -1,28 +1,37 @@
-"""The parts of docs/learners/ that are not written by hand: options, and reference results.
+"""The parts of docs/ that are not written by hand: they follow from code and stored results.
 
-``python -m tests.helpers.learner_pages`` writes them again, after an option or a reference result
-has changed; tests/test_docs.py holds the pages against them. A part stands between
-``<!-- options: NAME -->`` or ``<!-- reference results: NAME -->`` and ``<!-- end -->``.
+``python -m tests.helpers.made_parts`` writes them again, after an option, a reference result or the
+import law has changed; tests/test_docs.py holds the pages against them. A part stands between
+``<!-- made: KIND NAME -->`` and ``<!-- end -->``; for the kinds see `MAKE`.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bench.registry.installed import learners
 from tests.helpers.pages import ROOT, parse, reference_cells, reference_commands
+from tests.test_layout import LAW
 
-PAGES = ROOT / "docs" / "learners"
-PART = re.compile(r"(<!-- ([\w ]+): ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PART = re.compile(r"(<!-- made: (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """All pages of docs/, without the template of learners' pages."""
+    found = sorted((ROOT / "docs").rglob("*.md"))
+    return [path for path in found if path.name != "template.md"]
 
 
 def renewed(page: str) -> str:
     """A page with its parts as they have to be."""
-    make = {"options": options, "reference results": reference_results}
-    return PART.sub(lambda m: f"{m[1]}\n{make[m[2]](m[3])}\n\n{m[4]}", page)
+    return PART.sub(lambda m: f"{m[1]}\n{MAKE[m[2]](m[3])}\n\n{m[4]}", page)
 
 
 def options(name: str) -> str:
@@ -58,7 +67,8 @@ def reference_results(name: str) -> str:
 
 
 def _learners_of(command: str) -> set[str]:
-    return {spec.partition("[")[0] for spec in parse(command).params["learners"]}
+    specs = parse(command).params["learners"] or sorted(learners().things)
+    return {spec.partition("[")[0] for spec in specs}
 
 
 def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
@@ -89,9 +99,53 @@ def _result(cell: dict[str, Any]) -> str:
     return text
 
 
+def published(name: str) -> str:
+    """The papers' figures that the report holds results against, with their sources."""
+    path = ROOT / "bench" / "report" / "published.toml"
+    results = tomllib.loads(path.read_text(encoding="utf-8"))["result"]
+    own = [result for result in results if result["learner"] == name]
+    return "\n".join(map(_published, own)) or "None that we know of."
+
+
+def _published(result: dict[str, Any]) -> str:
+    widths = result.get("ci", {})
+    figures = [
+        f"{setting} {value}" + (f" ± {widths[setting]}" if setting in widths else "")
+        for setting, value in result.get("values", {}).items()
+    ]
+    said = [result["source"], ", ".join(figures), result.get("note", "")]
+    return "- " + ". ".join(part.rstrip(".") for part in said if part) + "."
+
+
+def packages(top: str) -> str:
+    """Every package of `top` with what it is for, and what it may import."""
+    purposes = {path.parent.name: _first_line(path) for path in (ROOT / top).glob("*/__init__.py")}
+    purposes |= {path.stem: _first_line(path) for path in (ROOT / top).glob("[!_]*.py")}
+    purposes["bench_plugins"] = "The built-in learners, in the folder `plugins/`."
+    rows = [
+        f"| `{name}` | {purposes[name]} | {', '.join(allowed) or 'nothing of the project'} |"
+        for name, allowed in LAW.items()
+        if name
+    ]
+    return "\n".join(["| package | purpose | may import |", "| --- | --- | --- |", *rows])
+
+
+def _first_line(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n\n")[0].replace("\n", " ")
+
+
+MAKE: dict[str, Callable[[str], str]] = {
+    "options": options,  # of a learner
+    "results": reference_results,  # of a learner
+    "published": published,  # of a learner
+    "packages": packages,
+}
+
+
 def main() -> None:
     """Writes the pages again, and says which have changed."""
-    for path in sorted(PAGES.glob("*.md")):
+    for path in pages():
         before = path.read_text(encoding="utf-8")
         if (after := renewed(before)) != before:
             path.write_text(after, encoding="utf-8")
