@@ -29,6 +29,11 @@ def on_pre_build(config: Any) -> None:
             command.help = KEPT.sub(lambda m: textwrap.indent(m[1], "    "), command.help)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Docstrings announce a block by "::", which Markdown does not know."""
+    return html.replace("::</p>", ":</p>")
+
+
 def on_post_build(config: Any) -> None:
     """Every public name is on a page: a warning ends a strict build."""
     inventory = (Path(config["site_dir"]) / "objects.inv").read_bytes()
