@@ -73,6 +73,7 @@ def test_the_installed_packages_are_complete():
 def test_building_a_wheel_prints_no_warnings(tmp_path):
     """Folders of data are not taken for packages that somebody forgot to list."""
     source = tmp_path / "source"
+    source.mkdir()
     for name in (*FOLDERS.values(), "pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation"]
