@@ -114,6 +114,7 @@ def page_of(learner: str) -> str:
 
 @pytest.mark.parametrize("name", POINTS["bench.learners"])
 def test_a_built_in_learner_has_a_page(name):
+    assert page_of(name) in PAGES, "write it: docs/learners/template.md is what to copy"
     page = PAGES[page_of(name)]
     assert re.search(rf"^# .*\b{name}\b", page)
     made = {(kind, learner) for _, kind, learner, _ in PART.findall(page)}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.registry.installed import learners
-from tests.helpers.pages import ROOT, parse, reference_cells, reference_commands
+from tests.helpers.pages import ROOT, parse, reference_cells, reference_commands, reference_training
 from tests.test_layout import LAW
 
 PART = re.compile(r"(<!-- made: (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -62,8 +62,50 @@ def reference_results(name: str) -> str:
         "| suite | setting | options | budget | seen | result | precision |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    rows = [_row(cell) for cell in sorted(cells, key=_order)]
-    return "\n".join(["```", *made, "```", "", *head, *rows])
+    cells.sort(key=_order)
+    table = [*head, *map(_row, cells)]
+    return "\n".join(["```", *made, "```", "", *table, *_learning(cells)])
+
+
+PARTS = {"1/8": 0.125, "1/4": 0.25, "1/2": 0.5, "all": 1.0}
+"""Of what a training has seen, where its learning curve is told."""
+
+
+def _learning(cells: list[dict[str, Any]]) -> list[str]:
+    """A table of the trainings: accuracy of meta-validation on the way, and what ended it."""
+    rows = []
+    for name, cell in {cell["training"]: cell for cell in reversed(cells)}.items():
+        training = reference_training(name)
+        if not training["curve"]:
+            continue
+        until = [part * training["examples"] for part in PARTS.values()]
+        points = [min(training["curve"], key=lambda p: abs(p["examples"] - at)) for at in until]
+        words = [
+            _task(training["task"]),
+            _changed(cell),
+            cell["budget"],
+            f"{training['updates']:,}",
+        ]
+        words += [f"{100 * point['val_accuracy']:.1f}" for point in points]
+        rows.append("| " + " | ".join([*words, training["stopped"]]) + " |")
+    if not rows:
+        return []
+    head = ["trained on", "options", "budget", "updates", *PARTS, "ended by"]
+    titles = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    said = "Accuracy in meta-validation, in percent, after a part of all that a training saw:"
+    return ["", said, "", *titles, *reversed(rows)]
+
+
+def _task(task: dict[str, Any]) -> str:
+    """A training task in a few words."""
+    if task["protocol"] == "sequence":
+        return f"{_range(task['items'])} items"
+    shots = f"{_range(task['shots'])}-shot" if task["protocol"] == "kshot" else "online"
+    return f"{task['ways']}-way {shots}"
+
+
+def _range(size: int | list[int]) -> str:
+    return f"{size[0]} to {size[1]}" if isinstance(size, list) else str(size)
 
 
 def _learners_of(command: str) -> set[str]:
@@ -76,11 +118,16 @@ def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
     return cell["suite"], cell["learner"], size, cell["examples"]
 
 
-def _row(cell: dict[str, Any]) -> str:
+def _changed(cell: dict[str, Any]) -> str:
+    """The options that are not the defaults."""
     changed = cell["learner"].removeprefix(cell["learner_name"]).strip("[]").replace(",", ", ")
+    return f"`{changed}`" if changed else ""
+
+
+def _row(cell: dict[str, Any]) -> str:
     seen = f"{cell['examples']:,}" if cell["examples"] else "-"
     words = (
-        cell["suite"], cell["setting"], f"`{changed}`" if changed else "", cell["budget"], seen,
+        cell["suite"], cell["setting"], _changed(cell), cell["budget"], seen,
         _result(cell), cell["precision"],
     )  # fmt: skip
     return "| " + " | ".join(words) + " |"

@@ -65,6 +65,13 @@ def reference_cells(suite: str = "*", setting: str = "*") -> list[dict[str, Any]
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)]
 
 
+def reference_training(name: str) -> dict[str, Any]:
+    """The result of one of the reference trainings."""
+    path = ROOT / "results" / "reference" / "trainings" / name / "result.json"
+    training: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return training
+
+
 def stored(suite: str, setting: str, learner: str) -> list[dict[str, Any]]:
     """Those of a learner, which is called as results call it."""
     return [cell for cell in reference_cells(suite, setting) if cell["learner"] == learner]
