@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from bench.results.boards import Entry
 from bench.results.measures import Metric
+from bench.store import layout
 from bench.store.files import Json, Problem, episode_scores
 
 FloatArray = NDArray[np.float64]
@@ -82,7 +83,7 @@ def read_answers(
 
 
 def _file(cell: Json) -> str:
-    return f"{cell['path']}/episodes.json"
+    return f"{cell['path']}/{layout.EPISODES}"
 
 
 def cell_scores(cell: Json, metric: Metric) -> FloatArray:
@@ -98,7 +99,7 @@ def cell_scores(cell: Json, metric: Metric) -> FloatArray:
         raise BenchError(f"{file} lacks scores")
     # An older version of result.json names neither.
     if cell["bank"] not in (stored.bank, None) or cell["episodes"] not in (values.size, None):
-        raise BenchError(f"{file} is of another run than result.json beside it")
+        raise BenchError(f"{file} is of another run than {layout.RESULT} beside it")
     return values
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import BenchError, unknown_name
+from bench.store import layout
 from bench.store.files import Json, Problem, UnreadableError, number, read_json
 from bench.store.records import CellResult, Failure, Record, TimingResult
 
@@ -91,7 +92,7 @@ def read_results(
     """`load_results` with the problems beside the table."""
     root = Path(path)
     problems: list[Problem] = []
-    cells = list(_cell_folders(root / "cells", problems)) if root.is_dir() else []
+    cells = list(_cell_folders(root / layout.CELLS, problems)) if root.is_dir() else []
     if not cells and not problems:
         what = "is no folder" if root.exists() else "does not exist"
         what = "holds no results" if root.is_dir() else what
@@ -177,12 +178,12 @@ def _read_cell(folder: Path, sources: Mapping[str, str], problems: list[Problem]
     timing_files: list[os.DirEntry[str]] = []
     try:
         names = {entry.name: entry.path for entry in _entries(folder)}
-        if "timings" in names:
-            timing_files = _entries(folder / "timings")
+        if layout.TIMINGS in names:
+            timing_files = _entries(folder / layout.TIMINGS)
     except OSError as error:
         problems.append(Problem(str(folder), error.strerror or str(error)))
-    if not names.keys() & {"cell.json", "result.json"}:
-        problems.append(Problem(str(folder), "holds neither cell.json nor result.json"))
+    if not names.keys() & {layout.CELL, layout.RESULT}:
+        problems.append(Problem(str(folder), f"holds neither {layout.CELL} nor {layout.RESULT}"))
         return None
 
     def read(path: str, model: type[Record]) -> Json | None:
@@ -192,9 +193,9 @@ def _read_cell(folder: Path, sources: Mapping[str, str], problems: list[Problem]
             problems.append(Problem(path, str(error)))
             return None
 
-    result = read(names["result.json"], CellResult) if "result.json" in names else None
-    failure = read(names["failure.json"], Failure) if "failure.json" in names else None
-    record = result or (read(names["cell.json"], CellResult) if "cell.json" in names else None)
+    result = read(names[layout.RESULT], CellResult) if layout.RESULT in names else None
+    failure = read(names[layout.FAILURE], Failure) if layout.FAILURE in names else None
+    record = result or (read(names[layout.CELL], CellResult) if layout.CELL in names else None)
     if record is None:
         return None
     if lacking := [key for key in REQUIRED if record.get(key) is None]:
@@ -208,7 +209,7 @@ def _read_cell(folder: Path, sources: Mapping[str, str], problems: list[Problem]
         device, _, kind = entry.name.partition(".")
         if kind == "json" and (timing := read(entry.path, TimingResult)):
             timings.append(timing)
-        elif kind == "failure.json" and (why := read(entry.path, Failure)):
+        elif kind == layout.FAILURE and (why := read(entry.path, Failure)):
             timing_failures[device] = why
     status = "done" if result else "failed" if failure else "unfinished"
     row = _row(record, status, failure, timings, timing_failures, sources)

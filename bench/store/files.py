@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bench.errors import BenchError
+from bench.store import layout
 from bench.store.records import AuditResult, EpisodeScores, Failure, Record, TrainingResult
 
 Json = dict[str, Any]
@@ -74,7 +75,7 @@ def episode_scores(cell: str | Path) -> EpisodeScores:
     Raises:
         BenchError: they are missing or damaged.
     """
-    path = Path(cell) / "episodes.json"
+    path = Path(cell) / layout.EPISODES
     try:
         return EpisodeScores.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -93,7 +94,7 @@ def weightings(cell: str | Path) -> Weightings | None:
     Raises:
         BenchError: the file is damaged.
     """
-    path = Path(cell) / "weightings.npz"
+    path = Path(cell) / layout.WEIGHTINGS
     if not path.exists():
         return None
     try:
@@ -117,9 +118,9 @@ def training_records(root: str | Path, training: str) -> tuple[list[str], Json |
         root: the results folder.
         training: its folder name, the column ``training`` of `load_results`.
     """
-    folder = Path(root) / "trainings" / training
+    folder = layout.training_folder(root, training)
     found: list[Json] = []
-    for name in ("result.json", "failure.json"):
+    for name in (layout.RESULT, layout.FAILURE):
         try:
             found.append(read_json(folder / name))
         except UnreadableError:
@@ -139,10 +140,11 @@ def audit_records(
         training: its folder name, the column ``training`` of `load_results`.
         problems: damaged files are added to it.
     """
-    folder = Path(root) / "trainings" / training
+    folder = layout.training_folder(root, training)
     found: list[Json] = []
-    for name, model in (("audits.json", AuditResult), ("audits.failure.json", Failure)):
-        path = str(folder / name)
+    audits_file = folder / layout.AUDITS
+    for file, model in ((audits_file, AuditResult), (layout.failure_file(audits_file), Failure)):
+        path = str(file)
         record: Json = {}
         if os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
             try:
@@ -168,7 +170,7 @@ def learning_curve(
         training: its folder name, the column ``training`` of `load_results`.
         problems: a damaged file is added to it, once.
     """
-    path = Path(root) / "trainings" / training / "result.json"
+    path = layout.training_folder(root, training) / layout.RESULT
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
         return []
     try:
