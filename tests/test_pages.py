@@ -124,7 +124,7 @@ def test_a_built_in_learner_has_a_page(name):
     if name in learners().things:  # learn2learn's need the library
         assert ("options", name) in made or name.endswith("-l2l")
         plain = " ".join(page.split())
-        for reference in learners().get("learner", name).references:
+        for reference in learners().get(name).references:
             assert reference in plain, reference
 
 

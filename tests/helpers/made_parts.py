@@ -36,7 +36,7 @@ def renewed(page: str) -> str:
 
 def options(name: str) -> str:
     """What `bench show` tells, as a table."""
-    learner = learners().get("learner", name)
+    learner = learners().get(name)
     config = learner.Config()
     rows = [
         f"| `{field.name}` | `{getattr(config, field.name)}` | {field.metadata['meaning']} |"
