@@ -90,7 +90,7 @@ class Examined(ABC):
         Raises:
             NotApplicableError: where the learner has no online view.
         """
-        yield self.online()
+        yield self.streams()
 
     @abstractmethod
     def many_streams(self) -> Stream:
@@ -214,10 +214,10 @@ class Subject(Examined):
     def streamed(self) -> Iterator[tuple[Learner, Stream]]:
         """See `Examined.streamed`. One that was trained k-shot has an online view too, and may be
         told its labels otherwise."""
-        learner, stream = self.online()
+        learner, stream = self.streams()
         yield learner, stream
-        if "kshot" in self.protocols:
-            yield self.fresh("kshot"), stream
+        if kshot := self.asked("predict"):
+            yield kshot.learner, stream
 
     def many_streams(self) -> Stream:
         """See `Examined.many_streams`."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -192,8 +192,8 @@ class RelationModule(nn.Module):
         both = classes.to(queries.dtype) + queries  # (..., F, H, W)
         leading = both.shape[:-3]
         h = both.flatten(0, -4)  # (M, F, H, W)
-        h = F.max_pool2d(cast(nn.Module, self.norms[0])(h), self.pools[0]).relu()
-        h = F.max_pool2d(cast(nn.Module, self.norms[1])(self.second(h)), self.pools[1]).relu()
+        h = F.max_pool2d(self.norms[0](h), self.pools[0]).relu()
+        h = F.max_pool2d(self.norms[1](self.second(h)), self.pools[1]).relu()
         scores: Tensor = self.score(self.hidden(h.flatten(1)).relu())  # (M, 1)
         return scores.float().view(leading)
 

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +80,7 @@ class CNP(Learner):
         super().__init__(config, task)
         self.max_grad_norm = config.max_grad_norm
         self.encoder = Standardised(encoder(config.encoder, task.input_shape, config.filters))
-        features = cast(int, self.encoder.out_features)
+        features = self.encoder.out_features
         self.h = Encoder(features, 1, config.width)
         self.aggregator: Mean | CrossAttention = (
             CrossAttention(features, config.width, config.heads) if config.attention else Mean()

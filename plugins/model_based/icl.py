@@ -93,7 +93,7 @@ class ICL(Learner):
                 "ways need one each; give it more width"
             )
         self.encoder = Standardised(encoder(config.encoder, task.input_shape, config.filters))
-        self.image = nn.Linear(cast(int, self.encoder.out_features), half)
+        self.image = nn.Linear(self.encoder.out_features, half)
         nn.init.orthogonal_(self.image.weight)
         self.register_buffer("labels", equiangular(task.ways, half))  # (N, C / 2)
         self.blank = nn.Parameter(torch.zeros(half))  # the label of a query
