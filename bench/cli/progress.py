@@ -118,16 +118,10 @@ def title(assignment: Assignment) -> str:
         if assignment.phase == "time":
             where += f" on {assignment.device}"
     else:
-        task = training.task
-        low, high = task.shot_range
-        shots = f"{low}-shot" if low == high else f"{low}-{high}-shot"
-        fewest, most = task.item_range
-        where = f"{training.dataset} "
-        where += {
-            "kshot": f"{task.ways}-way {shots}",
-            "online": f"{task.ways}-way online, {task.length} steps",
-            "sequence": f"{fewest}-{most} items",
-        }[task.protocol]
+        from bench.registry.installed import protocol
+
+        words = protocol(training.task.protocol).describe_task(training.task)
+        where = f"{training.dataset} {words}"
     return f"{assignment.phase} {training.learner} {where} seed {training.seed}"
 
 

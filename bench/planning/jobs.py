@@ -18,6 +18,7 @@ from bench.api import TaskSpec
 from bench.data.image_folder import ClassFolder
 from bench.store import layout
 from bench.store.atomic import write_json
+from bench.store.records import Measure
 from bench.suites.schema import Budget
 
 Precision = Literal["fp32", "bf16"]
@@ -123,6 +124,8 @@ class Cell(Job):
     bank: str
     """Hash of the episodes answered."""
     timing_batch: int
+    measure: Measure | None = None
+    """What learners are ranked by in this setting; it decides nothing, and a report needs it."""
 
     def identity(self) -> dict[str, Any]:
         """The training, the setting and the episodes."""
@@ -150,7 +153,7 @@ class Cell(Job):
         )  # fmt: skip
         from_cell = (
             "suite", "suite_version", "setting", "task", "test_rotations", "bank",
-            "bank_episodes", "episodes",
+            "bank_episodes", "episodes", "measure",
         )  # fmt: skip
         return {
             **{key: training[key] for key in from_training},
@@ -170,7 +173,7 @@ def task_identity(task: TaskSpec) -> dict[str, Any]:
     """A task's part of an identity: fields that are younger than the first results count only
     where they say something, so that those results keep their names."""
     content = TASK.dump_python(task, mode="json")
-    younger = {"items": 0, "outputs": 0}
+    younger = {"items": 0, "outputs": 0, "details": []}
     return {
         key: value for key, value in content.items() if key not in younger or value != younger[key]
     }

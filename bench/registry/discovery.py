@@ -1,4 +1,4 @@
-"""Discovery: learners, suites, datasets and executors are found through entry points.
+"""Discovery: learners, suites, datasets, protocols and executors are found through entry points.
 
 A plugin that cannot be used (it fails to import, is no learner, was written for another version of
 the contract, shares its name with another package's) is a `Problem` with the package and the
@@ -17,14 +17,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bench.api import CONTRACT_VERSION, MissingRequirementError
 from bench.errors import BenchError, unknown_name
-
-if TYPE_CHECKING:
-    pass
-
 
 Thing = TypeVar("Thing")
 
@@ -37,7 +33,7 @@ class Problem:
     """Why something that is installed cannot be used."""
 
     kind: str
-    """"learner", "suite", "dataset" or "executor"."""
+    """"learner", "suite", "dataset", "protocol" or "executor"."""
     name: str
     package: str
     reason: str
@@ -51,7 +47,7 @@ class Found(Generic[Thing]):
     """What is installed of one kind."""
 
     kind: str
-    """"learner", "suite", "dataset" or "executor"."""
+    """"learner", "suite", "dataset", "protocol" or "executor"."""
     things: dict[str, Thing]
     packages: dict[str, str]
     """Package and version behind each name."""
@@ -152,7 +148,8 @@ def check_complete(thing: type) -> None:
 
 def subclass_of(thing: Any, base: type[Base]) -> type[Base]:
     if not (isinstance(thing, type) and issubclass(thing, base)):
-        raise BenchError(f"{thing!r} is not a subclass of bench.api.{base.__name__}")
+        home = "bench.api" if base.__module__.startswith("bench.api.") else base.__module__
+        raise BenchError(f"{thing!r} is not a subclass of {home}.{base.__name__}")
     check_contract(thing)
     check_complete(thing)
     for name in ("name", "description"):

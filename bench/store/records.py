@@ -87,8 +87,11 @@ class CurvePoint(Record):
     """Meta-training time so far; meta-validation and checkpoints excluded."""
     loss: float | None
     """Mean training loss since the point before."""
-    val_accuracy: float
-    val_nll: float
+    val_accuracy: float | None = None
+    """None where the protocol has none, as with `val_nll`."""
+    val_nll: float | None = None
+    val_scores: dict[str, float] = {}
+    """Means of the protocol's other scores, by metric."""
 
 
 class Requested(Record):
@@ -185,7 +188,11 @@ class CellResult(Requested):
     suite: str
     suite_version: int
     setting: str
-    protocol: Literal["kshot", "online", "sequence"]
+    protocol: str
+    """Its name: ``kshot``, ``online``, ``sequence``, or a plugin's."""
+    measure: Measure | None = None
+    """What its protocol ranks learners by. It stands in ``cell.json`` too, for cells that have not
+    finished. None where an older version made the cell."""
     task: dict[str, Any]
     """The TaskSpec of the meta-test."""
     training_task: dict[str, Any]
@@ -199,8 +206,8 @@ class CellResult(Requested):
     bank_episodes: int
     """Episodes in the whole bank."""
     metrics: dict[str, Interval]
-    """``accuracy``, ``nll`` (nats per answer) and ``ece`` (no interval). Memory probes: an answer
-    is a bit, and ``bit_errors`` counts the wrong ones of a sequence."""
+    """Those of its protocol: ``accuracy``, ``nll`` (nats per answer) and ``ece`` (no interval).
+    Memory probes: an answer is a bit, and ``bit_errors`` counts the wrong ones of a sequence."""
     by_presentation: list[Interval] | None = None
     """Online protocol: accuracy at the 1st, 2nd, ... presentation of a class."""
     ceiling: float | None = None
@@ -223,15 +230,26 @@ class CellResult(Requested):
 
 
 class EpisodeScores(Record):
-    """Per-episode scores, in bank order, so that statistics can be redone and learners paired."""
+    """Per-episode scores, in bank order, so that statistics can be redone and learners paired.
+
+    Scores that only a plugin's protocol has stand beside these, by their metric's name.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, list[Any]]
 
     bank: str
-    accuracy: list[float]
-    nll: list[float]
+    accuracy: list[float] = []
+    """Empty where the protocol has none."""
+    nll: list[float] = []
     by_presentation: list[list[float]] | None = None
     """Online: per episode, accuracy at the 1st, 2nd, ... presentation."""
     bit_errors: list[int] | None = None
     """Memory probes: wrong bits per sequence."""
+
+    def of(self, metric: str) -> list[float]:
+        """One number per episode; empty where the protocol has no such score."""
+        return list(getattr(self, metric, None) or [])
 
 
 class Phase(Record):
@@ -251,9 +269,9 @@ class TimingResult(Record):
 
     device: str
     phases: dict[str, Phase]
-    """``train_update``, ``train_example``, and at B = 1: ``adapt``, ``first_answer`` (adapt and one
-    query), ``further_query``; online also ``step`` (one step of `unroll`). Memory probes: the
-    training's, and ``step`` (one step of `respond`)."""
+    """Those of its protocol: ``train_update``, ``train_example``, and at B = 1 ``adapt``,
+    ``first_answer`` (adapt and one query), ``further_query``; online also ``step`` (one step of
+    `unroll`). Memory probes: the training's, and ``step`` (one step of `respond`)."""
     throughput_batch: int
     throughput: float
     """Episodes per second (adapt and all queries; whole sequences) at B = `throughput_batch`."""

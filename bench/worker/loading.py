@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 from bench.api import Learner
-from bench.api.dataset import DataFolders, DatasetSource, Source
+from bench.api.dataset import DataFolders, Source
 from bench.data.image_folder import ImageFolder
-from bench.data.probes import Probe
 from bench.episodes.banks import Bank
-from bench.episodes.classes import class_pool
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
 from bench.planning.jobs import Cell, Training
 from bench.registry.contestants import configure
-from bench.registry.installed import datasets, learners
+from bench.registry.installed import datasets, learners, protocol
 from bench.registry.source_hash import source_hash
 from bench.store import layout
 from bench.store.records import TrainingResult
@@ -29,7 +27,7 @@ from bench.worker.training_loop import (
 
 
 def training_source(training: Training) -> Source:
-    """The dataset or probe that a training learns from.
+    """The dataset that a training learns from.
 
     Raises:
         BenchError: where it is not installed.
@@ -71,15 +69,12 @@ def load_pool(
     Raises:
         BenchError: where the data has changed since the run was planned.
     """
-    source = training_source(training)
-    if isinstance(source, Probe):
-        return source
-    assert isinstance(source, DatasetSource), "planned as one of the two"
-    data = source.load(training.image_size, folders, lambda message: None)
+    source, asked = training_source(training), protocol(training.task.protocol)
+    data = asked.load(source, training.image_size, folders, lambda message: None)
     if data.content != training.content:
         raise _changed(training)
-    split = source.split(training.split, data)
-    return class_pool(data, getattr(split, phase), rotations)
+    split = asked.split(source, training.split, data)
+    return asked.pool(data, split, phase, rotations)
 
 
 def _changed(training: Training) -> BenchError:

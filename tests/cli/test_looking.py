@@ -15,6 +15,7 @@ from bench import registry as plugins
 from bench.cli import cli
 from bench.errors import BenchError
 from bench.registry.contestants import contestants
+from bench.suites import installed
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
@@ -103,7 +104,7 @@ def test_what_lacks_something_optional_is_listed_with_the_line_that_installs_it(
 @pytest.mark.usefixtures("lacking")
 def test_doctor_tells_what_is_unavailable_and_exits_with_0(monkeypatch):
     lacking = [told for told in plugins.learners().problems if told.package == "lacking 2.5"]
-    monkeypatch.setattr(plugins, "all_problems", lambda: iter(lacking))
+    monkeypatch.setattr(installed, "all_problems", lambda: iter(lacking))
     ran = bench("doctor")
     assert ran.exit_code == 0
     assert UNAVAILABLE in ran.output
@@ -138,7 +139,7 @@ def test_without_a_choice_the_unavailable_ones_stay_away():
 
 
 def test_doctor_describes_the_environment(monkeypatch):
-    monkeypatch.setattr(plugins, "all_problems", lambda: iter(()))
+    monkeypatch.setattr(installed, "all_problems", lambda: iter(()))
     ran = bench("doctor")
     assert ran.exit_code == 0, ran.output
     for word in ("python", "torch", "cpu", "cache", "nearest-code", "omniglot-5way", "local"):

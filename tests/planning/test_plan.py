@@ -14,13 +14,15 @@ from bench import registry as plugins
 from bench.api import Learner, TaskSpec
 from bench.api.dataset import ImageClasses, Split
 from bench.episodes.banks import Bank
-from bench.episodes.classes import ClassPool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
-from bench.planning.data import check_split, load_suite_data
+from bench.planning.data import load_suite_data
 from bench.planning.plan import Plan, choose_suites, make_plan, read_budget, training_task
+from bench.protocols.images import check_split
+from bench.protocols.kshot import EpisodePool
+from bench.protocols.sequence import SequenceSetting
 from bench.registry.contestants import Contestant, contestants
-from bench.suites.schema import Budget, Setting
+from bench.suites.schema import Budget
 
 
 @pytest.fixture
@@ -124,10 +126,10 @@ class Asking(Learner):
 
 def asked(task: TaskSpec, classes: int, images: int) -> TaskSpec:
     learner = type("AskingThis", (Asking,), {"asked": task})
-    pool = ClassPool(
+    pool = EpisodePool(
         torch.zeros(1), np.arange(classes) * images, np.array([images] * (classes - 1) + [99])
     )
-    return training_task(Contestant("a", "a", learner, None), TaskSpec((1,), 5), pool, pool)
+    return training_task(Contestant("a", "a", learner, None), task, pool, pool)
 
 
 def test_ways_and_queries_are_cut_down_to_what_there_is():
@@ -307,6 +309,7 @@ def test_a_probes_settings_share_one_training_over_the_range_of_the_suite(plan_o
     assert dataclasses.asdict(cell.task) == {
         "input_shape": (10,), "ways": 1, "shots": 1, "queries": 15, "protocol": "sequence",
         "length": 0, "episodes_per_update": 8, "classes": 0, "items": 2, "outputs": 8,
+        "details": (),
     }  # fmt: skip
     assert (cell.episodes, cell.bank_episodes) == (20, 60)
     assert plan.notes == []
@@ -342,8 +345,8 @@ def test_a_run_that_nobody_takes_part_in_is_told(plan_of, tiny_probe):
          "tiny_probe.toml: training_items: associative-recall needs 2 items or more, got 1"),
         ("tiny_probe",
          {"dataset": "associative-recall", "training_items": (2, 3),
-          "settings": {"single": Setting(items=1)}},
-         "tiny_probe.toml: settings.single.items: associative-recall needs 2 items or more, got 1"),
+          "settings": {"single": SequenceSetting(items=1)}},
+         "tiny_probe.toml: settings.single: associative-recall needs 2 items or more, got 1"),
     ],
 )  # fmt: skip
 def test_a_suite_and_a_dataset_that_do_not_go_together_are_told(

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from bench import registry as plugins
+from bench.cli.kinds import of_kind
 from bench.errors import BenchError
 from bench.registry.discovery import Problem
+from bench.suites import installed as suites
 
 GOOD = """
     from bench.api import Learner
@@ -85,7 +87,7 @@ def test_a_broken_learner_is_a_problem_and_the_others_work(install, request, sou
     assert told.package == f"{package} 2.5"
     assert ("importing" in reason) == (told.traceback is not None)
     assert "prototypical" in found.things
-    assert told in plugins.all_problems()
+    assert told in suites.all_problems()
     with pytest.raises(BenchError, match=f"the learner 'broken' of {package} 2.5 cannot be used"):
         found.get("broken")
 
@@ -110,11 +112,11 @@ def test_a_learner_that_lacks_something_optional_says_what_installs_it(install):
         assert str(raised.value).endswith("\n  pip install rare==1.2")
 
 
-@pytest.mark.parametrize("kind", ["suite", "dataset", "executor"])
-def test_suites_datasets_and_executors_may_lack_something_too(install, kind):
+@pytest.mark.parametrize("kind", ["suite", "dataset", "protocol", "executor"])
+def test_other_plugins_may_lack_something_too(install, kind):
     package = f"lacking_{kind}"
     install(package, NEEDS_MORE, **{f"{kind}s": {"lacking": f"{package}:A"}})
-    assert problem(getattr(plugins, f"{kind}s")(), "lacking").install == "pip install rare==1.2"
+    assert problem(of_kind(f"{kind}s"), "lacking").install == "pip install rare==1.2"
 
 
 def test_an_import_error_within_the_optional_package_is_a_broken_plugin(install):
@@ -149,7 +151,7 @@ def test_unknown_names_give_the_nearest(tiny_plugins):
     with pytest.raises(BenchError, match="no learner is called 'nearest-cod'; did you mean 'near"):
         plugins.learners().get("nearest-cod")
     with pytest.raises(BenchError, match=r"no suite is called 'omniglot-6way'; did you mean 'omni"):
-        plugins.suites().get("omniglot-6way")
+        suites.suites().get("omniglot-6way")
     with pytest.raises(BenchError, match="`bench list datasets` shows all"):
         plugins.datasets().get("imagenet")
 
@@ -158,7 +160,7 @@ def test_the_built_in_plugins_are_found():
     assert {"prototypical", "maml", "pixel-nearest-neighbour"} <= set(plugins.learners().things)
     assert {"omniglot", "glyphs"} <= set(plugins.datasets().things)
     assert {"inline", "local"} <= set(plugins.executors().things)
-    assert {"omniglot-5way", "glyphs-5way"} <= set(plugins.suites().things)
+    assert {"omniglot-5way", "glyphs-5way"} <= set(suites.suites().things)
 
 
 def test_datasets_and_executors_must_be_of_their_kind(install):
@@ -203,7 +205,7 @@ def test_suites_of_a_package_a_folder_or_one_file(install):
     (folder / "one").mkdir()
     (folder / "one" / "a.toml").write_text(TINY.replace('"tiny"', '"tiny-a"'))
     (folder / "b.toml").write_text(TINY.replace('"tiny"', '"tiny-b"'))
-    found = plugins.suites()
+    found = suites.suites()
     assert {"tiny-a", "tiny-b"} <= set(found.things)
     assert found.packages["tiny-b"] == "suite_package 2.5"
 
@@ -216,7 +218,7 @@ def test_broken_suites_are_problems(install):
     (folder / "again.toml").write_text(TINY.replace('"tiny"', '"omniglot-5way"'))
     (folder / "bad.toml").write_text("name = ")
     (folder / "good.toml").write_text(TINY)
-    found = plugins.suites()
+    found = suites.suites()
     assert "tiny" in found.things
     assert "not valid TOML" in problem(found, "bad").reason
     assert "neither a suite file nor a folder" in problem(found, "gone").reason
@@ -233,7 +235,7 @@ def test_packages_may_give_their_folders_of_suites_the_same_name(install):
             suites={"builtin": f"folder{number}:FOLDER"},
         )  # fmt: skip
         (folder / "a.toml").write_text(TINY.replace('"tiny"', f'"tiny-{number}"'))
-    found = plugins.suites()
+    found = suites.suites()
     assert {"tiny-1", "tiny-2", "omniglot-5way"} <= set(found.things)
     assert (found.packages["tiny-1"], found.packages["tiny-2"]) == ("folder1 2.5", "folder2 2.5")
     assert not found.problems
@@ -245,5 +247,5 @@ def test_a_file_that_is_registered_twice_is_one_suite(install):
         suites={"folder": "both_ways:FOLDER", "file": "both_ways:FILE"},
     )  # fmt: skip
     (folder / "a.toml").write_text(TINY)
-    assert "tiny" in plugins.suites().things
-    assert not plugins.suites().problems
+    assert "tiny" in suites.suites().things
+    assert not suites.suites().problems

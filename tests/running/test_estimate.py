@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bench import registry as plugins
-from bench.api import Episodes, Stream, TaskSpec
+from bench.api import TaskSpec
 from bench.planning.plan import choose_suites, make_plan
 from bench.registry.contestants import contestants
-from bench.running.estimate import any_batch, estimate_cells, random_batch, training_seconds
+from bench.running.estimate import any_batch, estimate_cells, training_seconds
 from bench.suites.schema import Budget
 from bench.worker.devices import Device
 
@@ -83,16 +83,3 @@ def test_a_budget_of_minutes_takes_its_minutes(make_training):
     assert training_seconds(make_training(budget=Budget(minutes=3)), 1e9) == 180
     assert training_seconds(make_training(budget=Budget(updates=7)), 2.0) == 14
     assert training_seconds(make_training(budget=None), 2.0) == 0
-
-
-def test_random_batches_have_the_shape_of_their_task():
-    task = TaskSpec((1, 4, 4), ways=3, shots=(1, 2), queries=5, episodes_per_update=2)
-    batch = random_batch(task)
-    assert isinstance(batch, Episodes)
-    assert batch.support_x.shape == (2, 6, 1, 4, 4)
-    assert batch.query_x.shape == (2, 15, 1, 4, 4)
-    assert batch.query_y[0].bincount().tolist() == [5, 5, 5]
-    stream = random_batch(TaskSpec((1,), 3, protocol="online", length=12))
-    assert isinstance(stream, Stream)
-    assert stream.x.shape == (16, 12, 1)
-    assert stream.y.max() == 2
