@@ -49,8 +49,8 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def class_means(features: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
-    """Mean feature of each class of an episode, in float32 (float64 stays), and how many examples it
-    has.
+    """Mean feature of each class of an episode, and how many examples it has; in float32, and in
+    float64 where the features are.
 
     Args:
         features: (B, S, D).

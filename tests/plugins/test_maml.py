@@ -294,19 +294,6 @@ def test_anil_computes_the_features_once(tiny, monkeypatch):
     assert len(calls) == 1 < learner.config.inner_steps_test
 
 
-def test_anil_online_knows_the_classes_that_it_has_seen(tiny):
-    """Of those it has not seen a head alone knows nothing, which rules the loss."""
-    torch.manual_seed(0)
-    config = ANIL.Config(filters=32, episodes_per_update=8)
-    learner = ANIL(config, ANIL.training_task(config, tiny.task("online")))
-    tiny.train(learner, 150)
-    stream = tiny.stream(batch=32, seed=9)
-    with torch.no_grad():
-        state = learner.adapt(stream.x[:, :10], stream.y[:, :10], 5)
-        answers = learner.predict(state, stream.x[:, 10:]).argmax(-1)
-    assert (answers == stream.y[:, 10:]).float().mean() > 0.7
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("encoder", ["conv4", "pixels"])
 def test_one_support_image_with_a_last_map_of_one_pixel(encoder):
