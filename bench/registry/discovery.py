@@ -146,9 +146,18 @@ def check_complete(thing: type) -> None:
         raise BenchError(f"{thing.__name__} does not define {', '.join(missing)}")
 
 
+def public_name(base: type[Any]) -> str:
+    """Where plugins import a base class from."""
+    import bench.api
+
+    known = getattr(bench.api, base.__name__, None) is base
+    module = "bench.api" if known else base.__module__
+    return f"{module}.{base.__name__}"
+
+
 def subclass_of(thing: Any, base: type[Base]) -> type[Base]:
     if not (isinstance(thing, type) and issubclass(thing, base)):
-        raise BenchError(f"{thing!r} is not a subclass of bench.api.{base.__name__}")
+        raise BenchError(f"{thing!r} is not a subclass of {public_name(base)}")
     check_contract(thing)
     check_complete(thing)
     for name in ("name", "description"):
