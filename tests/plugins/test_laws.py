@@ -37,7 +37,7 @@ SMALL = {
     FOMAML: {"filters": 8, "meta_batch": 8},
     ANIL: {"filters": 8, "meta_batch": 8},
     Reptile: {"filters": 8, "training_shots": 3, "inner_steps_test": 5},
-    MetaNet: {"filters": 8, "key": 8, "hidden": 8, "batch": 8},
+    MetaNet: {"filters": 8, "key": 8, "hidden": 8, "episodes_per_update": 8},
     MANN: {"hidden": 32, "rows": 16, "width": 8, "heads": 2},
     NTM: {"hidden": 32, "rows": 16, "width": 8, "read_heads": 2},
     LSTM: {"hidden": 32, "layers": 2},
