@@ -17,9 +17,6 @@ from torch import Tensor, nn
 
 from bench.api.tasks import Episodes, Protocol, Stream, TaskSpec
 
-CONTRACT_VERSION = 1
-"""Version of this contract. A learner states the one it was written for as ``contract = 1``."""
-
 State = Any
 """What `Learner.adapt` returns: tensors with leading dimension ``B``, alone or nested in tuples,
 NamedTuples, lists and dicts. Plain numbers and None may stand beside them."""
@@ -73,7 +70,7 @@ class Learner(nn.Module):
     family: ClassVar[str]
     """"model-based", "metric-based", "optimization-based", or one of your own."""
     contract: ClassVar[int]
-    """The `CONTRACT_VERSION` this learner was written for. State it; `Learner` has none."""
+    """The `bench.api.CONTRACT_VERSION` it was written for. State it; `Learner` has none."""
     references: ClassVar[tuple[str, ...]] = ()
     """The papers it implements."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

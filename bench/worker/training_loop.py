@@ -17,12 +17,14 @@ import torch
 from bench.api import Learner, TaskSpec
 from bench.api.executor import Progress
 from bench.episodes.banks import Bank, draw_sizes, training_batch
-from bench.episodes.classes import ClassPool
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose, torch_seed
 from bench.planning.jobs import Training
+from bench.protocols.answers import NotFiniteError
+from bench.registry.installed import protocol
+from bench.store import layout
 from bench.store.atomic import load_torch, save_torch
-from bench.worker.evaluation import NotFiniteError, autocast, evaluate
+from bench.worker.evaluation import autocast, evaluate, protocol_of
 from bench.worker.schedule import advance, steps_due
 
 CHECKPOINT_SECONDS = 30.0
@@ -215,20 +217,22 @@ class MetaTraining:
             history.validation_seconds += time.perf_counter() - started
             return
         losses, history.losses = history.losses, []
+        means = scores.means()
         point = {
             "updates": history.updates,
             "examples": history.examples,
             "seconds": history.seconds,
             "loss": sum(losses) / len(losses) if losses else None,
-            "val_accuracy": float(scores.accuracy.mean()),
-            "val_nll": float(scores.nll.mean()),
+            "val_accuracy": means.pop("accuracy", None),
+            "val_nll": means.pop("nll", None),
+            "val_scores": means,
         }
         history.curve.append(point)
         history.since_best += 1
-        if history.best is None or _rank(point) > _rank(history.best):
+        if history.best is None or self._rank(point) > self._rank(history.best):
             history.best, history.since_best = point, 0
             # a copy on disk, never a reference to the live weights
-            save_torch(self.folder / "best.pt", {"learner": self.learner.state_dict()})
+            save_torch(self.folder / layout.WEIGHTS, {"learner": self.learner.state_dict()})
         if history.skipped_in_a_row >= NAN_LIMIT:
             history.stopped = "diverged"
         elif self.fraction() >= 1:
@@ -244,7 +248,7 @@ class MetaTraining:
         patience, history = self.budget.patience, self.history
         if patience is None or history.best is None or history.since_best < patience:
             return False
-        return bool(history.best["val_accuracy"] >= chance_bound(self.validation))
+        return at_chance(history.best, self.validation) is None
 
     # -- checkpoints ------------------------------------------------------------------------------
 
@@ -255,11 +259,11 @@ class MetaTraining:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
         }
-        save_torch(self.folder / "checkpoint.pt", content)
+        save_torch(self.folder / layout.CHECKPOINT, content)
         self._last_checkpoint = time.monotonic()
 
     def _resume(self) -> None:
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / layout.CHECKPOINT
         if not path.exists():
             return
         content = load_torch(path)
@@ -268,6 +272,9 @@ class MetaTraining:
         self.optimizer.load_state_dict(content["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(content["scheduler"])
+
+    def _rank(self, point: dict[str, Any]) -> tuple[float, ...]:
+        return protocol_of(self.validation).rank(means_of(point))
 
     def _tell(self) -> None:
         history, fraction = self.history, self.fraction()
@@ -284,16 +291,18 @@ class MetaTraining:
         )
 
 
-def _rank(point: dict[str, Any]) -> tuple[float, float]:
-    """Meta-validation accuracy decides, then the likelihood; NaN ranks last."""
-    nll = point["val_nll"]
-    return point["val_accuracy"], -nll if math.isfinite(nll) else -math.inf
+def means_of(point: dict[str, Any]) -> dict[str, float]:
+    """The scores of a meta-validation, by metric."""
+    named = {"accuracy": point["val_accuracy"], "nll": point["val_nll"]}
+    known = {name: mean for name, mean in named.items() if mean is not None}
+    return known | point.get("val_scores", {})
 
 
 def examples(task: TaskSpec, seed: int, number: int) -> int:
-    """Images (of memory probes: sequences) that update `number` sees."""
-    fixed = isinstance(task.shots, int)
-    return (task if fixed else draw_sizes(task, seed, number)).examples_per_update
+    """What update `number` counts for in a budget of examples."""
+    fixed = isinstance(task.shots, int) and isinstance(task.items, int)
+    drawn = task if fixed else draw_sizes(task, seed, number)
+    return drawn.episodes_per_update * protocol(task.protocol).examples(drawn)
 
 
 def planned_updates(task: TaskSpec, budget: Any) -> int:
@@ -306,11 +315,10 @@ def planned_updates(task: TaskSpec, budget: Any) -> int:
         return int(budget.updates)
     if budget.examples is None:
         return 10_000
-    low, high = task.shot_range
-    mean_examples = task.examples_per_update - task.episodes_per_update * task.ways * (
-        high - low
-    ) / 2 * (task.protocol == "kshot")
-    return max(1, math.ceil(budget.examples / mean_examples))
+    count = protocol(task.protocol).examples
+    ends = zip(task.shot_range, task.item_range, strict=True)
+    mean_examples = sum(count(task.but(shots=shots, items=items)) for shots, items in ends) / 2
+    return max(1, math.ceil(budget.examples / (task.episodes_per_update * mean_examples)))
 
 
 def validation_bank(training: Training, pool: Pool) -> Bank:
@@ -322,24 +330,17 @@ def validation_bank(training: Training, pool: Pool) -> Bank:
 
     Args:
         training: says the task, the budget and the bank's seed.
-        pool: the meta-validation classes, or the probe.
+        pool: what meta-validation draws from.
     """
-    task = training.task
-    if isinstance(pool, ClassPool):
-        task = task.but(ways=min(task.ways, len(pool)), shots=task.shot_range[1])
-    else:
-        task = task.but(items=task.item_range[1])
+    task = protocol(training.task.protocol).validation_task(training.task, pool)
     wanted = training.budget.validation_images if training.budget else 0
     episodes = max(2, wanted // pool.inputs(task))
     return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
 
 
-def chance_bound(bank: Bank) -> float:
-    """The accuracy below which answers to this bank cannot be told from guesses."""
-    task = bank.task
-    chance = 1 / 2 if task.protocol == "sequence" else 1 / task.ways
-    # a generous bound: one answer per episode and class (or bit) counted as independent
-    return chance + 3 * math.sqrt(chance * (1 - chance) / (len(bank) * task.answer_size))
+def at_chance(point: dict[str, Any], bank: Bank) -> str | None:
+    """What is to be said of a meta-validation no better than guesses; None of a better one."""
+    return protocol_of(bank).at_chance(means_of(point), bank.task, len(bank))
 
 
 def warnings(history: History, bank: Bank) -> list[str]:
@@ -353,20 +354,12 @@ def warnings(history: History, bank: Bank) -> list[str]:
     if history.skipped:
         told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:
-        task = bank.task
-        if history.best["val_accuracy"] < chance_bound(bank):
-            told.append(
-                f"meta-validation stayed at chance: {history.best['val_accuracy']:.1%} "
-                + (
-                    f"of the bits at {task.items} items"
-                    if task.protocol == "sequence"
-                    else f"at {task.ways} ways"
-                )
-            )
+        guessing = at_chance(history.best, bank)
+        told += [guessing] if guessing else []
     return told
 
 
 def best_weights(folder: Path) -> dict[str, Any]:
     """The weights of the best meta-validation, as a state dict on the CPU."""
-    weights: dict[str, Any] = load_torch(folder / "best.pt")["learner"]
+    weights: dict[str, Any] = load_torch(folder / layout.WEIGHTS)["learner"]
     return weights
