@@ -248,7 +248,7 @@ class MetaTraining:
         patience, history = self.budget.patience, self.history
         if patience is None or history.best is None or history.since_best < patience:
             return False
-        return at_chance(history.best, self.validation) is None
+        return chance_message(history.best, self.validation) is None
 
     # -- checkpoints ------------------------------------------------------------------------------
 
@@ -338,8 +338,9 @@ def validation_bank(training: Training, pool: Pool) -> Bank:
     return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
 
 
-def at_chance(point: dict[str, Any], bank: Bank) -> str | None:
-    """What is to be said of a meta-validation no better than guesses; None of a better one."""
+def chance_message(point: dict[str, Any], bank: Bank) -> str | None:
+    """What a reader should know where a meta-validation is no better than guessing; None where it
+    is better."""
     return protocol_of(bank).at_chance(means_of(point), bank.task, len(bank))
 
 
@@ -354,8 +355,8 @@ def warnings(history: History, bank: Bank) -> list[str]:
     if history.skipped:
         told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:
-        guessing = at_chance(history.best, bank)
-        told += [guessing] if guessing else []
+        at_chance = chance_message(history.best, bank)
+        told += [at_chance] if at_chance else []
     return told
 
 

@@ -35,8 +35,8 @@ def ran(tiny_regression: Path, tmp_path: Path) -> Path:
     """Results of both learners on both settings."""
     results, learners = tmp_path / "results", ["ridge", "flat"]
     asked = Request(
-        suites=[str(tiny_regression)], learners=learners, devices=["cpu/1"], budget="smoke", executor="inline",
-        results=results,
+        suites=[str(tiny_regression)], learners=learners, results=results,
+        devices=["cpu/1"], budget="smoke", executor="inline",
     )  # fmt: skip
     prepare(asked).run()
     return results
