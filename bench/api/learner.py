@@ -24,7 +24,7 @@ NamedTuples, lists and dicts. Plain numbers and None may stand beside them."""
 MetaOptimizer = (
     torch.optim.Optimizer | tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 )
-"""An optimizer, alone or with a scheduler that is stepped once per update."""
+"""An optimizer, alone or with a scheduler that follows the budget (`Learner.optimizer`)."""
 
 
 def option(default: Any, meaning: str) -> Any:
@@ -160,10 +160,14 @@ class Learner(nn.Module):
         return F.cross_entropy(logits.float().flatten(0, 1), target.flatten())
 
     def optimizer(self, updates: int) -> MetaOptimizer:
-        """The meta-optimizer, alone or with a scheduler that is stepped once per update.
+        """The meta-optimizer, alone or with a scheduler.
+
+        The scheduler follows the fraction of the budget that is spent: it has taken that fraction
+        of `updates` steps after each update, all of them at the end, and never more. Where updates
+        limit the budget, or images of which each update sees as many, that is one step per update.
 
         Args:
-            updates: how many updates the budget allows at most.
+            updates: steps of the scheduler until the budget is spent; about the number of updates.
         """
         return torch.optim.Adam(self.parameters(), lr=1e-3)
 

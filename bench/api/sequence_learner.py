@@ -19,13 +19,29 @@ from bench.api.tasks import Episodes, Protocol, Sequences, Stream
 class SequenceLearner(Learner):
     """A learner with a memory that is fed step by step: `initial_state` and `step` are written.
 
-    At step t it receives the encoding of ``x_t`` and the label of ``t - 1`` (Santoro et al. 2016,
-    Section 2.2). All views follow: `adapt` feeds the support set and keeps the last label
-    *pending*, which the step of each query consumes; every query is answered from its own copy of
-    the state. In a memory probe there are no labels (L = 0), and a step answers with E bits.
+    When the label of an example is told is decided by `offset_labels`, and all views follow from it
+    and from `step`:
+
+    * **With an offset** (Santoro et al. 2016, Section 2.2) the label of an example comes with the
+      next one: step t receives the encoding of ``x_t`` and the label of ``t - 1``. `adapt` feeds
+      the support set so and keeps its last label *pending*; the step of each query consumes it.
+    * **Without** an example that is remembered comes with its own label, and one that is asked for
+      with none, which is all zeros. Online every example is asked for first and told then.
+
+    In both forms every query is answered from its own copy of the state, and `unroll` answers what
+    `adapt` and `predict` answer after the same examples. In a memory probe there are no labels
+    (L = 0), and a step answers with E bits.
     """
 
     protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online", "sequence")
+
+    @property
+    def offset_labels(self) -> bool:
+        """Whether a label comes with the example after its own.
+
+        Default: online only. Its protocol says so, and a k-shot support set has pairs.
+        """
+        return self.task.protocol != "kshot"
 
     @property
     def label_size(self) -> int:
@@ -63,36 +79,51 @@ class SequenceLearner(Learner):
         Args:
             state: the state after the step before.
             z: (B, D), this step's encoding.
-            label: (B, L), the label of the step before.
+            label: (B, L), what is told at this step: its own label, the one of the step before, or
+                none, which is all zeros; see `offset_labels`.
 
         Returns:
             Logits (B, task.answer_size), and the new state.
         """
         raise NotImplementedError
 
+    def feed(self, state: State, z: Tensor, labels: Tensor) -> tuple[Tensor, State]:
+        """Many steps one after the other. To be overridden where one call can do them.
+
+        Args:
+            state: the state before the first of them.
+            z: (B, T, D), their encodings.
+            labels: (B, T, L), what is told at each.
+
+        Returns:
+            Logits (B, T, task.answer_size), and the state after the last step.
+        """
+        logits = []
+        # `unbind`, because the gradient of ``z[:, t]`` would fill a whole z with zeros at every t.
+        for z_t, label_t in zip(z.unbind(1), labels.unbind(1), strict=True):
+            output, state = self.step(state, z_t, label_t)
+            logits.append(output)
+        return torch.stack(logits, dim=1), state
+
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
-        """Feeds the support set in its order; the last label stays pending."""
-        self.check_ways(ways)
-        z, label = self.encode(support_x), self.label(support_y)  # (B, S, D), (B, S, L)
-        state = self.begin(support_x[:, 0])
-        previous = torch.zeros_like(label[:, 0])
-        for z_t, label_t in zip(z.unbind(1), label.unbind(1), strict=True):
-            _, state = self.step(state, z_t, previous)
-            previous = label_t
-        return {"memory": state, "pending": previous, "ways": ways}
+        """Feeds the support set in its order."""
+        return self.remember(support_x, self.encode(support_x), support_y, ways)
 
     def predict(self, state: State, query_x: Tensor) -> Tensor:
         """One step per query, each from its own copy of the state."""
-        batch, queries = query_x.shape[:2]
-        z = self.encode(query_x).flatten(0, 1)  # (BQ, D)
-        copies = map_tensors(lambda tensor: tensor.repeat_interleave(queries, dim=0), state)
-        logits, _ = self.step(copies["memory"], z, copies["pending"])
-        return logits.unflatten(0, (batch, queries))[..., : state["ways"]]
+        return self.answer(state, self.encode(query_x))
 
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
         """One pass over the stream."""
         self.check_ways(ways)
-        return self._steps(x, previous_labels(self.label(y)))[..., :ways]
+        z, label, state = self.encode(x), self.label(y), self.begin(x[:, 0])
+        if self.offset_labels:
+            return self.feed(state, z, previous_labels(label))[0][..., :ways]
+        logits = []
+        for z_t, label_t in zip(z.unbind(1), label.unbind(1), strict=True):
+            logits.append(self.step(state, z_t, torch.zeros_like(label_t))[0])  # asked of a copy
+            _, state = self.step(state, z_t, label_t)  # and told
+        return torch.stack(logits, dim=1)[..., :ways]  # (B, T, N)
 
     def respond(self, x: Tensor) -> Tensor:
         """Memory probes: what it answers at every step.
@@ -103,7 +134,7 @@ class SequenceLearner(Learner):
         Returns:
             Logits (B, T, E), one per bit.
         """
-        return self._steps(x, x.new_zeros(*x.shape[:2], 0))
+        return self.feed(self.begin(x[:, 0]), self.encode(x), x.new_zeros(*x.shape[:2], 0))[0]
 
     def weightings(self, x: Tensor) -> dict[str, Tensor]:
         """Memory probes: where in the memory each head was, for a picture in the report.
@@ -124,15 +155,21 @@ class SequenceLearner(Learner):
         bits = F.binary_cross_entropy_with_logits(logits, batch.target, reduction="none").mean(-1)
         return (bits * batch.mask).sum() / batch.mask.sum()
 
-    def _steps(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Feeds x (B, T, *input_shape), each step with its label (B, T, L); all logits."""
-        z, state = self.encode(x), self.begin(x[:, 0])
-        logits = []
-        # `unbind`, because the gradient of ``z[:, t]`` would fill a whole z with zeros at every t.
-        for z_t, label_t in zip(z.unbind(1), labels.unbind(1), strict=True):
-            output, state = self.step(state, z_t, label_t)
-            logits.append(output)
-        return torch.stack(logits, dim=1)  # (B, T, answer_size)
+    def remember(self, x: Tensor, z: Tensor, y: Tensor, ways: int) -> State:
+        """The state after a support set with encodings z (B, S, D) and labels y (B, S)."""
+        self.check_ways(ways)
+        label, state = self.label(y), self.begin(x[:, 0])  # (B, S, L)
+        told = previous_labels(label) if self.offset_labels else label
+        _, memory = self.feed(state, z, told)
+        pending = label[:, -1] if self.offset_labels else torch.zeros_like(label[:, -1])
+        return {"memory": memory, "pending": pending, "ways": ways}
+
+    def answer(self, state: State, z: Tensor) -> Tensor:
+        """Logits (B, Q, N) of queries with encodings z (B, Q, D)."""
+        queries = z.shape[1]
+        copies = map_tensors(lambda tensor: tensor.repeat_interleave(queries, dim=0), state)
+        logits, _ = self.step(copies["memory"], z.flatten(0, 1), copies["pending"])
+        return logits.unflatten(0, (-1, queries))[..., : state["ways"]]
 
 
 def previous_labels(label: Tensor) -> Tensor:

@@ -148,18 +148,16 @@ def _show_plan(runner: Runner) -> None:
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
-    from bench.cli.terminal import print_boards as leaderboard
+    from bench.cli.terminal import print_boards
     from bench.registry.installed import installed_sources
     from bench.report import write_report
-    from bench.report.audits import failed_audits
-    from bench.results.table import load_results
+    from bench.report.audits import failed_audits, read_audits
+    from bench.results.reading import read_results
     from bench.running.runner import statuses
-    from bench.store.files import audit_records
 
     sources = installed_sources()
-    frame = load_results(runner.results, sources)
-    frame = frame[frame["id"].isin([cell.id for cell in runner.plan.cells])]
-    leaderboard(frame)
+    asked = {cell.id for cell in runner.plan.cells}
+    print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
     report = write_report(runner.results, formats=["html"], sources=sources)[0]
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
@@ -169,8 +167,8 @@ def _show_results(runner: Runner) -> bool:
             err=True,
         )
     for training in runner.plan.trainings:
-        audits, crash = audit_records(runner.results, training.folder(runner.results).name)
-        failed = [str(audit.get("name")) for audit in failed_audits(audits)]
+        audits, crash = read_audits(runner.results, training.folder(runner.results).name)
+        failed = [audit.name for audit in failed_audits(audits)]
         if failed or crash:
             told = f"audits failed: {', '.join(failed)}" if failed else "the audits failed"
             what = f"{training.learner}, {training.dataset}, seed {training.seed}: {told}"

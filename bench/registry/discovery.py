@@ -148,7 +148,8 @@ def check_complete(thing: type) -> None:
 
 def subclass_of(thing: Any, base: type[Base]) -> type[Base]:
     if not (isinstance(thing, type) and issubclass(thing, base)):
-        raise BenchError(f"{thing!r} is not a subclass of bench.api.{base.__name__}")
+        home = "bench.api" if base.__module__.startswith("bench.api.") else base.__module__
+        raise BenchError(f"{thing!r} is not a subclass of {home}.{base.__name__}")
     check_contract(thing)
     check_complete(thing)
     for name in ("name", "description"):

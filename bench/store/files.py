@@ -1,4 +1,4 @@
-"""Files of a results folder, one at a time; `bench.results.table` makes a table of them.
+"""Files of a results folder, one at a time; `bench.results.reading` makes rows of them.
 
 What is damaged is an error, or a `Problem`, that names the file.
 """
@@ -82,6 +82,33 @@ def episode_scores(cell: str | Path) -> EpisodeScores:
         why = f"cannot be read ({error.strerror})"
     except ValidationError as error:
         why = f"is damaged ({error.errors(include_url=False)[0]['msg']})"
+    raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
+
+
+def metric_scores(cell: str | Path, metric: str) -> tuple[str | None, NDArray[np.float64]]:
+    """The per-episode scores of a finished cell by one metric, which may be a plugin's.
+
+    Args:
+        cell: its folder.
+        metric: `bench.store.records.Measure.metric`.
+
+    Returns:
+        The bank's hash, and (episodes,) scores in bank order.
+
+    Raises:
+        BenchError: they are missing or damaged.
+    """
+    path = Path(cell) / layout.EPISODES
+    try:
+        record = json.loads(path.read_bytes())
+        scores = record[metric] if metric in record else record["scores"][metric]
+        return record["bank"], np.asarray(scores, np.float64).reshape(-1)
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+    except KeyError as error:
+        why = f"is damaged (it lacks {error})"
+    except (ValueError, TypeError, RecursionError) as error:
+        why = f"is damaged ({error})"
     raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
 
 

@@ -45,7 +45,8 @@ class Budget(Table):
     validations: int = Field(default=20, ge=1)
     """Meta-validations, evenly spaced over the budget."""
     patience: int | None = Field(default=None, ge=1)
-    """Early stopping: after so many meta-validations without a better one. None: never."""
+    """Early stopping: after so many meta-validations without a better one, but never at chance.
+    None: never. It cuts off what schedules do to the end of the budget."""
     validation_images: int = Field(default=10_000, ge=1)
     """Images in one meta-validation; it has as many whole episodes as that gives. Of memory probes
     time steps."""

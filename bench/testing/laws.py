@@ -32,16 +32,17 @@ from bench.testing.subject import (
 def two_views(subject: Examined) -> None:
     """unroll(x, y)[:, t] equals predict(adapt(x[:, :t], y[:, :t]), x[:, t]) for t >= 1: both
     protocols measure one learner."""
-    learner, stream = subject.streams()
-    online = answers(Online(), learner, stream)
-    for t in spread(1, stream.y.shape[1], subject.most):
-        now = slice(t, t + 1)
-        prefix = Episodes(
-            stream.ways, stream.x[:, :t], stream.y[:, :t], stream.x[:, now], stream.y[:, now]
-        )
-        alone = predicted(learner, prefix)[:, 0]
-        what = f"after {t} examples unroll and adapt with predict differ"
-        agree(online[:, t], alone, what, subject.tolerance)
+    for learner, stream in subject.streamed():
+        online = answers(Online(), learner, stream)
+        for t in spread(1, stream.y.shape[1], subject.most):
+            now = slice(t, t + 1)
+            prefix = Episodes(
+                stream.ways, stream.x[:, :t], stream.y[:, :t], stream.x[:, now], stream.y[:, now]
+            )
+            alone = predicted(learner, prefix)[:, 0]
+            what = f"after {t} examples unroll and adapt with predict differ"
+            what += f", trained {learner.task.protocol}"
+            agree(online[:, t], alone, what, subject.tolerance)
 
 
 @check(

@@ -84,6 +84,14 @@ class Examined(ABC):
     def given(self, within: Protocol[Any, Any]) -> Any:
         """A batch as `loss` is given it."""
 
+    def streamed(self) -> Iterator[tuple[Learner, Stream]]:
+        """Learners with online episodes to answer.
+
+        Raises:
+            NotApplicableError: where the learner has no online view.
+        """
+        yield self.streams()
+
     @abstractmethod
     def many_streams(self) -> Stream:
         """Online episodes to estimate an accuracy from.
@@ -202,6 +210,14 @@ class Subject(Examined):
     def given(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.given`."""
         return draw(self.training_task(tiny_task(within.name)), 2, seed=4, training=True)
+
+    def streamed(self) -> Iterator[tuple[Learner, Stream]]:
+        """See `Examined.streamed`. One that was trained k-shot has an online view too, and may be
+        told its labels otherwise."""
+        learner, stream = self.streams()
+        yield learner, stream
+        if kshot := self.asked("predict"):
+            yield kshot.learner, stream
 
     def many_streams(self) -> Stream:
         """See `Examined.many_streams`."""

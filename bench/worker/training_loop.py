@@ -25,6 +25,7 @@ from bench.registry.installed import protocol
 from bench.store import layout
 from bench.store.atomic import load_torch, save_torch
 from bench.worker.evaluation import autocast, evaluate, protocol_of
+from bench.worker.schedule import advance, steps_due
 
 CHECKPOINT_SECONDS = 30.0
 
@@ -61,6 +62,8 @@ class History:
     skipped: int = 0
     """Updates skipped because loss or gradient were not finite."""
     skipped_in_a_row: int = 0
+    scheduler_steps: int = 0
+    """Steps that the scheduler of the learning rate has taken."""
     losses: list[float] = field(default_factory=list)
     """Training losses since the last meta-validation."""
     since_best: int = 0
@@ -165,8 +168,6 @@ class MetaTraining:
         batch = training_batch(self.pool, training.task, training.seed, history.updates)
         built = time.perf_counter()
         loss = update(self.learner, self.optimizer, batch, training.precision)
-        if self.scheduler is not None:
-            self.scheduler.step()
         history.learner_seconds += time.perf_counter() - built
         history.examples += examples(training.task, training.seed, history.updates)
         history.updates += 1
@@ -176,6 +177,21 @@ class MetaTraining:
         else:
             history.losses.append(loss)
         history.seconds += time.perf_counter() - started
+        self._anneal()
+
+    def _anneal(self) -> None:
+        """Brings the scheduler to where the spent part of the budget puts it."""
+        history = self.history
+        due = steps_due(
+            self.budget,
+            self.planned,
+            updates=history.updates,
+            examples=history.examples,
+            seconds=history.seconds,
+        )
+        if self.scheduler is not None:
+            advance(self.scheduler, due - history.scheduler_steps)
+        history.scheduler_steps = due
 
     def fraction(self) -> float:
         """How much of the budget is spent: 1 or more is all."""
@@ -221,10 +237,18 @@ class MetaTraining:
             history.stopped = "diverged"
         elif self.fraction() >= 1:
             history.stopped = "budget"
-        elif self.budget.patience is not None and history.since_best >= self.budget.patience:
+        elif self._out_of_patience():
             history.stopped = "early stopping"
         history.validation_seconds += time.perf_counter() - started
         self._tell()
+
+    def _out_of_patience(self) -> bool:
+        """Whether early stopping ends it: never at chance, where many learners stay long before
+        they learn."""
+        patience, history = self.budget.patience, self.history
+        if patience is None or history.best is None or history.since_best < patience:
+            return False
+        return chance_message(history.best, self.validation) is None
 
     # -- checkpoints ------------------------------------------------------------------------------
 
@@ -284,7 +308,8 @@ def examples(task: TaskSpec, seed: int, number: int) -> int:
 def planned_updates(task: TaskSpec, budget: Any) -> int:
     """About how many updates the budget allows; what a schedule is made from.
 
-    A budget of minutes says nothing of updates: it counts as 10,000.
+    A budget of minutes says nothing of updates: it counts as 10,000. The scheduler is stepped by
+    the fraction of the budget spent (`bench.worker.schedule.steps_due`), so that any number serves.
     """
     if budget.updates is not None:
         return int(budget.updates)
@@ -313,6 +338,12 @@ def validation_bank(training: Training, pool: Pool) -> Bank:
     return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
 
 
+def chance_message(point: dict[str, Any], bank: Bank) -> str | None:
+    """What a reader should know where a meta-validation is no better than guessing; None where it
+    is better."""
+    return protocol_of(bank).at_chance(means_of(point), bank.task, len(bank))
+
+
 def warnings(history: History, bank: Bank) -> list[str]:
     """What a reader of the result should know about the training."""
     told = []
@@ -324,8 +355,7 @@ def warnings(history: History, bank: Bank) -> list[str]:
     if history.skipped:
         told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:
-        own, means = protocol_of(bank), means_of(history.best)
-        at_chance = own.at_chance(means, bank.task, len(bank))
+        at_chance = chance_message(history.best, bank)
         told += [at_chance] if at_chance else []
     return told
 

@@ -4,8 +4,8 @@ References:
     Santoro, Bartunov, Botvinick, Wierstra, Lillicrap 2016, "Meta-Learning with Memory-Augmented
     Neural Networks", ICML, arXiv:1605.06065, Table 1.
 
-It sees what a `SequenceLearner` sees at one step, the input and the label of the step before, and
-nothing else: labels are shuffled per episode, so at any presentation it can only guess.
+It sees what a `SequenceLearner` sees at one step, the input and what is told with it, and nothing
+else: labels are shuffled per episode, so at any presentation it can only guess.
 
 Letters in shapes: B episodes, T time steps, L label, H hidden units.
 """
@@ -13,14 +13,18 @@ Letters in shapes: B episodes, T time steps, L label, H hidden units.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Protocol, TaskSpec, option
-from bench.nn import EncoderName, encoder
-from bench_plugins.model_based.recurrent_learner import RecurrentLearner
+from bench_plugins.model_based.recurrent_learner import (
+    PAPER,
+    RecurrentLearner,
+    image_encoder,
+    per_update,
+)
 
 
 class FeedForward(RecurrentLearner):
@@ -32,24 +36,19 @@ class FeedForward(RecurrentLearner):
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
     )
-    presets = {"paper": {"optimizer": "rmsprop", "lr": 1e-4, "decay": False}}
+    presets = {"paper": PAPER}
     protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(RecurrentLearner.Config):
         """As many units as the paper's controllers have."""
 
-        encoder: EncoderName = option("pixels", "What the network sees: pixels, or conv4.")
         hidden: int = option(200, "Units of a hidden layer.")
-        batch: int = option(16, "Episodes per update.")
-        training_queries: int = option(1, "Queries per class of a k-shot training episode.")
-        optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
         lr: float = option(1e-3, "Learning rate at the start.")
-        decay: bool = option(True, "The learning rate falls linearly to zero.")
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
-        self.encoder = encoder(config.encoder, task.input_shape)
+        self.encoder = image_encoder(config, task)
         self.input = nn.Linear(cast(int, self.encoder.out_features), config.hidden)
         self.label_input = nn.Linear(self.label_size, config.hidden, bias=False)
         self.middle = nn.Linear(config.hidden, config.hidden)
@@ -68,11 +67,11 @@ class FeedForward(RecurrentLearner):
         hidden = F.relu(z + self.label_input(label))  # (..., H)
         return self.output(F.relu(self.middle(hidden))), state
 
-    def _steps(self, x: Tensor, labels: Tensor) -> Tensor:
+    def feed(self, state: tuple[()], z: Tensor, labels: Tensor) -> tuple[Tensor, tuple[()]]:
         """All steps at once: none depends on another."""
-        return self.step((), self.encode(x), labels)[0]
+        return self.step(state, z, labels)
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int:
         """100,000 episodes (Table 1)."""
-        return 100_000 // config.batch
+        return 100_000 // per_update(config, task)

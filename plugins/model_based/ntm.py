@@ -8,7 +8,7 @@ References:
 
 All heads address M_t-1; what the paper leaves open is done so: they read it, and then write M_t.
 With equal rows and an even weighting no head could ever tell two rows apart, so that all heads
-start on row 0.
+start on row 0. How the interface starts is ours too: see `NTM._begin_associative`.
 
 Letters in shapes: B episodes, T time steps, L label, C controller units, H heads (R that read, then
 P that write), M memory rows (the paper's N), W width of a row (the paper's M), S shifts.
@@ -25,8 +25,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import TaskSpec, option
-from bench.nn import EncoderName, cosine_similarity, encoder
-from bench_plugins.model_based.recurrent_learner import RecurrentLearner
+from bench.nn import cosine_similarity
+from bench_plugins.model_based.recurrent_learner import (
+    PAPER,
+    RecurrentLearner,
+    image_encoder,
+    keep_for_a_step,
+)
 
 INITIAL_MEMORY = 1e-6
 
@@ -55,23 +60,12 @@ class NTM(RecurrentLearner):
         'Graves et al. 2014, "Neural Turing Machines", arXiv:1410.5401',
         'Collier and Beel 2018, "Implementing Neural Turing Machines", ICANN, arXiv:1807.08518',
     )
-    presets = {
-        "paper": {
-            "hidden": 100,
-            "width": 20,
-            "read_heads": 1,
-            "optimizer": "rmsprop",
-            "lr": 1e-4,
-            "decay": False,
-            "max_grad_norm": 10.0,
-        }
-    }
+    presets = {"paper": {**PAPER, "hidden": 100, "width": 20, "read_heads": 1, "start": "plain"}}
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(RecurrentLearner.Config):
         """The sizes are MANN's; the paper's for `copy` are in the preset (Table 2)."""
 
-        encoder: EncoderName = option("pixels", "What the controller sees: pixels, or conv4.")
         controller: Literal["lstm", "feedforward"] = option("lstm", "lstm, or feedforward.")
         hidden: int = option(200, "Units of the controller.")
         rows: int = option(128, "Rows of the memory (N).")
@@ -82,18 +76,16 @@ class NTM(RecurrentLearner):
         memory: Literal["constant", "learned", "random"] = option(
             "constant", "What an episode starts with: constant (1e-6), learned, or random."
         )
-        strength: float = option(5.0, "Key strength before training (β).")
-        batch: int = option(16, "Episodes per update.")
-        training_queries: int = option(1, "Queries per class of a k-shot training episode.")
-        optimizer: Literal["adam", "rmsprop"] = option("adam", "adam, or rmsprop with momentum.")
-        lr: float = option(3e-3, "Learning rate at the start.")
-        decay: bool = option(True, "The learning rate falls linearly to zero.")
-        max_grad_norm: float = option(1.0, "Norm the gradient is clipped to; 0: never.")
+        strength: float = option(8.0, "Key strength before training (β).")
+        start: Literal["associative", "plain"] = option(
+            "associative",
+            "Before training, of images: associative (heads write row after row and read by "
+            "content), or plain.",
+        )
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
-        self.max_grad_norm = config.max_grad_norm or None
-        self.encoder = encoder(config.encoder, task.input_shape)
+        self.encoder = image_encoder(config, task)
         units, reads = config.hidden, config.read_heads * config.width
         self.heads = config.read_heads + config.write_heads
         past, gates = self.label_size + reads, units
@@ -133,6 +125,38 @@ class NTM(RecurrentLearner):
         nn.init.uniform_(self.recurrent.weight[:, : self.label_size], -1, 1)
         keys = self.sizes[0]
         self.interface.bias[keys : keys + self.heads] = self.config.strength
+        if self.config.start == "associative" and self.task.protocol != "sequence":
+            self._begin_associative()
+
+    def _begin_associative(self) -> None:
+        """Every example gets a row of its own, and a head that reads looks for what is written
+        about such an example.
+
+        Left to chance a write head stays where it is, on row 0, and no gradient tells it to move
+        before something is read that depends on it.
+        """
+        reading, shift = self.config.read_heads, self.config.shift
+        weights, biases = (
+            part.split(self.sizes) for part in (self.interface.weight, self.interface.bias)
+        )
+        keys, strengths, gates, shifts, sharpening, erase, add = range(7)
+        for part in (strengths, gates, shifts, sharpening, erase):  # the same at every step, nearly
+            weights[part].mul_(0.1)
+        biases[gates][:reading] = 3.0  # by content
+        biases[gates][reading:] = -3.0  # from the row before
+        moves = biases[shifts].view(self.heads, -1)  # (H, S)
+        moves[:reading, shift] = 4.0  # no shift
+        moves[reading:, shift + 1] = 4.0  # one row on
+        biases[sharpening][reading:] = 3.0
+        biases[erase].fill_(-3.0)
+        first = weights[add][: self.config.width]  # (W, C), of the first write head
+        looks = first.clone()
+        if self.offset_labels and self.config.controller == "lstm":
+            now, before = keep_for_a_step(self.input, self.recurrent)
+            first[:, now] = 0
+            looks[:, now] = looks[:, before]
+            looks[:, now.stop :] = 0
+        weights[keys].view(self.heads, self.config.width, -1)[:reading] = looks
 
     def encode(self, x: Tensor) -> Tensor:
         """The input's share of the controller's gates, for all steps at once: (B, T, 4C or C)."""
@@ -155,7 +179,7 @@ class NTM(RecurrentLearner):
         )
 
     def step(self, state: Memory, z: Tensor, label: Tensor) -> tuple[Tensor, Memory]:
-        """Controller, addressing, read, write. ``label`` (B, L) is the one of the step before."""
+        """Controller, addressing, read, write. ``label`` (B, L) is what is told."""
         reading = self.config.read_heads
         hidden, cell = self._controller(state, z, label)  # (B, C)
         parts = self.interface(hidden).float().split(self.sizes, dim=1)
@@ -210,7 +234,7 @@ class NTM(RecurrentLearner):
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int | None:
         """A million sequences (Figures 3 and 10). The paper knows no images."""
-        return 1_000_000 // config.batch if task.protocol == "sequence" else None
+        return 1_000_000 // config.streams_per_update if task.protocol == "sequence" else None
 
 
 def content(matrix: Tensor, keys: Tensor, strengths: Tensor) -> Tensor:

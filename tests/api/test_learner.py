@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.api import Episodes, Learner, SequenceLearner, Stream, TaskSpec, map_tensors, option
+from bench.api import Episodes, Learner, Stream, TaskSpec, map_tensors, option
 
 SHAPE = (1, 2, 2)
 
@@ -147,76 +147,3 @@ def test_the_defaults_train_as_tested_and_answer_the_whole_bank():
     assert Frequency.training_task(None, task) == task
     assert Frequency.published_updates(None, task) is None
     assert Frequency.bank_share(None, task, 1000) == 1000
-
-
-# -- the two views of a sequence learner ----------------------------------------------------------
-
-
-class Recorder(SequenceLearner):
-    """Its memory is the list of all it was fed; its logits are the label of the step before.
-
-    The memory counts in base 10: ``memory * 10 + pixel`` where a label comes with it.
-    """
-
-    family, contract = "test", 1
-
-    def initial_state(self, batch_size):
-        return {"seen": torch.zeros(batch_size, 1)}
-
-    def step(self, state, z, label):
-        seen = state["seen"] * 10 + z[:, :1]
-        return label + 0.001 * seen, {"seen": seen}
-
-
-@pytest.fixture
-def recorder():
-    return Recorder(None, TaskSpec(SHAPE, 3))
-
-
-@pytest.fixture
-def digits():
-    """One stream of images whose pixels are all 1, 2, 3, 4."""
-    return torch.arange(1.0, 5.0).view(1, 4, 1, 1, 1).expand(1, 4, *SHAPE)
-
-
-def test_a_step_gets_its_image_and_the_label_before(recorder, digits):
-    y = torch.tensor([[2, 0, 1, 1]])
-    logits = recorder.unroll(digits, y, 3)
-    seen = torch.tensor([1.0, 12.0, 123.0, 1234.0])
-    label = torch.tensor([[0, 0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]])  # none at step 0
-    torch.testing.assert_close(logits[0], label + 0.001 * seen[:, None])
-
-
-def test_adapt_leaves_the_last_label_pending_for_the_query(recorder, digits):
-    y = torch.tensor([[2, 0, 1]])
-    state = recorder.adapt(digits[:, :3], y, 3)
-    assert state["memory"]["seen"].item() == 123
-    assert state["pending"].tolist() == [[0, 1, 0]]
-    logits = recorder.predict(state, digits[:, 3:])
-    torch.testing.assert_close(logits[0, 0], torch.tensor([0.0, 1.0, 0.0]) + 1.234)
-
-
-def test_every_query_has_its_own_copy_of_the_memory(recorder, digits):
-    state = recorder.adapt(digits[:, :2], torch.tensor([[0, 1]]), 3)
-    both = recorder.predict(state, digits[:, 2:])
-    for query in (0, 1):
-        alone = recorder.predict(state, digits[:, 2 + query : 3 + query])
-        assert both[:, query].tolist() == alone[:, 0].tolist()
-    assert state["memory"]["seen"].item() == 12, "answering does not change the state"
-
-
-def test_queries_keep_to_their_episode(recorder, digits):
-    x = torch.cat([digits, digits.flip(1)])
-    state = recorder.adapt(x[:, :2], torch.tensor([[0, 0], [2, 2]]), 3)
-    logits = recorder.predict(state, x[:, 2:])  # (2, 2, 3)
-    expected = torch.tensor([[1.123, 1.124], [0.432, 0.431]])
-    torch.testing.assert_close(logits[..., 0], expected)
-
-
-def test_fewer_ways_slice_the_output_and_more_are_refused(recorder, digits):
-    y = torch.zeros(1, 4, dtype=torch.int64)
-    assert recorder.unroll(digits, y, 2).shape == (1, 4, 2)
-    assert recorder.predict(recorder.adapt(digits, y, 2), digits).shape == (1, 4, 2)
-    for refused in (recorder.unroll, recorder.adapt):
-        with pytest.raises(ValueError, match="built for 3 ways and cannot answer 4"):
-            refused(digits, y, 4)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, SequenceLearner, TaskSpec, option
+from bench.api import Episodes, Learner, SequenceLearner, TaskSpec, option, previous_labels
 from bench.nn import class_means, squared_distance, sum_before
 
 
@@ -321,6 +321,47 @@ class LearnsNothing(Honest):
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> Any:
         return super().adapt(support_x, torch.zeros_like(support_y), ways)
+
+
+# -- when a label is told -------------------------------------------------------------------------
+
+
+class BindsTheLabelBefore(Recurrent):
+    """k-shot, an image is remembered with the label of the one before it, and the last one lost."""
+
+    def remember(self, x: Tensor, z: Tensor, y: Tensor, ways: int) -> Any:
+        if self.offset_labels:
+            return super().remember(x, z, y, ways)
+        self.check_ways(ways)
+        _, memory = self.feed(self.begin(x[:, 0]), z, previous_labels(self.label(y)))
+        blank = torch.zeros_like(self.label(y)[:, 0])
+        return {"memory": memory, "pending": blank, "ways": ways}
+
+
+class LosesThePendingLabel(Recurrent):
+    """Online, a query comes without the label of the example before it."""
+
+    def remember(self, x: Tensor, z: Tensor, y: Tensor, ways: int) -> Any:
+        made = super().remember(x, z, y, ways)
+        return {**made, "pending": torch.zeros_like(made["pending"])}
+
+
+class ToldWithoutDelay(Recurrent):
+    """Online, an example comes with its own label before it is asked for."""
+
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
+        self.check_ways(ways)
+        return self.feed(self.begin(x[:, 0]), self.encode(x), self.label(y))[0][..., :ways]
+
+
+class AskedWithItsLabel(Recurrent):
+    """Without an offset, online: the label is told in the question already."""
+
+    offset_labels = False  # type: ignore[assignment]
+
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
+        self.check_ways(ways)
+        return self.feed(self.begin(x[:, 0]), self.encode(x), self.label(y))[0][..., :ways]
 
 
 # -- in memory probes -----------------------------------------------------------------------------

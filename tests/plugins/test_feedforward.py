@@ -11,22 +11,30 @@ from bench.api import SequenceLearner, TaskSpec
 from bench_plugins.model_based.feedforward import FeedForward
 
 
-@pytest.fixture
-def learner():
+def made(**options):
     torch.manual_seed(0)
-    return FeedForward(FeedForward.Config(hidden=6), TaskSpec((1, 2, 2), 3)).eval()
+    config = FeedForward.Config(encoder="pixels", hidden=6, **options)
+    return FeedForward(config, TaskSpec((1, 2, 2), 3)).eval()
 
 
 @torch.no_grad()
-def test_all_steps_at_once_equal_the_steps(learner):
+def test_all_steps_at_once_equal_the_steps():
+    learner, z, labels = made(), torch.rand(2, 5, 6), torch.rand(2, 5, 3)
+    fused, stepped = learner.feed((), z, labels), SequenceLearner.feed(learner, (), z, labels)
+    torch.testing.assert_close(fused, stepped)
+
+
+@torch.no_grad()
+def test_of_the_support_set_it_knows_nothing():
+    learner, query = made(), torch.rand(2, 4, 1, 2, 2)
     x, y = torch.rand(2, 5, 1, 2, 2), torch.randint(0, 3, (2, 5))
-    labels = torch.cat([torch.zeros(2, 1, 3), learner.label(y)[:, :-1]], dim=1)
-    stepped = SequenceLearner._steps(learner, x, labels)
-    torch.testing.assert_close(learner.unroll(x, y, 3), stepped)
+    answers = learner.predict(learner.adapt(x, y, 3), query)
+    assert torch.equal(answers, learner.predict(learner.adapt(1 - x, (y + 1) % 3, 3), query))
 
 
 @torch.no_grad()
-def test_of_the_support_set_it_knows_the_last_label_only(learner):
+def test_with_the_papers_offset_it_knows_the_last_label_only():
+    learner = made(offset_labels=True)
     x, y, query = torch.rand(2, 5, 1, 2, 2), torch.randint(0, 3, (2, 5)), torch.rand(2, 4, 1, 2, 2)
     answers = learner.predict(learner.adapt(x, y, 3), query)
     other_y = (y + 1) % 3
@@ -39,9 +47,9 @@ def test_of_the_support_set_it_knows_the_last_label_only(learner):
 
 def test_trained_it_is_no_better_than_chance(tiny):
     torch.manual_seed(0)
-    config = FeedForward.Config()
+    config = FeedForward.Config(encoder="pixels")
     learner = FeedForward(config, FeedForward.training_task(config, tiny.task("online")))
-    _, last = tiny.train(learner, 150)
+    last = tiny.train(learner, 150)
     assert last == pytest.approx(math.log(5), abs=0.06)
     stream = tiny.stream(batch=200, seed=7)
     with torch.no_grad():

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from bench.api import SequenceLearner, TaskSpec
+from bench.testing.subject import answers
+from bench.testing.tasks import draw, tiny_task
 from bench_plugins.model_based.lstm import LSTM
 
 TASK = TaskSpec((1, 2, 2), 3, protocol="online", length=9)
@@ -17,7 +19,8 @@ PROBE = TaskSpec((4,), 1, protocol="sequence", items=(1, 3), outputs=2)
 
 def made(task=TASK, **options):
     torch.manual_seed(0)
-    return LSTM(LSTM.Config(**{"hidden": 6, "layers": 2, **options}), task).eval()
+    config = LSTM.Config(**{"encoder": "pixels", "hidden": 6, "layers": 2, **options})
+    return LSTM(config, task).eval()
 
 
 @pytest.fixture
@@ -31,32 +34,13 @@ def stream():
     return torch.rand(2, 9, 1, 2, 2), torch.randint(0, 3, (2, 9))
 
 
+@pytest.mark.parametrize("task", [TASK, PROBE], ids=["stream", "probe"])
 @torch.no_grad()
-def test_the_fused_sequence_equals_the_steps(learner, stream):
-    x, y = stream
-    fused = learner.unroll(x, y, 3)
-    stepped = SequenceLearner._steps(
-        learner, x, torch.cat([torch.zeros(2, 1, 3), learner.label(y)[:, :-1]], dim=1)
-    )
+def test_a_sequence_in_one_call_equals_the_steps(task):
+    learner, state = made(task), (torch.randn(2, 2, 6), torch.randn(2, 2, 6))
+    z, labels = torch.rand(2, 9, 4), torch.rand(2, 9, learner.label_size)
+    fused, stepped = learner.feed(state, z, labels), SequenceLearner.feed(learner, state, z, labels)
     torch.testing.assert_close(fused, stepped)
-
-
-@torch.no_grad()
-def test_adapting_in_one_call_equals_the_steps(learner, stream):
-    x, y = stream
-    fused, stepped = learner.adapt(x, y, 3), SequenceLearner.adapt(learner, x, y, 3)
-    torch.testing.assert_close(fused["memory"], stepped["memory"])
-    assert torch.equal(fused["pending"], stepped["pending"])
-    torch.testing.assert_close(learner.predict(fused, x), learner.predict(stepped, x))
-
-
-@torch.no_grad()
-def test_a_probe_in_one_call_equals_the_steps():
-    learner, x = made(PROBE), torch.rand(2, 8, 4)
-    assert learner.respond(x).shape == (2, 8, 2)
-    torch.testing.assert_close(
-        learner.respond(x), SequenceLearner._steps(learner, x, torch.zeros(2, 8, 0))
-    )
 
 
 @torch.no_grad()
@@ -95,6 +79,62 @@ def test_a_cell_by_hand():
     torch.testing.assert_close(logits, torch.tensor(expected))
 
 
+# -- before training ------------------------------------------------------------------------------
+
+
+def accuracy(protocol, start):
+    """Untrained, on tiny tasks: of 5-way 1-shot queries; online, at the third presentation."""
+    torch.manual_seed(0)
+    task = tiny_task(protocol).but(length=15 if protocol == "online" else 0)
+    learner, batch = LSTM(LSTM.Config(encoder="pixels", start=start), task), draw(task, 64, seed=1)
+    right = answers(learner, batch).argmax(-1)
+    if protocol == "kshot":
+        return (right == batch.query_y).float().mean().item()
+    times = (batch.y[:, :, None] == batch.y[:, None]).tril().sum(2)  # (B, T)
+    return (right == batch.y)[times == 3].float().mean().item()
+
+
+@pytest.mark.parametrize("protocol", ["kshot", "online"])
+def test_an_associative_start_knows_an_example_again(protocol):
+    assert accuracy(protocol, "associative") > 0.6  # chance is 0.2
+    assert accuracy(protocol, "plain") < 0.4
+
+
+@torch.no_grad()
+def test_a_pair_of_units_compares_by_hand():
+    """Of one class: σ(q) tanh(c) + σ(-q) tanh(-c) = tanh(q / 2) tanh(c), positive where they
+    agree."""
+    torch.manual_seed(0)
+    learner = LSTM(LSTM.Config(encoder="pixels", hidden=6), TaskSpec((1, 2, 2), 3)).eval()
+    learner.lstm.weight_hh_l0.zero_()  # what is left to chance
+    learner.lstm.weight_ih_l0[:12, :4] = 0
+    learner.lstm.weight_ih_l0[6:12, 4:] = 0
+    z = torch.tensor([[1.0, -0.5, 0.25, 2.0]])
+    _, told = learner.step(learner.initial_state(1), z, torch.tensor([[0.0, 1.0, 0.0]]))
+    hidden = learner.step(told, -z, torch.zeros(1, 3))[1][0].flatten()
+    look = learner.lstm.weight_ih_l0[2 * 6 + 2, :4]  # the candidate of the first unit of class 1
+    agrees = -(look @ z[0]).item()  # of the query -z
+
+    def gate(bias):
+        return 1 / (1 + math.exp(-bias))
+
+    # The label opens the input gate of its class, 7 - 4; a query has none, and the gates are shut.
+    kept = gate(5) * gate(3) * math.tanh(-agrees) + gate(-4) * math.tanh(agrees)
+    other = gate(5) * gate(-4) * math.tanh(-agrees) + gate(-4) * math.tanh(agrees)
+    both = [math.tanh(agrees / 2) * math.tanh(cell) for cell in (other, kept, other)]
+    torch.testing.assert_close(hidden.view(3, 2).sum(1), torch.tensor(both))
+    assert both[1] < 0, "the query is the opposite of what was seen"
+
+
+def test_the_paper_and_probes_start_plainly():
+    assert LSTM.presets["paper"]["start"] == "plain"
+    one, other = made(PROBE, start="plain", layers=1), made(PROBE, layers=1)
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+
+
+# -- episodes -------------------------------------------------------------------------------------
+
+
 @torch.no_grad()
 def test_nothing_is_left_of_an_earlier_episode(learner, stream):
     first = learner.unroll(*stream, 3)
@@ -103,8 +143,21 @@ def test_nothing_is_left_of_an_earlier_episode(learner, stream):
     assert not any(part.any() for part in learner.initial_state(2))
 
 
+@torch.no_grad()
+def test_it_stays_in_float32_under_autocast(learner, stream):
+    """PyTorch has no bf16 LSTM for every CPU."""
+    exact = learner.unroll(*stream, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        state = learner.adapt(*stream, 3)["memory"]
+        rough = learner.unroll(*stream, 3)
+    assert {part.dtype for part in state} == {torch.float32}
+    torch.testing.assert_close(rough.float(), exact, atol=0.02, rtol=0.02)
+
+
 def test_the_paper_has_one_layer_of_200_units_and_100000_episodes():
     config = LSTM.Config(**LSTM.presets["paper"])
-    assert (config.hidden, config.layers) == (200, 1)
-    assert LSTM.published_updates(config, TASK) * config.batch == 100_000
-    assert LSTM.training_task(config, TASK).episodes_per_update == config.batch
+    assert (config.encoder, config.hidden, config.layers) == ("pixels", 200, 1)
+    for task in (TASK, TaskSpec((1, 2, 2), 3)):
+        asked = LSTM.training_task(config, task)
+        assert LSTM.published_updates(config, task) * asked.episodes_per_update == 100_000
+        assert LSTM(config, asked).offset_labels

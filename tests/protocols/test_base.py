@@ -14,7 +14,8 @@ from bench import registry
 from bench.cli import cli
 from bench.errors import BenchError
 from bench.protocols.answers import ContractError, NotFiniteError, Scores, answer, rounded
-from bench.running.request import prepare
+from bench.running.prepare import prepare
+from bench.running.request import Request
 from bench.store.files import episode_scores
 from bench.store.records import CellResult, TrainingResult
 from bench.suites.installed import all_problems
@@ -33,10 +34,11 @@ def bench(*words: object) -> str:
 def ran(tiny_regression: Path, tmp_path: Path) -> Path:
     """Results of both learners on both settings."""
     results, learners = tmp_path / "results", ["ridge", "flat"]
-    prepare(
-        [str(tiny_regression)], learners, devices=["cpu/1"], budget="smoke", executor="inline",
-        results=results,
-    ).run()  # fmt: skip
+    asked = Request(
+        suites=[str(tiny_regression)], learners=learners, results=results,
+        devices=["cpu/1"], budget="smoke", executor="inline",
+    )  # fmt: skip
+    prepare(asked).run()
     return results
 
 
@@ -119,7 +121,7 @@ def test_a_dataset_of_another_kind_is_told(tiny_regression, tmp_path):
     path = tmp_path / "changed.toml"
     path.write_text(tiny_regression.read_text().replace('"waves"', '"copy"', 1))
     with pytest.raises(BenchError, match="is about waves, and 'copy' has none"):
-        prepare([str(path)], ["ridge"], results=tmp_path)
+        prepare(Request(suites=[str(path)], learners=["ridge"], results=tmp_path))
 
 
 BROKEN = """

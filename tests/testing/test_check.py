@@ -14,6 +14,8 @@ from tests.helpers.planted import (
     AnswersForOneClassTooFew,
     AnswersInWholeNumbers,
     AnswersTheLabel,
+    AskedWithItsLabel,
+    BindsTheLabelBefore,
     CutsTheGradient,
     DividesByZero,
     DrawsElsewhere,
@@ -26,6 +28,7 @@ from tests.helpers.planted import (
     KeepsTheStateForItself,
     LearnsNothing,
     LeavesATensorBehind,
+    LosesThePendingLabel,
     NeverTrains,
     NormalisesInPlace,
     NormalisesTheStateInPlace,
@@ -42,6 +45,7 @@ from tests.helpers.planted import (
     SharesStatisticsOverEpisodes,
     SharesStatisticsOverQueries,
     StoresNotAll,
+    ToldWithoutDelay,
     Undocumented,
     WithASharedState,
     WithAStateOfItsOwn,
@@ -76,6 +80,10 @@ EXACT = {
     NeverTrains: {"trains": "in 500 updates"},
     LearnsNothing: {"trains": "in 500 updates"},
     SeesTheProbeAhead: {"causality": "an input that comes later"},
+    BindsTheLabelBefore: {"two-views": "after 1 examples .*, trained kshot"},
+    LosesThePendingLabel: {"two-views": "after 1 examples .*, trained online"},
+    ToldWithoutDelay: {"causality": "its own label", "two-views": "after 1 examples"},
+    AskedWithItsLabel: {"causality": "its own label", "two-views": "after 1 examples"},
 }
 """Learner: what it must fail, and words of the reason. All other checks pass."""
 
