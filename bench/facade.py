@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from bench.api.dataset import Notify
 from bench.errors import BenchError
 from bench.planning.jobs import Precision
-from bench.running.request import prepare
+from bench.running.prepare import prepare
+from bench.running.request import Request
 from bench.running.runner import Listener
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    suites: Sequence[str],
+    suites: Sequence[str | Path],
     learners: Sequence[str] = (),
     *,
     seeds: Sequence[int] = (0,),
@@ -27,10 +28,11 @@ def run(
     precision: Precision = "fp32",
     data_dir: str | Path | None = None,
     results: str | Path = "results",
+    executor: str = "local",
     jobs: int = 1,
+    threads: int | None = None,
     timeout: float | None = None,
     memory: int | None = None,
-    executor: str = "local",
     rerun: bool = False,
     retry_failed: bool = False,
     listener: Listener = lambda event: None,
@@ -49,30 +51,49 @@ def run(
         precision: ``fp32`` or ``bf16`` (autocast).
         data_dir: where the datasets lie; None: ``$BENCH_DATA_DIR``, the cache, a download.
         results: the results folder.
+        executor: what carries out trainings and cells.
         jobs: trainings and cells at once.
+        threads: CPU threads of each training, which decide the last bits of its weights; None: the
+            machine's cores shared among the jobs. A training that has begun keeps its number.
         timeout: seconds that one process may run.
         memory: bytes that one process may have resident.
-        executor: where they run.
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
         listener: told what happens, from any thread.
-        notify: told what takes long before the cells start.
+        notify: told, before the cells start, what takes long and what is left out or kept.
 
     Returns:
         The rows of `bench.load_results` that belong to these cells.
 
     Raises:
-        BenchError: for anything that was asked for and does not exist or does not fit.
+        BenchError: for a value of the wrong type or range, and for anything that was asked for and
+            does not exist or does not fit.
     """
     if multiprocessing.parent_process() is not None:
         raise BenchError(
             "bench.run was called while a worker process imported your script; put the call "
             'under `if __name__ == "__main__":`'
         )
-    runner = prepare(
-        suites, learners, seeds, devices, budget, precision, data_dir, results, jobs, timeout,
-        memory, executor, rerun, retry_failed, listener, notify,
-    )  # fmt: skip
+    request = Request(
+        suites=suites,
+        learners=learners,
+        seeds=seeds,
+        devices=devices,
+        budget=budget,
+        precision=precision,
+        data_dir=data_dir,
+        results=results,
+        executor=executor,
+        jobs=jobs,
+        threads=threads,
+        timeout=timeout,
+        memory=memory,
+        rerun=rerun,
+        retry_failed=retry_failed,
+    )
+    runner = prepare(request, listener, notify)
+    for note in runner.plan.notes:
+        notify(note)
     runner.run()
     from bench.results.table import load_results
 

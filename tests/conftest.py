@@ -28,7 +28,7 @@ def _one_thread() -> None:
 
 def forget_plugins() -> None:
     """Lets `bench.registry.discovery` look again at what is installed."""
-    for found in (plugins.learners, plugins.datasets, plugins.executors):
+    for found in (plugins.learners, plugins.datasets, plugins.protocols, plugins.executors):
         found.cache_clear()
 
 
@@ -98,6 +98,14 @@ def tiny_online(tiny_plugins: DataFolders) -> Path:
 def tiny_probe(tiny_plugins: DataFolders) -> Path:
     """A suite of two settings on the memory probe `copy`."""
     return FIXTURES / "tiny_probe.toml"
+
+
+@pytest.fixture
+def tiny_regression(put_on_path: Callable[[Path], None]) -> Path:
+    """A suite of two settings in a protocol that comes from outside, with its data and learners:
+    the package of tests/fixtures/tiny_regression."""
+    put_on_path(FIXTURES / "tiny_regression")
+    return FIXTURES / "tiny_regression.toml"
 
 
 @pytest.fixture

@@ -12,15 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.protocol_branches import branches, by_module
+
 ROOT = Path(__file__).parents[1]
 
 GROUND = ("errors", "version")
 LAW: dict[str, tuple[str, ...]] = {
     # ground: nothing of the project
-    "errors": (),
     "version": (),
     "statistics": (),
     "api": (),
+    # the harness's name for the errors of the contract
+    "errors": ("api",),
     "nn": ("api",),
     # the learners, and whoever writes one
     "bench_plugins": ("api", "nn"),
@@ -29,21 +32,22 @@ LAW: dict[str, tuple[str, ...]] = {
     # the run side: from a suite to stored results
     "episodes": ("api", "errors"),
     "data": ("api", "episodes", "errors"),
-    "suites": ("errors",),
-    "registry": ("api", "suites", "errors"),
-    "planning": ("api", "episodes", "data", "suites", "registry", "store", "errors"),
-    "testing": ("api", "nn", "data", "registry", "statistics", "errors"),
-    "worker": ("api", "episodes", "data", "registry", "planning", "testing", "store", "statistics",
-               *GROUND),
+    "protocols": ("api", "episodes", "data", "store", "statistics", "errors"),
+    "registry": ("api", "protocols", "errors"),
+    "suites": ("protocols", "registry", "errors"),
+    "planning": ("api", "episodes", "data", "protocols", "suites", "registry", "store", "errors"),
+    "testing": ("api", "nn", "data", "protocols", "registry", "statistics", "errors"),
+    "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
+               "store", *GROUND),
     "executors": ("api", "worker"),
-    "running": ("api", "episodes", "data", "registry", "planning", "worker", "store", "errors"),
+    "running": ("api", "data", "protocols", "registry", "planning", "worker", "store", "errors"),
     # the read side: from stored results to a report
     "results": ("store", "statistics", "errors"),
     "report": ("results", "store", *GROUND),
     # where both sides meet
     "facade": ("api", "planning", "running", "results", "errors"),
-    "cli": ("api", "episodes", "data", "suites", "registry", "planning", "testing", "worker",
-            "running", "store", "results", "report", *GROUND),
+    "cli": ("api", "data", "suites", "registry", "planning", "testing", "worker",
+            "running", "results", "report", *GROUND),
     "": ("facade", "results", "version"),  # bench/__init__.py
 }  # fmt: skip
 
@@ -143,6 +147,44 @@ def test_no_module_is_left_in_the_hall():
 def test_a_planted_violation_is_caught(planted):
     name, _, module = planted.partition(":")
     assert strays(name, iter([module]))
+
+
+# -- protocols ------------------------------------------------------------------------------------
+
+RUN_SIDE = ("episodes", "data", "suites", "registry", "planning", "testing", "worker", "executors",
+            "running", "store", "facade", "cli")  # fmt: skip
+MOST_BRANCHES = 3
+"""Who takes part in a suite (planning), and which datasets generate sequences (testing), which are
+two checks of `bench.testing.datasets`."""
+NOT_YET = {"bench/cli/terminal.py"}
+"""Of the read side, which asks a `Measure` when it is merged."""
+
+
+def test_the_run_side_asks_the_protocol_and_not_which_it_is():
+    found = {
+        path: lines
+        for path, lines in by_module(ROOT).items()
+        if Path(path).parts[1].removesuffix(".py") in RUN_SIDE and path not in NOT_YET
+    }
+    assert sum(map(len, found.values())) <= MOST_BRANCHES, found
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ('if task.protocol == "online": pass', 1),
+        ('word = {"kshot": 1}[suite.protocol]', 1),
+        ('if "sequence" in learner.protocols: pass', 1),
+        ('match name:\n    case "kshot" | "online": pass', 2),
+        ("isinstance(batch, Episodes | Stream)", 1),
+        ("isinstance(batch, (api.Sequences, int))", 1),
+        ("if board.online: pass", 1),
+        ("protocol(task.protocol).score(batch)", 0),
+        ('word = "online"', 0),
+    ],
+)
+def test_what_counts_as_a_branch(source, count):
+    assert len(list(branches(source))) == count
 
 
 # -- files ----------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tomllib
+import zipfile
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import EntryPoint
@@ -66,6 +68,32 @@ def test_the_installed_packages_are_complete():
         f"{name}/{path}" for name, path in tree() if not files(name).joinpath(path).is_file()
     ]
     assert missing == []
+
+
+def test_building_a_wheel_prints_no_warnings(tmp_path):
+    """Folders of data are not taken for packages that somebody forgot to list."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in (*FOLDERS.values(), "pyproject.toml", "README.md", "LICENSE"):
+        copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation"]
+    built = subprocess.run(
+        [*command, "--no-index", "--wheel-dir", tmp_path, source],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "Successfully built" in built.stdout
+    printed = built.stdout + built.stderr
+    assert [line for line in printed.splitlines() if "Warning:" in line or "absent" in line] == []
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"{name}/{path}" for name, path in tree()} <= names
+
+
+def copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
 
 
 def test_one_version():

@@ -1,4 +1,8 @@
-"""The contract: everything that the author of a learner reads.
+"""The contract: all that the author of a plugin imports.
+
+Learners: `Learner`, or `SequenceLearner`, with the `TaskSpec` and the batches it is given.
+Datasets: `DatasetSource`, with `cached` and `area_average` to build them from. Executors:
+`Executor`, and the `Job` it carries out. What the user can put right is a `BenchError`.
 
 A learner is a `torch.nn.Module` with two methods to write, `adapt` and `predict`. With them it
 runs in every suite, in both protocols:
@@ -17,34 +21,61 @@ A learner with a memory that is fed step by step (`SequenceLearner`) also runs i
 Letters in shapes: ``B`` episodes (always handled together), ``S`` support items, ``Q`` query items,
 ``T`` time steps, ``D`` features, ``N`` = ways, ``E`` bits of a probe's answer.
 
-This package imports nothing else of the project.
+This package imports nothing else of the project, and torch only where something of it is asked for
+that needs it.
 """
 
-from bench.api.learner import (
-    CONTRACT_VERSION,
-    Learner,
-    MetaOptimizer,
-    State,
-    map_tensors,
-    option,
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bench.api.contract import CONTRACT_VERSION
+from bench.api.errors import BenchError, unknown_name
 from bench.api.requirement import MissingRequirementError
-from bench.api.sequence_learner import SequenceLearner, previous_labels
-from bench.api.tasks import Episodes, Protocol, Sequences, Stream, TaskSpec
+
+if TYPE_CHECKING:
+    from bench.api.cache import cached
+    from bench.api.dataset import (
+        DataFolders,
+        DatasetSource,
+        ImageClasses,
+        Notify,
+        Source,
+        Split,
+    )
+    from bench.api.executor import Cancelled, Ended, Executor, Job, Limits, Progress
+    from bench.api.learner import Learner, MetaOptimizer, State, map_tensors, option
+    from bench.api.resize import area_average
+    from bench.api.sequence_learner import SequenceLearner, previous_labels
+    from bench.api.tasks import Episodes, Protocol, Sequences, Stream, TaskSpec
 
 __all__ = [
-    "CONTRACT_VERSION",
-    "Episodes",
-    "Learner",
-    "MetaOptimizer",
-    "MissingRequirementError",
-    "Protocol",
-    "SequenceLearner",
-    "Sequences",
-    "State",
-    "Stream",
-    "TaskSpec",
-    "map_tensors",
-    "option",
-    "previous_labels",
-]
+    "CONTRACT_VERSION", "BenchError", "Cancelled", "DataFolders", "DatasetSource", "Ended",
+    "Episodes", "Executor", "ImageClasses", "Job", "Learner", "Limits", "MetaOptimizer",
+    "MissingRequirementError", "Notify", "Progress", "Protocol", "SequenceLearner", "Sequences",
+    "Source", "Split", "State", "Stream", "TaskSpec", "area_average", "cached", "map_tensors",
+    "option", "previous_labels", "unknown_name",
+]  # fmt: skip
+
+_LATER = {
+    "cache": ("cached",),
+    "dataset": ("DataFolders", "DatasetSource", "ImageClasses", "Notify", "Source", "Split"),
+    "executor": ("Cancelled", "Ended", "Executor", "Job", "Limits", "Progress"),
+    "learner": ("Learner", "MetaOptimizer", "State", "map_tensors", "option"),
+    "resize": ("area_average",),
+    "sequence_learner": ("SequenceLearner", "previous_labels"),
+    "tasks": ("Episodes", "Protocol", "Sequences", "Stream", "TaskSpec"),
+}
+"""Modules that take long to import (torch: 2 s), and what is public of them."""
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a module when something of it is first asked for."""
+    for module, names in _LATER.items():
+        if name in names:
+            globals()[name] = thing = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            return thing
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

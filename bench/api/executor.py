@@ -27,15 +27,19 @@ class Limits:
 
 
 class Job(Protocol):
-    """One thing to do. What it is, is the worker's matter: `bench.worker.perform.perform`."""
+    """One thing to do: a training, its audits, a meta-test, a timing. It can be pickled, and holds
+    all that it needs."""
 
     @property
-    def folder(self) -> Path:
-        """Where it is done; logs belong there."""
+    def log(self) -> Path:
+        """The file for what it prints; its folder need not be there yet."""
 
     @property
     def output(self) -> Path:
         """The file whose presence means that it is done."""
+
+    def perform(self, progress: Progress) -> None:
+        """Does it, in this process. Whatever a learner raises comes through."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,11 @@ class Ended:
 
 
 class Executor(ABC):
-    """Carries out assignments. `run` blocks, and is called from several threads at once. It may
-    state the ``contract`` that it was written for, as learners do.
+    """Carries out jobs. `run` blocks, and is called from several threads at once. It may state the
+    ``contract`` that it was written for, as learners do.
 
     Args:
-        limits: what one assignment may use.
+        limits: what one job may use.
     """
 
     description: ClassVar[str]
@@ -63,11 +67,11 @@ class Executor(ABC):
         self.limits = limits
 
     @abstractmethod
-    def run(self, job: Any, progress: Progress, cancelled: threading.Event) -> Ended | None:
+    def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
         """Carries it out: afterwards ``job.output`` exists, or it is said why not.
 
         Args:
-            job: a `Job`, to be handed to `bench.worker.perform.perform`.
+            job: calls `Job.perform` in a process of its choice.
             progress: told now and then where it stands.
             cancelled: set when the user stops the run.
 

@@ -17,9 +17,6 @@ from torch import Tensor, nn
 
 from bench.api.tasks import Episodes, Protocol, Stream, TaskSpec
 
-CONTRACT_VERSION = 1
-"""Version of this contract. A learner states the one it was written for as ``contract = 1``."""
-
 State = Any
 """What `Learner.adapt` returns: tensors with leading dimension ``B``, alone or nested in tuples,
 NamedTuples, lists and dicts. Plain numbers and None may stand beside them."""
@@ -27,7 +24,7 @@ NamedTuples, lists and dicts. Plain numbers and None may stand beside them."""
 MetaOptimizer = (
     torch.optim.Optimizer | tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]
 )
-"""An optimizer, alone or with a scheduler that is stepped once per update."""
+"""An optimizer, alone or with a scheduler that follows the budget (`Learner.optimizer`)."""
 
 
 def option(default: Any, meaning: str) -> Any:
@@ -73,7 +70,7 @@ class Learner(nn.Module):
     family: ClassVar[str]
     """"model-based", "metric-based", "optimization-based", or one of your own."""
     contract: ClassVar[int]
-    """The `CONTRACT_VERSION` this learner was written for. State it; `Learner` has none."""
+    """The `bench.api.CONTRACT_VERSION` it was written for. State it; `Learner` has none."""
     references: ClassVar[tuple[str, ...]] = ()
     """The papers it implements."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -163,10 +160,14 @@ class Learner(nn.Module):
         return F.cross_entropy(logits.float().flatten(0, 1), target.flatten())
 
     def optimizer(self, updates: int) -> MetaOptimizer:
-        """The meta-optimizer, alone or with a scheduler that is stepped once per update.
+        """The meta-optimizer, alone or with a scheduler.
+
+        The scheduler follows the fraction of the budget that is spent: it has taken that fraction
+        of `updates` steps after each update, all of them at the end, and never more. Where updates
+        limit the budget, or images of which each update sees as many, that is one step per update.
 
         Args:
-            updates: how many updates the budget allows at most.
+            updates: steps of the scheduler until the budget is spent; about the number of updates.
         """
         return torch.optim.Adam(self.parameters(), lr=1e-3)
 

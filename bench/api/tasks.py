@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Protocol = Literal["kshot", "online", "sequence"]
+Protocol = str
+"""The name of a protocol, as suites write it: ``kshot``, ``online``, ``sequence``, or one that a
+package brings (`bench.protocols.base`)."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,21 @@ class TaskSpec:
     """Memory probes only: vectors to copy, items to recall. A pair is an inclusive range, drawn
     once per update."""
     outputs: int = 0
-    """Memory probes only: bits of an answer (E)."""
+    """Numbers in an answer that is no class: of memory probes its bits (E)."""
+    details: tuple[tuple[str, int | float | str], ...] = ()
+    """What only its protocol has a word for, as pairs of name and value: ``(("noise", 0.1),)``."""
 
     def __post_init__(self) -> None:
-        low, high = self.shot_range
+        (low, high), (fewest, most) = self.shot_range, self.item_range
         if self.ways < 1 or self.episodes_per_update < 1:
             raise ValueError(f"ways and episodes_per_update must be at least 1, in {self}")
-        if self.protocol == "sequence":
-            fewest, most = self.item_range
-            if not 1 <= fewest <= most or self.outputs < 1 or len(self.input_shape) != 1:
-                raise ValueError(f"a memory probe has vectors, items and outputs, got {self}")
-        if self.protocol == "kshot" and (not 1 <= low <= high or self.queries < 1):
-            raise ValueError(f"a k-shot task needs shots >= 1 and queries >= 1, got {self}")
-        if self.protocol == "online" and (self.length < 1 or self.length % self.ways):
+        if not 1 <= low <= high or self.queries < 1:
+            raise ValueError(f"a task needs shots >= 1 and queries >= 1, got {self}")
+        if not 0 <= fewest <= most or self.outputs < 0:
+            raise ValueError(f"a task needs items >= 0 and outputs >= 0, got {self}")
+        if self.length < 0 or self.length % self.ways:
             raise ValueError(
-                f"an online task needs a length that is a multiple of its {self.ways} ways, "
-                f"got {self.length}"
+                f"a length has to be a multiple of the {self.ways} ways, got {self.length}"
             )
 
     @property
@@ -74,8 +75,8 @@ class TaskSpec:
 
     @property
     def answer_size(self) -> int:
-        """Logits of one answer: one per class, or one per bit of a memory probe."""
-        return self.outputs if self.protocol == "sequence" else self.ways
+        """Numbers in one answer: one per class, or as many as `outputs` says."""
+        return self.outputs or self.ways
 
     @property
     def presentations(self) -> int:
@@ -84,17 +85,24 @@ class TaskSpec:
 
     @property
     def examples_per_episode(self) -> int:
-        """Images (support and query) in one episode, at most. A memory probe counts as one."""
-        if self.protocol == "sequence":
+        """Examples (support and query, or all of a stream) in one episode, at most. A sequence of
+        items counts as one."""
+        if self.items:
             return 1
-        if self.protocol == "online":
-            return self.length
-        return self.ways * (self.shot_range[1] + self.queries)
+        return self.length or self.ways * (self.shot_range[1] + self.queries)
 
     @property
     def examples_per_update(self) -> int:
         """Images that one meta-training update sees, at most."""
         return self.episodes_per_update * self.examples_per_episode
+
+    def detail(self, name: str) -> int | float | str:
+        """One of the `details`.
+
+        Raises:
+            KeyError: it has none of that name.
+        """
+        return dict(self.details)[name]
 
     def but(self, **changes: Any) -> TaskSpec:
         """A copy with some fields changed."""

@@ -32,7 +32,7 @@ def find(text: str) -> list[Contestant]:
     name = text.partition("[")[0].strip()
     if ":" not in name:
         return contestants([text], learners())
-    return contestants([text], Found({name: load(name)}, {name: "the import path"}, []))
+    return contestants([text], Found("learner", {name: load(name)}, {name: "the import path"}, []))
 
 
 def load(name: str) -> type[Learner]:

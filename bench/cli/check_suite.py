@@ -26,7 +26,7 @@ def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) 
 
     suite = one_suite(text)
     pools = open_suite_data(suite, folders, lambda told: click.echo(told, err=True))
-    phases, settings = phase_rows(pools), setting_rows(suite, pools)
+    phases, settings = phase_rows(suite, pools), setting_rows(suite, pools)
     if fmt == "json":
         told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
         told |= {"split": pools.split or None, "phases": phases, "settings": settings}
@@ -36,36 +36,28 @@ def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) 
     return all(row["problem"] is None for row in settings)
 
 
-def phase_rows(pools: SuiteData) -> list[dict[str, Any]]:
-    """What each phase draws from; nothing to count for memory probes."""
-    from bench.episodes.classes import ClassPool
+def phase_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:
+    """What each phase draws from; nothing where episodes are generated."""
+    from bench.registry.installed import protocol
 
-    return [
-        {
-            "phase": phase,
-            "classes": len(pool),
-            "images": int(pool.counts.sum()),
-            "fewest_per_class": int(pool.counts.min()),
-        }
-        for phase, pool in (("train", pools.train), ("val", pools.val), ("test", pools.test))
-        if isinstance(pool, ClassPool)
-    ]
+    count = protocol(suite.protocol).count
+    phases = (("train", pools.train), ("val", pools.val), ("test", pools.test))
+    return [{"phase": phase, **counted} for phase, pool in phases if (counted := count(pool))]
 
 
 def setting_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:
     """What each setting needs, and why it does not fit where it does not."""
-    from bench.planning.data import check_setting, images_per_class
+    from bench.planning.data import check_setting
+    from bench.registry.installed import protocol
 
     rows = []
     for name, setting in suite.settings.items():
         problem = None
         try:
-            check_setting(setting, pools)
+            check_setting(suite, name, pools)
         except BenchError as error:
             problem = str(error)
-        needs = {"classes": setting.ways, "images_per_class": images_per_class(setting)}
-        if suite.protocol == "sequence":
-            needs = {"items": setting.items}
+        needs = protocol(suite.protocol).requirements(setting)
         rows.append({"setting": name, **needs, "problem": problem})
     return rows
 
@@ -75,12 +67,11 @@ def describe(
 ) -> str:
     """Both tables, as text."""
     from bench.cli.terminal import render
-    from bench.episodes.classes import ClassPool
 
     first = f"{suite.name} (version {suite.version}): {suite.protocol}, dataset {pools.dataset}"
     parts = [first]
-    if isinstance(pools.test, ClassPool):
-        shape = "x".join(map(str, pools.test.images.shape[1:]))
+    if phases:
+        shape = "x".join(map(str, getattr(pools.test, "input_shape", ())))
         parts += [f"split {pools.split}; images of {shape}; no class is in two phases", ""]
         parts += [render(phases, list(phases[0]), "table")]
     shown = [{**row, "result": row["problem"] or "fits"} for row in settings]

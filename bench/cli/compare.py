@@ -8,7 +8,8 @@
                       in B; the exit code is 1 where there are any of either
     rows              one for each learner on a setting of a suite at a budget
         suite  suite_version  setting  budget
-        metric            "accuracy" (a fraction) or "bit_errors" (wrong bits of a sequence)
+        metric            "accuracy" (a fraction), "bit_errors" (wrong bits of a sequence), or
+                          that of a plugin's protocol
         more_is_better    true or false
         a, b              null where that side lacks it, else learner, device, precision, and by
                           cell seeds and status; score is the mean over the seeds, null where one
@@ -43,6 +44,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from bench.results.boards import Entry
     from bench.results.compare import Row
+    from bench.results.rows import CellRow
 
 NO_REGRESSION = "No regression that holds with the variance between seeds."
 WEIGHTS_ONLY = (
@@ -96,8 +98,8 @@ def compare(
     from bench.results.compare import compare_learners, compare_results
 
     if results is None and _folders(a, b):
-        frames = [_chosen(folder, suites, budgets) for folder in (a, b)]
-        rows = compare_results(frames[0], frames[1])
+        before, after = (_chosen(folder, suites, budgets) for folder in (a, b))
+        rows = compare_results(before, after)
     else:
         try:
             chosen = _chosen(results or "results", suites, budgets)
@@ -112,9 +114,9 @@ def compare(
     if fmt == "json":
         import json
 
-        told: dict[str, Any] = {"a": a, "b": b, "regressions": regressions, "lost": lost}
-        told["rows"] = [_json(row) for row in rows]
-        click.echo(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
+        found: dict[str, Any] = {"a": a, "b": b, "regressions": regressions, "lost": lost}
+        found["rows"] = [_json(row) for row in rows]
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
     else:
         click.echo(render([_line(row) for row in rows], _columns(rows)))
         if notes := [note for row in rows for note in _notes(row)]:
@@ -128,21 +130,21 @@ def _folders(a: str, b: str) -> bool:
     return any(Path(name).is_dir() or os.sep in name.partition("[")[0] for name in (a, b))
 
 
-def _chosen(folder: str, suites: Sequence[str], budgets: Sequence[str]) -> Any:
+def _chosen(folder: str, suites: Sequence[str], budgets: Sequence[str]) -> list[CellRow]:
     """The rows of these suites and budgets; problems go to stderr."""
     from bench.errors import unknown_name
     from bench.results.boards import UNTRAINED
-    from bench.results.table import read_results, select
+    from bench.results.reading import read_results, select
 
     found = read_results(folder)
     for problem in found.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
-    known = set(found.frame["budget"])
+    known = {row.budget for row in found.rows}
     for name in budgets:
         if name not in known:
             raise unknown_name("budget", name, known, f"(among the results in {folder})")
-    frame = select(found.frame, suites, [])
-    return frame[frame["budget"].isin([*budgets, UNTRAINED])] if budgets else frame
+    wanted = {*budgets, UNTRAINED} if budgets else known
+    return [row for row in select(found.rows, suites, []) if row.budget in wanted]
 
 
 # -- text -----------------------------------------------------------------------------------------
@@ -158,7 +160,8 @@ def _line(row: Row) -> dict[str, Any]:
     from bench.results.written import seeds
 
     sides = [side for side in (row.a, row.b) if side]
-    line: dict[str, Any] = {key: getattr(row, key) for key in ("suite", "setting", "budget")}
+    board = row.board
+    line: dict[str, Any] = {"suite": board.suite, "setting": board.setting, "budget": board.budget}
     line["learner"] = " / ".join(dict.fromkeys(side.learner for side in sides))
     line["A"], line["B"] = _score(row, row.a), _score(row, row.b)
     line["seeds"] = " / ".join(dict.fromkeys(seeds(side) for side in sides))
@@ -184,12 +187,8 @@ def _score(row: Row, side: Entry | None) -> str | None:
 
 
 def _written(row: Row, value: float | None, sign: str = "") -> str:
-    """Points of accuracy, or bits; nothing for None."""
-    from bench.results.measures import ACCURACY
-
-    if value is None:
-        return ""
-    return f"{100 * value:{sign}.2f}" if row.metric is ACCURACY else f"{value:{sign}.3f}"
+    """In units of the metric, a fraction in percent; nothing for None."""
+    return "" if value is None else row.metric.write_difference(value, sign)
 
 
 def _p(value: float) -> str:
@@ -200,12 +199,12 @@ def _notes(row: Row) -> list[dict[str, str]]:
     """Why it is not compared, and what else differs between the sides."""
     side = row.a or row.b
     assert side is not None, "a row has a side"
-    where = f"{row.suite} {row.setting} {row.budget} {side.learner}"
+    where = f"{row.board.suite} {row.board.setting} {row.board.budget} {side.learner}"
     notes = []
     if isinstance(row.outcome, str):
         notes.append({"note": "not compared", "where": where, "what": row.outcome})
         cells = [cell for entry in (row.a, row.b) if entry for cell in entry.cells]
-        reasons = dict.fromkeys(str(c["reason"]) for c in cells if c["reason"])
+        reasons = dict.fromkeys(cell.reason for cell in cells if cell.reason)
         notes += [{"note": "failed", "where": where, "what": reason} for reason in reasons]
     if row.lost:
         what = ", ".join(f"seed {seed} {status}" for seed, status in row.lost.items())
@@ -218,23 +217,23 @@ def _notes(row: Row) -> list[dict[str, str]]:
 def _conclusion(rows: Sequence[Row], regressions: int, lost: int) -> str:
     from bench.results.pairs import Comparison
 
-    told = [
+    lines = [
         f"REGRESSION: in {regressions} of {len(rows)} rows B is worse, and that holds with the "
         "variance between seeds."
         if regressions
         else NO_REGRESSION
     ]
     if lost:
-        told.append(
+        lines.append(
             f"LOST: {lost} {'cell that is' if lost == 1 else 'cells that are'} done in A failed or "
             f"{'is' if lost == 1 else 'are'} unfinished, missing or damaged in B."
         )
     compared = [row.outcome for row in rows if isinstance(row.outcome, Comparison)]
     if any(found.about == "weights" and found.told_apart for found in compared):
-        told.append(WEIGHTS_ONLY)
+        lines.append(WEIGHTS_ONLY)
     if left := len(rows) - len(compared):
-        told.append(f"{left} of {len(rows)} rows could not be compared.")
-    return "\n".join(told)
+        lines.append(f"{left} of {len(rows)} rows could not be compared.")
+    return "\n".join(lines)
 
 
 # -- JSON -----------------------------------------------------------------------------------------
@@ -243,25 +242,23 @@ def _conclusion(rows: Sequence[Row], regressions: int, lost: int) -> str:
 def _json(row: Row) -> dict[str, Any]:
     from bench.results.pairs import Comparison
 
-    told: dict[str, Any] = {
-        key: getattr(row, key) for key in ("suite", "suite_version", "setting", "budget")
-    }
-    told |= {"metric": row.metric.column, "more_is_better": row.metric.sign > 0}
+    line: dict[str, Any] = row.board._asdict()
+    line |= {"metric": row.metric.key, "more_is_better": row.metric.sign > 0}
     for name, side in (("a", row.a), ("b", row.b)):
-        told[name] = side and {
+        line[name] = side and {
             "learner": side.learner,
-            "device": side.cells[0]["device"],
-            "precision": side.cells[0]["precision"],
-            "seeds": [cell["seed"] for cell in side.cells],
-            "status": [cell["status"] for cell in side.cells],
+            "device": side.cells[0].device,
+            "precision": side.cells[0].precision,
+            "seeds": [cell.seed for cell in side.cells],
+            "status": [cell.status for cell in side.cells],
             "score": side.score(row.metric) if side.complete else None,
         }
     if isinstance(row.outcome, Comparison):
         keys = ("about", "mean", "ci95", "p", "p_holm", "detectable", "n")
-        told["difference"] = {key: getattr(row.outcome, key) for key in keys}
+        line["difference"] = {key: getattr(row.outcome, key) for key in keys}
     else:
-        told["difference"] = None
-    told["verdict"], told["regression"] = row.verdict, row.regression
-    told["lost"] = [{"seed": seed, "status": status} for seed, status in row.lost.items()]
-    told["reason"] = row.outcome if isinstance(row.outcome, str) else None
-    return told
+        line["difference"] = None
+    line["verdict"], line["regression"] = row.verdict, row.regression
+    line["lost"] = [{"seed": seed, "status": status} for seed, status in row.lost.items()]
+    line["reason"] = row.outcome if isinstance(row.outcome, str) else None
+    return line

@@ -14,9 +14,11 @@ def doctor() -> None:
     """
     import torch
 
-    from bench import registry as plugins
+    from bench.cli.kinds import of_kind
     from bench.cli.list import unavailable
+    from bench.cli.options import KINDS
     from bench.data.folders import data_folders
+    from bench.suites import installed
     from bench.worker.devices import Device, cores
     from bench.worker.environment import environment
 
@@ -33,10 +35,9 @@ def doctor() -> None:
     folders = data_folders(None)
     click.echo(f"data      {folders.data or 'no folder named ($BENCH_DATA_DIR)'}")
     click.echo(f"cache     {folders.cache}")
-    for kind in ("learners", "suites", "datasets", "executors"):
-        found: plugins.Found[object] = getattr(plugins, kind)()
-        click.echo(f"{kind:<10}{', '.join(found.things) or 'none'}")
-    problems = list(plugins.all_problems())
+    for kind in KINDS:
+        click.echo(f"{kind:<10}{', '.join(of_kind(kind).things) or 'none'}")
+    problems = list(installed.all_problems())
     for line in unavailable(problems):
         click.echo(f"\n{line}")
     broken = [problem for problem in problems if not problem.install]

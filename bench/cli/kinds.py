@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from bench.errors import BenchError, unknown_name
 from bench.suites.schema import FOLDER, Suite, read_suite
+
+if TYPE_CHECKING:
+    from bench.registry.discovery import Found
 
 Kind = Literal["suite", "learner", "dataset"]
 
@@ -55,17 +58,38 @@ def one_suite(text: str) -> Suite:
     Raises:
         BenchError: there is none, or it is not valid.
     """
-    from bench.registry.installed import suites
+    from bench.suites.installed import suites
 
-    return read_suite(Path(text)) if text.endswith(".toml") else suites().get("suite", text)
+    return read_suite(Path(text)) if text.endswith(".toml") else suites().get(text)
+
+
+def of_kind(kinds: str) -> Found[Any]:
+    """What is installed of one of `bench.cli.options.KINDS`.
+
+    Args:
+        kinds: ``learners``, ``suites``, ``datasets``, ``protocols`` or ``executors``.
+    """
+    from bench import registry as plugins
+    from bench.suites.installed import suites
+
+    finders: dict[str, Any] = {
+        "learners": plugins.learners,
+        "suites": suites,
+        "datasets": plugins.datasets,
+        "protocols": plugins.protocols,
+        "executors": plugins.executors,
+    }
+    found: Found[Any] = finders[kinds]()
+    return found
 
 
 def installed() -> dict[Kind, set[str]]:
     """The names of each kind, of what cannot be used too."""
     from bench import registry as plugins
+    from bench.suites.installed import suites
 
     found: dict[Kind, plugins.Found[Any]] = {
-        "suite": plugins.suites(),
+        "suite": suites(),
         "learner": plugins.learners(),
         "dataset": plugins.datasets(),
     }

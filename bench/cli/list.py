@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import TABLE_FORMAT
+from bench.cli.options import KINDS, TABLE_FORMAT
 
 if TYPE_CHECKING:
     from bench.cli.terminal import Format
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["learners", "suites", "datasets", "executors"]))
+@click.argument("kind", type=click.Choice(KINDS))
 @TABLE_FORMAT
 def list_(kind: str, fmt: Format) -> None:
-    """Lists the installed learners, suites, datasets or executors.
+    """Lists the installed learners, suites, datasets, protocols or executors.
 
     What is installed and cannot be used is listed too, with the reason.
     """
-    from bench import registry as plugins
+    from bench.cli.kinds import of_kind
     from bench.cli.terminal import render
 
-    found: plugins.Found[Any] = getattr(plugins, kind)()
+    found = of_kind(kind)
     describe = {"learners": _learner, "suites": _suite}.get(kind, _described)
     rows = [
         {"name": name, **describe(thing), "package": found.packages[name], "problem": None}

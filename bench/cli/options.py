@@ -31,6 +31,9 @@ TABLE_FORMAT = click.option(
     show_default=True,
 )  # fmt: skip
 
+KINDS = ("learners", "suites", "datasets", "protocols", "executors")
+"""What is found through entry points."""
+
 KIND = click.option(
     "--kind", type=click.Choice(["suite", "learner", "dataset"]), default=None,
     help="Which is meant, where several have the name.  [default: the first of these that has it]",

@@ -65,7 +65,7 @@ class Display:
     def expect(self, runner: Runner) -> None:
         """Says how much there is to do."""
         cells, trainings = len(runner.plan.cells), len(runner.plan.trainings)
-        timings = cells * len(runner.timing_devices)
+        timings = cells * len(runner.places)
         self.note(f"{trainings} trainings and their audits, {cells} cells, {timings} timings")
         if self._live:
             total = 2 * trainings + cells + timings
@@ -118,16 +118,10 @@ def title(assignment: Assignment) -> str:
         if assignment.phase == "time":
             where += f" on {assignment.device}"
     else:
-        task = training.task
-        low, high = task.shot_range
-        shots = f"{low}-shot" if low == high else f"{low}-{high}-shot"
-        fewest, most = task.item_range
-        where = f"{training.dataset} "
-        where += {
-            "kshot": f"{task.ways}-way {shots}",
-            "online": f"{task.ways}-way online, {task.length} steps",
-            "sequence": f"{fewest}-{most} items",
-        }[task.protocol]
+        from bench.registry.installed import protocol
+
+        words = protocol(training.task.protocol).describe_task(training.task)
+        where = f"{training.dataset} {words}"
     return f"{assignment.phase} {training.learner} {where} seed {training.seed}"
 
 

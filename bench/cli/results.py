@@ -15,7 +15,7 @@ SHORT = (
     "suite setting learner family seed device budget status accuracy accuracy_ci95 bit_errors "
     "bit_errors_ci95 episodes reason"
 )
-"""Columns of the table for people; CSV and JSON hold more."""
+"""Columns of the table for people, besides those of plugins' metrics; CSV and JSON hold more."""
 
 RARE = {"bit_errors", "bit_errors_ci95", "reason"}
 """Those of them that are shown only where there is something in them."""
@@ -37,14 +37,17 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     """
     from bench.cli.terminal import render
     from bench.registry.installed import installed_sources
-    from bench.results.table import COLUMNS, read_results, rows, select
+    from bench.results.reading import read_results, select
+    from bench.results.table import COLUMNS, columns_of, records
 
     # The sources import every learner, and torch: seconds that the short table does not need.
     found = read_results(results, installed_sources() if fmt != "table" else None)
-    frame = select(found.frame, suites, learners)
-    columns = [column for column in COLUMNS if column not in LEFT_OUT]
+    rows = select(found.rows, suites, learners)
+    listed = records(rows)
+    columns = [column for column in columns_of(rows) if column not in LEFT_OUT]
     if fmt == "table":
-        columns = [c for c in SHORT.split() if c not in RARE or frame[c].notna().any()]
-    click.echo(render(rows(frame), columns, fmt))
+        short = [*SHORT.split(), *(column for column in columns if column not in COLUMNS)]
+        columns = [c for c in short if c not in RARE or any(r[c] is not None for r in listed)]
+    click.echo(render(listed, columns, fmt))
     for problem in found.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)

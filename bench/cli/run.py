@@ -87,6 +87,11 @@ SIZE = Quantity(
     help="Trainings and cells at once.",
 )  # fmt: skip
 @click.option(
+    "--threads", type=click.IntRange(min=1), default=None,
+    help="CPU threads of each training; they decide the last bits of its weights, and a training "
+    "that has begun keeps them.  [default: the machine's cores shared among the jobs]",
+)  # fmt: skip
+@click.option(
     "--timeout", type=DURATION, default=None, help="Ends a process after so long.  [default: never]"
 )
 @click.option(
@@ -103,17 +108,14 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     1 where a cell has failed.
     """
     from bench.cli.progress import Display
-    from bench.running.request import prepare
+    from bench.running.prepare import prepare
+    from bench.running.request import Request
 
+    if asked["memory"] is not None:
+        asked["memory"] = int(asked["memory"])
+    request = Request(**asked)
     with Display() as display:
-        memory = asked.pop("memory")
-        runner = prepare(
-            learner_specs=asked.pop("learners"),
-            memory=None if memory is None else int(memory),
-            listener=display.listen,
-            notify=display.note,
-            **asked,
-        )
+        runner = prepare(request, display.listen, display.note)
         for note in runner.plan.notes:
             display.note(note)
         if not dry_run:
@@ -135,7 +137,7 @@ def _show_plan(runner: Runner) -> None:
     from bench.cli.terminal import render
     from bench.running.estimate import estimate_cells
 
-    rows = estimate_cells(runner.plan, runner.results)
+    rows = estimate_cells(runner.plan, runner.results, runner.places[0], runner.threads)
     click.echo(render(rows, list(rows[0]) if rows else [], "table"))
     total = sum(row["seconds"] or 0 for row in rows)
     click.echo(
@@ -146,18 +148,16 @@ def _show_plan(runner: Runner) -> None:
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
-    from bench.cli.terminal import print_boards as leaderboard
+    from bench.cli.terminal import print_boards
     from bench.registry.installed import installed_sources
     from bench.report import write_report
-    from bench.report.audits import failed_audits
-    from bench.results.table import load_results
+    from bench.report.audits import failed_audits, read_audits
+    from bench.results.reading import read_results
     from bench.running.runner import statuses
-    from bench.store.files import audit_records
 
     sources = installed_sources()
-    frame = load_results(runner.results, sources)
-    frame = frame[frame["id"].isin([cell.id for cell in runner.plan.cells])]
-    leaderboard(frame)
+    asked = {cell.id for cell in runner.plan.cells}
+    print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
     report = write_report(runner.results, formats=["html"], sources=sources)[0]
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
@@ -167,8 +167,8 @@ def _show_results(runner: Runner) -> bool:
             err=True,
         )
     for training in runner.plan.trainings:
-        audits, crash = audit_records(runner.results, training.folder(runner.results).name)
-        failed = [str(audit.get("name")) for audit in failed_audits(audits)]
+        audits, crash = read_audits(runner.results, training.folder(runner.results).name)
+        failed = [audit.name for audit in failed_audits(audits)]
         if failed or crash:
             told = f"audits failed: {', '.join(failed)}" if failed else "the audits failed"
             what = f"{training.learner}, {training.dataset}, seed {training.seed}: {told}"

@@ -38,7 +38,7 @@ def show(name: str, kind: Kind | None) -> None:
         if "[" in name:
             alone = name.partition("[")[0]
             raise BenchError(f"options are not shown one by one; `bench show {alone}` shows all")
-        click.echo(describe_learner(name, plugins.learners().get("learner", name)))
+        click.echo(describe_learner(name, plugins.learners().get(name)))
     else:
         click.echo(describe_dataset(name, named_source(name)))
 
@@ -50,38 +50,32 @@ def describe_suite(suite: Suite) -> str:
         BenchError: a folder of images that cannot be used, or that its split does not fit.
     """
     from bench.planning.data import folder_classes
+    from bench.registry.installed import protocol
 
     lines = [
         f"{suite.name} (version {suite.version}): {suite.title}",
         "",
         suite.description.strip(),
     ]
-    if suite.protocol == "sequence":
-        fewest, most = suite.training_items
-        lines += ["", f"dataset     {suite.dataset}", f"protocol    {suite.protocol}"]
-        lines += [f"training    {fewest} to {most} items, one number per update"]
-    else:
+    own = protocol(suite.protocol)
+    data = suite.dataset
+    if own.needs:
+        data += f", split {suite.split}, {suite.image_size} pixels"
+    told = {"dataset": data, "protocol": suite.protocol, **own.describe_keys(suite)}
+    if "rotations" in own.allows:
         turned = [phase for phase, on in suite.rotations if on]
-        size = f"{suite.image_size} pixels"
-        lines += ["", f"dataset     {suite.dataset}, split {suite.split}, {size}"]
-        lines += [f"protocol    {suite.protocol}"]
-        lines += [f"rotations   {' and '.join(turned) or 'none'}"]
-        if suite.folder is not None:
-            images, _ = folder_classes(suite, suite.folder)
-            lines += [f"{phase:<12}{counted}" for phase, counted in images.count().items()]
+        told["rotations"] = " and ".join(turned) or "none"
+    if suite.folder is not None:
+        images, _ = folder_classes(suite, suite.folder)
+        told |= {phase: str(counted) for phase, counted in images.count().items()}
+    lines += ["", *(f"{name:<12}{what}" for name, what in told.items())]
     lines += [f"meta-test   {suite.test.episodes} episodes, seed {suite.test.seed}", "", "settings"]
     for name, setting in suite.settings.items():
-        ways = f"{setting.ways}-way"
-        told = {
-            "kshot": f"{ways}, {setting.shots}-shot, {setting.queries} queries per class",
-            "online": f"{ways}, each class presented {setting.presentations} times",
-            "sequence": f"{setting.items} items",
-        }[suite.protocol]
-        lines.append(f"  {name}  {told}")
+        lines.append(f"  {name}  {own.describe(setting)}")
     lines += ["", "budgets"]
     for name, budget in suite.budgets:
-        told = ", ".join(f"{key} = {value}" for key, value in budget if value is not None)
-        lines.append(f"  {name}  {told}")
+        limits = ", ".join(f"{key} = {value}" for key, value in budget if value is not None)
+        lines.append(f"  {name}  {limits}")
     return "\n".join(lines)
 
 

@@ -11,14 +11,14 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.results.formats import MISSING, PRESENTATIONS, count, duration, ordinal, percent, plain
+from bench.results.formats import MISSING, count, duration, percent, plain
+from bench.results.labels import threads_note
+from bench.results.measures import BRIEF_PHASES
 from bench.results.written import board_title, score, seeds, training_time
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.results.boards import Board
-
+    from bench.results.rows import CellRow, Place
 
 Format = Literal["table", "csv", "json"]
 
@@ -56,17 +56,17 @@ def render(
     return _draw(list(columns), cells, numeric or [False] * len(columns), terminal)
 
 
-def print_boards(frame: pd.DataFrame) -> None:
-    """Prints the boards of a results table: the end of ``bench run``.
+def print_boards(rows: Sequence[CellRow]) -> None:
+    """Prints the boards of stored results: the end of ``bench run``.
 
     Args:
-        frame: what `bench.results.table.load_results` returned, or some of its rows.
+        rows: of `bench.results.reading.read_results`.
     """
     import click
 
     from bench.results.boards import boards
 
-    for board in boards(frame):
+    for board in boards(rows):
         click.echo(board_text(board) + "\n")
 
 
@@ -76,54 +76,64 @@ def board_text(board: Board, terminal: bool | None = None) -> str:
     Times of all devices in a pipe and where the window is wide enough, else of the first device.
     """
     terminal = sys.stdout.isatty() if terminal is None else terminal
-    header, lines = _board_table(board, board.devices)
+    places = board.places
+    header, lines = _board_table(board, places, several=len(places) > 1)
     width = sum(
         max(len(cell) + 3 for cell in column) for column in zip(header, *lines, strict=True)
     )
     if terminal and width > shutil.get_terminal_size().columns:
-        header, lines = _board_table(board, board.devices[:1])
+        header, lines = _board_table(board, places[:1], several=len(places) > 1)
     right = [False, *[True] * (len(header) - 1)]
     parts = [board_title(board), _draw(header, lines, right, terminal)]
     for entry in board.entries:
         for cell in entry.cells:
-            if cell["status"] != "done":
-                why = f": {_clean(cell['reason'])}" if cell["reason"] else ""
-                parts.append(f"{cell['status']}  {_clean(entry.label)} seed {cell['seed']}{why}")
+            if cell.status != "done":
+                why = f": {_clean(cell.reason)}" if cell.reason else ""
+                parts.append(f"{cell.status}  {_clean(entry.label)} seed {cell.seed}{why}")
+    if note := threads_note(board):
+        parts.append(_clean(note))
     return "\n".join(parts)
 
 
-def _board_table(board: Board, devices: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Header and lines; a family is a line with a first cell only."""
-    presentations = PRESENTATIONS if board.online else ()
+def _board_table(
+    board: Board, places: Sequence[Place], several: bool
+) -> tuple[list[str], list[list[str]]]:
+    """Header and lines; a family is a line with a first cell only.
+
+    Args:
+        board: what to show.
+        places: whose times to show.
+        several: whether somebody was timed elsewhere too, so that headings say where.
+    """
+    kind, metric = board.kind, board.metric
+    presentations = kind.series.shown if kind.series else ()
     counted = board.seeds > 1 or not board.complete
-    scores = ["wrong bits", "of", "right %"] if board.probe else ["accuracy %"]
-    header = ["learner", *scores, *map(ordinal, presentations)]
-    header += [*(["seeds"] if counted else []), "sequences" if board.probe else "episodes"]
-    header += ["training"]
-    phases = {"step": "step"} if board.probe else {"adapt": "adapt", "further_query": "query"}
-    for device in devices:
-        where = f" {device}" if len(board.devices) > 1 else ""
-        header += [f"{phase}{where}" for phase in phases.values()]
+    phases = [(place, phase) for place in places for phase in BRIEF_PHASES if phase in board.phases]
+    header = [
+        "learner",
+        metric.heading.replace(",", ""),
+        *(also.short_heading for also in kind.also),
+        *(kind.series.name(k) for k in presentations if kind.series),
+        *(["seeds"] if counted else []),
+        kind.episodes,
+        "training",
+        *(BRIEF_PHASES[phase] + (f" {place.label}" if several else "") for place, phase in phases),
+    ]
     lines: list[list[str]] = []
     for family, entries in board.families.items():
         lines.append([family, *[""] * (len(header) - 1)])
         for entry in entries:
-            bits = [count(entry.common("bits")), percent(entry.mean("accuracy"))]
-            curve = entry.curve("accuracy_by_presentation")
+            curve = entry.curve()
             lines.append(
                 [
                     f"  {entry.label}{' (transductive)' if entry.transductive else ''}",
                     "*" * (entry is board.best) + score(board, entry),
-                    *(bits if board.probe else []),
+                    *(also.write(also.value(entry)) for also in kind.also),
                     *(percent(curve[k - 1]) if k <= len(curve) else MISSING for k in presentations),
                     *([seeds(entry)] if counted else []),
-                    count(entry.mean("episodes")),
+                    count(entry.mean(lambda row: row.episodes)),
                     training_time(entry),
-                    *(
-                        duration(entry.time(device, phase))
-                        for device in devices
-                        for phase in phases
-                    ),
+                    *(duration(entry.time(place, phase)) for place, phase in phases),
                 ]
             )
     return header, lines

@@ -1,8 +1,8 @@
 """Datasets: each becomes one uint8 tensor of images grouped by class.
 
-`base` says what a dataset is (`DatasetSource`, `ImageClasses`, `Split`); `folders` resolves where
-data is looked for and cached; `cache` keeps decoded tensors in memory-mapped files; `resize` is the
-one resizing method; `seeded` draws splits and deformations that no library version changes.
+`bench.api` says what a dataset is (`DatasetSource`, `ImageClasses`, `Split`), keeps decoded tensors
+in memory-mapped files (`cached`) and has the one resizing method (`area_average`). Here, `folders`
+resolves where data is looked for and cached, and `class_splits` deals out a folder's classes.
 `omniglot` is the real dataset: `omniglot_archives` reads and verifies its archives,
 `omniglot_download` fetches them, `torchvision_shim` is the only module that imports torchvision.
 `glyphs` is the embedded default: `glyph_fonts` renders the letters of matplotlib's fonts and

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.api.cache import cached
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
-from bench.data.cache import cached
+from bench.api.resize import area_average
 from bench.data.glyph_fonts import Letter, fingerprint, letters
 from bench.data.glyph_hand import SIDE, hand_drawn
-from bench.data.resize import area_average
 from bench.errors import BenchError, unknown_name
 
 DRAWINGS = 20

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict
 
+from bench.api.cache import cached, stored
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
-from bench.data.cache import cached, stored
-from bench.data.resize import area_average
+from bench.api.resize import area_average
 from bench.errors import BenchError, unknown_name
 
 DECODING = 1

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.api.cache import cached
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
-from bench.data.cache import cached
+from bench.api.resize import area_average
 from bench.data.omniglot_archives import (
     SIDE,
     Bits,
@@ -24,7 +25,6 @@ from bench.data.omniglot_archives import (
     read_verified,
 )
 from bench.data.omniglot_download import download
-from bench.data.resize import area_average
 from bench.episodes.words import seeded_order
 from bench.errors import BenchError, unknown_name
 

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench.api.cache import unwritable
 from bench.api.dataset import Notify
-from bench.data.cache import unwritable
 from bench.errors import BenchError
 
 TIMEOUT = 15.0

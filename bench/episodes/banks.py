@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from bench.api import TaskSpec
-from bench.episodes.pools import Batch, Drawn, Pool
+from bench.episodes.pools import Drawn, Pool
 from bench.episodes.words import Purpose, random_words
 
 
@@ -20,9 +21,7 @@ def draw_sizes(task: TaskSpec, seed: int, update: int) -> TaskSpec:
     def one(low: int, high: int) -> int:
         return low + word % (high - low + 1)
 
-    if task.protocol == "sequence":
-        return task.but(items=one(*task.item_range))
-    return task.but(shots=one(*task.shot_range))
+    return task.but(shots=one(*task.shot_range), items=one(*task.item_range))
 
 
 def typical(task: TaskSpec) -> TaskSpec:
@@ -31,7 +30,7 @@ def typical(task: TaskSpec) -> TaskSpec:
     return task.but(items=sum(task.item_range) // 2)
 
 
-def training_batch(pool: Pool, task: TaskSpec, seed: int, update: int) -> Batch:
+def training_batch(pool: Pool, task: TaskSpec, seed: int, update: int) -> Any:
     """The batch of one meta-training update: a pure function of (seed, update)."""
     task = draw_sizes(task, seed, update)
     draw = pool.draw(task, task.episodes_per_update, seed, Purpose.TRAIN, update)
@@ -70,7 +69,7 @@ class Bank:
         """The same bank, building its episodes on another device."""
         return Bank(self.pool.to(device), self.task, self.draw)
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int) -> Iterator[Any]:
         """All episodes in order, `size` at a time."""
         for start in range(0, len(self), size):
             yield self.pool.build(self.task, self.draw.part(start, start + size))

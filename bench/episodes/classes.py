@@ -1,7 +1,6 @@
-"""Which images form an episode: seeded index sampling, and frozen banks of episodes.
+"""Which images form an episode: seeded index sampling from the classes of a dataset.
 
-What a phase draws from is a `Pool`: the classes of a dataset (`ClassPool`), or a task that
-generates its sequences (`bench.data.probes.Probe`).
+What is made of the images is a protocol's: `bench.protocols.kshot`, `bench.protocols.online`.
 
 All randomness comes from the raw 64-bit words of the counter-based Philox generator (Salmon et al.
 2011), keyed by (seed, purpose and batch number). Raw words are the same on every platform and in
@@ -15,13 +14,15 @@ Letters in shapes: ``B`` episodes, ``N`` ways, ``P`` classes in the pool, ``S`` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import Episodes, Stream, TaskSpec
+from bench.api import TaskSpec
 from bench.api.dataset import ImageClasses, IntArray
 from bench.episodes.pools import Drawn
 from bench.episodes.words import LAST_KEY, Keys, Purpose, random_words, smallest
@@ -29,8 +30,8 @@ from bench.errors import BenchError
 
 
 @dataclass(frozen=True)
-class ClassPool:
-    """The classes that one phase draws from.
+class ClassPool(ABC):
+    """The classes that one phase draws from. Protocols write what is abstract here.
 
     Attributes:
         images: (M, C, H, W) uint8, on the device where batches are built.
@@ -45,17 +46,30 @@ class ClassPool:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def to(self, device: torch.device | str) -> ClassPool:
+    @abstractmethod
+    def per_class(self, task: TaskSpec) -> tuple[int, int]:
+        """Images of a class that an episode shows, and those that it asks for."""
+
+    @abstractmethod
+    def build(self, task: TaskSpec, draw: Draw, classes: bool = False) -> Any:
+        """See `bench.episodes.pools.Pool.build`."""
+
+    def to(self, device: torch.device | str) -> Self:
         """The same pool with its images on another device."""
-        return ClassPool(self.images.to(device), self.starts, self.counts)
+        return replace(self, images=self.images.to(device))
 
     @property
     def device(self) -> torch.device:
         """Where the images lie."""
         return self.images.device
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, H, W)"""
+        return tuple(self.images.shape[1:])
+
     def inputs(self, task: TaskSpec) -> int:
-        """Images of one episode."""
+        """Images of one episode, at most."""
         return task.examples_per_episode
 
     def draw(
@@ -64,12 +78,21 @@ class ClassPool:
         """See `draw_episodes`."""
         return draw_episodes(self, task, episodes, seed, purpose, number)
 
-    def build(self, task: TaskSpec, draw: Draw, classes: bool = False) -> Episodes | Stream:
-        """See `build`."""
-        return build(self, task, draw, classes)
+    def gather(self, index: IntArray) -> Tensor:
+        """Images (B, S, C, H, W) as float32 in [0, 1], by one gather on the pool's device."""
+        flat = self.tensor(index.reshape(-1))
+        images = self.images.flatten(1).index_select(0, flat)  # (BS, CHW) uint8
+        return images.float().mul_(1 / 255).view(*index.shape, *self.images.shape[1:])
+
+    def tensor(self, array: IntArray) -> Tensor:
+        """The same numbers on the pool's device."""
+        return torch.from_numpy(array).to(self.images.device)
 
 
-def class_pool(data: ImageClasses, classes: IntArray, rotations: bool) -> ClassPool:
+PoolT = TypeVar("PoolT", bound=ClassPool)
+
+
+def class_pool(data: ImageClasses, classes: IntArray, rotations: bool, kind: type[PoolT]) -> PoolT:
     """Copies the images of some classes out of a dataset.
 
     Args:
@@ -78,6 +101,7 @@ def class_pool(data: ImageClasses, classes: IntArray, rotations: bool) -> ClassP
         rotations: adds every class turned by 90, 180 and 270 degrees as classes of their own
             (Santoro et al. 2016, Section 4.1); pool class ``p + r * len(classes)`` is class p
             turned by r * 90 degrees counter-clockwise.
+        kind: what a protocol makes of them.
     """
     counts = data.counts[classes]
     ends = np.cumsum(counts)
@@ -89,12 +113,12 @@ def class_pool(data: ImageClasses, classes: IntArray, rotations: bool) -> ClassP
         images = torch.cat([torch.rot90(images, turns, dims=(2, 3)) for turns in range(4)])
         starts = np.concatenate([starts + turns * ends[-1] for turns in range(4)])
         counts = np.tile(counts, 4)
-    return ClassPool(images, starts, counts)
+    return kind(images, starts, counts)
 
 
 @dataclass(frozen=True)
 class Draw(Drawn):
-    """The indices of B episodes. Online episodes have no queries: Q = 0, T = S.
+    """The indices of B episodes. Streams have no queries: Q = 0, T = S.
 
     Attributes:
         support: (B, S) image numbers in the pool.
@@ -132,8 +156,7 @@ def draw_episodes(
     Raises:
         BenchError: where the pool has too few classes, or a class too few images.
     """
-    shots = task.presentations if task.protocol == "online" else task.shot_range[0]
-    queries = 0 if task.protocol == "online" else task.queries
+    shots, queries = pool.per_class(task)
     check_pool(pool, task.ways, shots + queries)
     classes_in_pool, most = len(pool), int(pool.counts.max())
     widths = [classes_in_pool, task.ways * most, task.ways * shots, task.ways * queries]
@@ -169,36 +192,3 @@ def check_pool(pool: ClassPool, ways: int, images: int) -> None:
             f"an episode needs {images} images of each class (support and query), and a class has "
             f"only {pool.counts.min()}; use fewer shots or queries"
         )
-
-
-def gather(pool: ClassPool, index: IntArray) -> Tensor:
-    """Images (B, S, C, H, W) as float32 in [0, 1], by one gather on the pool's device."""
-    flat = torch.from_numpy(index.reshape(-1)).to(pool.images.device)
-    images = pool.images.flatten(1).index_select(0, flat)  # (BS, CHW) uint8
-    return images.float().mul_(1 / 255).view(*index.shape, *pool.images.shape[1:])
-
-
-def build(pool: ClassPool, task: TaskSpec, draw: Draw, classes: bool = False) -> Episodes | Stream:
-    """Turns indices into a batch on the pool's device.
-
-    Args:
-        pool: the pool that `draw` was drawn from.
-        task: says which protocol.
-        draw: the indices.
-        classes: gives the batch its class numbers (meta-training only).
-    """
-
-    def tensor(array: IntArray) -> Tensor:
-        return torch.from_numpy(array).to(pool.images.device)
-
-    known = tensor(draw.classes) if classes else None
-    if task.protocol == "online":
-        return Stream(task.ways, gather(pool, draw.support), tensor(draw.support_y), known)
-    return Episodes(
-        task.ways,
-        gather(pool, draw.support),
-        tensor(draw.support_y),
-        gather(pool, draw.query),
-        tensor(draw.query_y),
-        known,
-    )

@@ -8,10 +8,15 @@ from typing import Any, Protocol, Self
 
 import torch
 
-from bench.api import Episodes, Sequences, Stream, TaskSpec
+from bench.api import TaskSpec
 from bench.episodes.words import Purpose
 
-Batch = Episodes | Stream | Sequences
+
+class Batch(Protocol):
+    """B episodes, of whatever kind a protocol has: `bench.api.Episodes`, for instance."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same episodes on another device."""
 
 
 class Pool(Protocol):
@@ -41,8 +46,8 @@ class Pool(Protocol):
             number: the batch number.
         """
 
-    def build(self, task: TaskSpec, draw: Any, classes: bool = False) -> Batch:
-        """Turns what `draw` returned into a batch on the device.
+    def build(self, task: TaskSpec, draw: Any, classes: bool = False) -> Any:
+        """Turns what `draw` returned into a `Batch` of the protocol on the device.
 
         Args:
             task: what it was drawn for.

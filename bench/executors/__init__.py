@@ -1,1 +1,1 @@
-"""Where cells run. An executor carries out one assignment at a time and says how it ended."""
+"""Where cells run. An executor carries out one job at a time and says how it ended."""

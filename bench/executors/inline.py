@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 
-from bench.api.executor import Cancelled, Ended, Executor, Progress
-from bench.worker.assignment import Assignment
-from bench.worker.perform import perform
+from bench.api.executor import Cancelled, Ended, Executor, Job, Progress
 
 
 class InlineExecutor(Executor):
@@ -16,9 +14,7 @@ class InlineExecutor(Executor):
 
     description = "in this process, for debugging; no limits, a crash ends the run"
 
-    def run(
-        self, assignment: Assignment, progress: Progress, cancelled: threading.Event
-    ) -> Ended | None:
+    def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
         """See `Executor.run`. Notices a cancellation when the learner next tells its progress."""
 
         def tell(event: dict[str, object]) -> None:
@@ -27,7 +23,7 @@ class InlineExecutor(Executor):
             progress(event)
 
         try:
-            perform(assignment, tell)
+            job.perform(tell)
         except Cancelled:
             raise
         except Exception as error:

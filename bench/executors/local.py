@@ -1,6 +1,6 @@
-"""One process per assignment, forked from a server that has torch imported already.
+"""One process per job, forked from a server that has torch imported already.
 
-A crash, a hang or an out-of-memory kill costs that assignment and nothing else.
+A crash, a hang or an out-of-memory kill costs that job and nothing else.
 """
 
 from __future__ import annotations
@@ -21,16 +21,13 @@ from typing import Any
 
 import psutil
 
-from bench.api.executor import Cancelled, Ended, Executor, Limits, Progress
-from bench.worker.assignment import Assignment
-from bench.worker.perform import perform
+from bench.api.executor import Cancelled, Ended, Executor, Job, Limits, Progress
 
 POLL_SECONDS = 0.05
-LOG = "log.txt"
 
 
 class LocalExecutor(Executor):
-    """Runs each assignment in a process of its own on this machine."""
+    """Runs each job in a process of its own on this machine."""
 
     description = "one process per training and cell on this machine"
 
@@ -46,29 +43,26 @@ class LocalExecutor(Executor):
             self._context.set_forkserver_preload(["bench.executors.preload"])
         self._start_lock = threading.Lock()
 
-    def run(
-        self, assignment: Assignment, progress: Progress, cancelled: threading.Event
-    ) -> Ended | None:
+    def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
         """See `Executor.run`."""
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_child, args=(assignment, sender), daemon=False)
+        process = self._context.Process(target=_child, args=(job, sender), daemon=False)
         with self._start_lock:  # starting is not thread-safe
             process.start()
         sender.close()
         try:
-            ended = self._watch(process, receiver, assignment, progress, cancelled)
+            ended = self._watch(process, receiver, progress, cancelled)
         finally:
             _kill(process)
             receiver.close()
-        if ended is not None or assignment.output.exists():
+        if ended is not None or job.output.exists():
             return ended
-        return Ended("exit", _last_words(process, assignment.folder))
+        return Ended("exit", _last_words(process, job.log))
 
     def _watch(
         self,
         process: BaseProcess,
         receiver: multiprocessing.connection.Connection,
-        assignment: Assignment,
         progress: Progress,
         cancelled: threading.Event,
     ) -> Ended | None:
@@ -97,12 +91,12 @@ class LocalExecutor(Executor):
 # -- in the child ---------------------------------------------------------------------------------
 
 
-def _child(assignment: Assignment, sender: multiprocessing.connection.Connection) -> None:
-    """Performs the assignment; prints of the learner go to the folder's log."""
+def _child(job: Job, sender: multiprocessing.connection.Connection) -> None:
+    """Performs the job; what it prints goes to its log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    assignment.folder.mkdir(parents=True, exist_ok=True)
-    with (assignment.folder / LOG).open("ab") as log:
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     faulthandler.enable()  # a segmentation fault leaves its stack in the log
@@ -112,7 +106,7 @@ def _child(assignment: Assignment, sender: multiprocessing.connection.Connection
             sender.send((kind, content))
 
     try:
-        perform(assignment, lambda event: send("progress", event))
+        job.perform(lambda event: send("progress", event))
     except Exception as error:
         reason = str(error).strip()
         name = type(error).__name__
@@ -151,7 +145,7 @@ def _resident(process: BaseProcess) -> int:
         return 0
 
 
-def _last_words(process: BaseProcess, folder: Path) -> str:
+def _last_words(process: BaseProcess, log: Path) -> str:
     """Why a process ended without a result, as far as its exit code and its log tell."""
     code = process.exitcode
     if code is not None and code < 0:
@@ -161,7 +155,7 @@ def _last_words(process: BaseProcess, folder: Path) -> str:
     else:
         how = f"ended the interpreter with exit code {code}"
     with contextlib.suppress(OSError):
-        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         if lines:
             how += f"; last line of its log: {lines[-1][:200]}"
     return f"the process {how}"

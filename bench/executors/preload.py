@@ -2,4 +2,5 @@
 
 import torch._dynamo  # noqa: F401 - the first optimizer of a process imports it
 
-import bench.executors.local  # noqa: F401
+import bench.executors.local
+import bench.worker.perform  # noqa: F401

@@ -49,7 +49,8 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def class_means(features: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
-    """Mean feature of each class of an episode, in float32, and how many examples it has.
+    """Mean feature of each class of an episode, and how many examples it has; in float32, and in
+    float64 where the features are.
 
     Args:
         features: (B, S, D).
@@ -60,9 +61,10 @@ def class_means(features: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Te
         Means (B, N, D), zero for a class without examples; counts (B, N).
     """
     with torch.autocast(features.device.type, enabled=False):
-        member = F.one_hot(labels, ways).float()  # (B, S, N)
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
+        member = F.one_hot(labels, ways).to(features.dtype)  # (B, S, N)
         counts = member.sum(1)  # (B, N)
-        sums = member.transpose(1, 2) @ features.float()  # (B, N, D)
+        sums = member.transpose(1, 2) @ features  # (B, N, D)
         return sums / counts.clamp_min(1)[..., None], counts
 
 

@@ -6,16 +6,18 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Source, Split
+from bench.api.dataset import DataFolders, Notify, Source
 from bench.data.class_splits import split_by_fraction, split_by_list
 from bench.data.image_folder import ClassFolder, ImageFolder, image_files
-from bench.data.probes import Probe
-from bench.episodes.classes import ClassPool, check_pool, class_pool
 from bench.episodes.pools import Pool
-from bench.errors import BenchError, unknown_name
-from bench.registry.installed import datasets
-from bench.suites.schema import FOLDER, Fractions, Setting, Suite, read_suite
+from bench.errors import BenchError
+from bench.protocols.base import Phase
+from bench.registry.installed import datasets, protocol, protocols
+from bench.suites.schema import FOLDER, Fractions, Suite, read_suite
+
+PHASES: tuple[Phase, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ def load_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
             few classes or images for a setting.
     """
     pools = open_suite_data(suite, folders, notify)
-    for name, setting in suite.settings.items():
+    for name in suite.settings:
         with suite.at(f"settings.{name}"):
-            check_setting(setting, pools)
+            check_setting(suite, name, pools)
     return pools
 
 
@@ -57,24 +59,11 @@ def open_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     if suite.folder is not None:
         return folder_data(suite, suite.folder, folders, notify)
     with suite.at("dataset"):
-        source = datasets().get("dataset", suite.dataset)
+        source = datasets().get(suite.dataset)
+        check_source(suite.protocol, suite.dataset, source)
     assert isinstance(suite.split, str), "fractions are for folders"
-    if suite.protocol == "sequence":
-        return probe_data(suite, source)
-    with suite.at("dataset"):
-        if not isinstance(source, DatasetSource):
-            raise BenchError(
-                f"the {suite.protocol} protocol is about images, and {suite.dataset!r} has none; "
-                'it goes with protocol = "sequence"'
-            )
-    with suite.at("split"):
-        if suite.split not in source.splits:
-            raise unknown_name(f"split of {suite.dataset}", suite.split, source.splits)
-    data = source.load(suite.image_size, folders, notify)
-    with suite.at("split"):
-        split = source.split(suite.split, data)
-        check_split(split, suite.split)
-    return SuiteData(suite.dataset, suite.split, data.content, *phase_pools(suite, data, split))
+    data = protocol(suite.protocol).load(source, suite.image_size, folders, notify)
+    return phase_data(suite, source, data, suite.dataset, suite.split)
 
 
 def folder_data(suite: Suite, root: Path, folders: DataFolders, notify: Notify) -> SuiteData:
@@ -84,14 +73,11 @@ def folder_data(suite: Suite, root: Path, folders: DataFolders, notify: Notify) 
         BenchError: a folder or image that cannot be used; a split that does not fit the classes.
     """
     images, named = folder_classes(suite, root)
-    source = ImageFolder(images)
     with suite.at("dataset"):
-        data = source.load(suite.image_size, folders, notify)
-    with suite.at("split"):
-        split = source.split(named, data)
-        check_split(split, named)
+        source = ImageFolder(images)
+        data = protocol(suite.protocol).load(source, suite.image_size, folders, notify)
     dataset = f"{FOLDER}{root.name} ({data.content[:8]})"
-    return SuiteData(dataset, named, data.content, *phase_pools(suite, data, split), images)
+    return phase_data(suite, source, data, dataset, named, images)
 
 
 def folder_classes(suite: Suite, root: Path) -> tuple[ClassFolder, str]:
@@ -125,71 +111,61 @@ def named_source(name: str) -> Source:
         if suite.folder is not None:
             return ImageFolder(folder_classes(suite, suite.folder)[0])
         with suite.at("dataset"):
-            return datasets().get("dataset", suite.dataset)
+            return datasets().get(suite.dataset)
     if name.startswith(FOLDER):
         root = Path(name.removeprefix(FOLDER)).expanduser().resolve()
         image_files(root)  # raises where there is none
         return ImageFolder(ClassFolder(path=str(root)))
     if Path(name).is_dir() and name not in datasets().things:
         raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
-    return datasets().get("dataset", name)
+    return datasets().get(name)
 
 
-def phase_pools(
-    suite: Suite, data: ImageClasses, split: Split
-) -> tuple[ClassPool, ClassPool, ClassPool]:
-    """The classes of meta-training, meta-validation and meta-test, turned where the suite says."""
-    train = class_pool(data, split.train, suite.rotations.train)
-    val, test = (class_pool(data, part, suite.rotations.test) for part in (split.val, split.test))
-    return train, val, test
+def phase_data(
+    suite: Suite,
+    source: Source,
+    data: Any,
+    dataset: str,
+    named: str,
+    images: ClassFolder | None = None,
+) -> SuiteData:
+    """What each phase draws from, as the protocol makes it.
 
-
-def check_setting(setting: Setting, pools: SuiteData) -> None:
-    """Raises a `BenchError` unless the setting's episodes can be drawn from the test classes, and
-    training has as many images per class, of two classes or more."""
-    for phase, ways in (("test", setting.ways or 0), ("train", 2), ("val", 2)):
-        pool = getattr(pools, phase)
-        if isinstance(pool, ClassPool):
-            try:
-                check_pool(pool, ways, images_per_class(setting))
-            except BenchError as error:
-                raise BenchError(f"in {phase}, {error}") from error
-
-
-def probe_data(suite: Suite, source: Source) -> SuiteData:
-    """A memory probe generates the sequences of all phases.
+    Args:
+        suite: says which images are turned.
+        source: the dataset.
+        data: what the protocol loaded of it.
+        dataset: its name.
+        named: the name of its split.
+        images: how a folder of images is loaded again.
 
     Raises:
-        BenchError: where the dataset is none, or fewer items are asked for than make sense.
+        BenchError: a split that is not sound, keys of the suite that do not fit the data.
     """
-    with suite.at("dataset"):
-        if not isinstance(source, Probe):
-            raise BenchError(
-                f"the sequence protocol is about memory probes, and {suite.dataset!r} is a dataset "
-                'of images; it goes with protocol = "kshot" or "online"'
-            )
-    asked = {f"settings.{name}.items": s.items or 0 for name, s in suite.settings.items()}
-    for key, items in {"training_items": suite.training_items[0], **asked}.items():
-        with suite.at(key):
-            if items < source.fewest:
-                raise BenchError(f"{source.name} needs {source.fewest} items or more, got {items}")
-    return SuiteData(suite.dataset, "", source.content, source, source, source)
+    asked = protocol(suite.protocol)
+    with suite.at("split"):
+        split = asked.split(source, named, data)
+    turned = {"train": suite.rotations.train, "val": suite.rotations.test}
+    turned["test"] = suite.rotations.test
+    pools = {phase: asked.pool(data, split, phase, turned[phase]) for phase in PHASES}
+    with suite.at():
+        asked.check_keys(suite, pools["train"])
+    return SuiteData(dataset, named, data.content, **pools, images=images)
 
 
-def check_split(split: Split, name: str) -> None:
-    """Raises a `BenchError` unless each phase has classes, and no two phases share one."""
-    for phase, classes in split._asdict().items():
-        if len(classes) == 0:
-            raise BenchError(f"the split {name!r} has no classes for {phase}")
-    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-        shared = set(getattr(split, first).tolist()) & set(getattr(split, second).tolist())
-        if shared:
-            raise BenchError(
-                f"the split {name!r} has {len(shared)} classes in both {first} and {second} "
-                f"(class {min(shared)} is one): meta-test would not be on new classes"
-            )
+def check_source(name: str, dataset: str, source: Source) -> None:
+    """Raises a `BenchError` unless the dataset is of the kind that the protocol goes with."""
+    asked = protocol(name)
+    if isinstance(source, asked.source):
+        return
+    others = [
+        f'"{other}"' for other, one in protocols().things.items() if isinstance(source, one.source)
+    ]
+    hint = f"; it goes with protocol = {' or '.join(others)}" if others else ""
+    raise BenchError(f"the {name} protocol is about {asked.about}, and {dataset!r} has none{hint}")
 
 
-def images_per_class(setting: Setting) -> int:
-    """Images of a class that an episode of the setting needs."""
-    return setting.presentations or (setting.shots or 0) + setting.queries
+def check_setting(suite: Suite, name: str, pools: SuiteData) -> None:
+    """Raises a `BenchError` unless the setting's episodes can be drawn."""
+    setting = suite.settings[name]
+    protocol(suite.protocol).check_setting(setting, pools.train, pools.val, pools.test)

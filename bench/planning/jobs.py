@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +16,15 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
 from bench.data.image_folder import ClassFolder
+from bench.store import layout
 from bench.store.atomic import write_json
+from bench.store.records import Measure
 from bench.suites.schema import Budget
 
 Precision = Literal["fp32", "bf16"]
+
+
+DeviceKind = Literal["cpu", "cuda", "mps"]
 
 
 Status = Literal["done", "failed", "unfinished"]
@@ -31,9 +35,13 @@ class Job(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    @cached_property
+    @property
     def id(self) -> str:
-        """12 hex digits that name what decides this and nothing else."""
+        """12 hex digits that name what decides this and nothing else.
+
+        Computed each time, in some 0.05 ms: kept, it would outlive a change of what it names, which
+        `model_copy` makes. Who looks jobs up by it many times groups them first.
+        """
         text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -46,11 +54,11 @@ class Job(BaseModel):
         raise NotImplementedError
 
     def status(self, results: Path) -> Status:
-        """``result.json`` is written last, so what has one is done."""
+        """The result is written last, so what has one is done."""
         folder = self.folder(results)
-        if (folder / "result.json").exists():
+        if (folder / layout.RESULT).exists():
             return "done"
-        return "failed" if (folder / "failure.json").exists() else "unfinished"
+        return "failed" if (folder / layout.FAILURE).exists() else "unfinished"
 
 
 class Training(Job):
@@ -80,7 +88,9 @@ class Training(Job):
     """Of the meta-validation bank."""
     seed: int
     precision: Precision
-    device: str
+    device: DeviceKind
+    """The kind: which one of several it was is told to the worker, and stands in the environment of
+    the result."""
 
     def identity(self) -> dict[str, Any]:
         """Everything but the names that only describe."""
@@ -93,7 +103,7 @@ class Training(Job):
 
     def folder(self, results: Path) -> Path:
         """``trainings/<learner>-<id>``."""
-        return results / "trainings" / f"{self.learner_name}-{self.id}"
+        return layout.training_folder(results, f"{self.learner_name}-{self.id}")
 
 
 class Cell(Job):
@@ -114,6 +124,8 @@ class Cell(Job):
     bank: str
     """Hash of the episodes answered."""
     timing_batch: int
+    measure: Measure | None = None
+    """What learners are ranked by in this setting; it decides nothing, and a report needs it."""
 
     def identity(self) -> dict[str, Any]:
         """The training, the setting and the episodes."""
@@ -129,7 +141,7 @@ class Cell(Job):
     def folder(self, results: Path) -> Path:
         """``cells/<suite>/<setting>/<learner>-<id>``."""
         name = f"{self.training.learner_name}-{self.id}"
-        return results / "cells" / self.suite / self.setting / name
+        return layout.cell_folder(results, self.suite, self.setting, name)
 
     def described(self) -> dict[str, Any]:
         """The fields of `bench.store.records.CellResult` that are known before it runs."""
@@ -141,7 +153,7 @@ class Cell(Job):
         )  # fmt: skip
         from_cell = (
             "suite", "suite_version", "setting", "task", "test_rotations", "bank",
-            "bank_episodes", "episodes",
+            "bank_episodes", "episodes", "measure",
         )  # fmt: skip
         return {
             **{key: training[key] for key in from_training},
@@ -154,11 +166,14 @@ class Cell(Job):
         }
 
 
+TASK: TypeAdapter[TaskSpec] = TypeAdapter(TaskSpec)
+
+
 def task_identity(task: TaskSpec) -> dict[str, Any]:
     """A task's part of an identity: fields that are younger than the first results count only
     where they say something, so that those results keep their names."""
-    content = TypeAdapter(TaskSpec).dump_python(task, mode="json")
-    younger = {"items": 0, "outputs": 0}
+    content = TASK.dump_python(task, mode="json")
+    younger = {"items": 0, "outputs": 0, "details": []}
     return {
         key: value for key, value in content.items() if key not in younger or value != younger[key]
     }
@@ -173,9 +188,9 @@ class Description(BaseModel):
 def describe(job: Training | Cell, results: Path) -> None:
     """Writes the job's description, once."""
     if isinstance(job, Cell):
-        name, content = "cell.json", job.described()
+        name, content = layout.CELL, job.described()
     else:
-        name, content = "training.json", {"id": job.id, **job.model_dump(mode="json")}
+        name, content = layout.TRAINING, {"id": job.id, **job.model_dump(mode="json")}
     path = job.folder(results) / name
     if not path.exists():
         write_json(path, Description(**content))

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders, Notify
-from bench.data.probes import Probe
 from bench.episodes.banks import Bank
-from bench.episodes.classes import ClassPool
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
 from bench.planning.data import SuiteData, load_suite_data
-from bench.planning.jobs import Cell, Precision, Training
+from bench.planning.jobs import Cell, DeviceKind, Precision, Training
 from bench.registry.contestants import Contestant
-from bench.registry.installed import suites
-from bench.suites.schema import Budget, Setting, Suite, read_suite
+from bench.registry.installed import protocol
+from bench.suites.installed import suites
+from bench.suites.schema import Budget, Suite, read_suite
 
 LEAST_EPISODES = 200
 """A learner may answer the first part of a bank, but not less than this."""
@@ -53,7 +53,7 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
         else:
             found = suites()
             fitting = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
-            named = [found.get("suite", match) for match in fitting or [name]]
+            named = [found.get(match) for match in fitting or [name]]
         for suite in named:
             before = chosen.setdefault(suite.name, suite)
             if before.file.resolve() != suite.file.resolve():
@@ -64,45 +64,26 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
     return list(chosen.values())
 
 
-def test_task(suite: Suite, setting: Setting, pools: SuiteData) -> TaskSpec:
+def test_task(suite: Suite, setting: Any, pools: SuiteData) -> TaskSpec:
     """The task of a test setting."""
-    if isinstance(pools.test, ClassPool) and isinstance(pools.train, ClassPool):
-        ways = setting.ways or 0
-        return TaskSpec(
-            input_shape=tuple(pools.test.images.shape[1:]),
-            ways=ways,
-            shots=setting.shots or 1,
-            queries=setting.queries,
-            protocol=suite.protocol,
-            length=ways * (setting.presentations or 0),
-            episodes_per_update=suite.episodes_per_update,
-            classes=len(pools.train),
-        )
-    assert isinstance(pools.test, Probe), "a pool is of classes, or a probe"
-    return TaskSpec(
-        input_shape=pools.test.input_shape,
-        ways=1,
-        protocol="sequence",
-        episodes_per_update=suite.episodes_per_update,
-        items=setting.items or 0,
-        outputs=pools.test.outputs,
-    )
+    asked = protocol(suite.protocol)
+    return asked.task(setting, pools.train, pools.test, suite.episodes_per_update)
 
 
 def training_task(contestant: Contestant, task: TaskSpec, pool: Pool, val: Pool) -> TaskSpec:
-    """The task the learner asks for, cut down to the classes that meta-training has and to the
-    images of a class that it and meta-validation have."""
+    """The task the learner asks for, cut down to the data that meta-training and meta-validation
+    have.
+
+    Raises:
+        BenchError: the learner asks for what its protocol cannot draw.
+    """
     asked = contestant.learner.training_task(contestant.config, task)
-    if not (isinstance(pool, ClassPool) and isinstance(val, ClassPool)):
-        return asked
-    ways = min(asked.ways, len(pool))
-    changes: dict[str, object] = {"ways": ways, "classes": len(pool)}
-    if asked.protocol == "online":
-        changes["length"] = asked.length // asked.ways * ways
-    else:
-        most = int(min(pool.counts.min(), val.counts.min()))
-        changes["queries"] = max(1, min(asked.queries, most - asked.shot_range[1]))
-    return asked.but(**changes)
+    own = protocol(task.protocol)
+    try:
+        own.check_task(asked)
+    except ValueError as error:
+        raise BenchError(f"{contestant.label}: training_task: {error}") from error
+    return own.cut_down(asked, pool, val)
 
 
 def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec) -> Budget | None:
@@ -137,7 +118,7 @@ def make_plan(
     chosen: Sequence[Suite],
     contestants: Sequence[Contestant],
     seeds: Sequence[int],
-    device: str,
+    device: DeviceKind,
     budget: str,
     precision: Precision,
     folders: DataFolders,
@@ -168,6 +149,7 @@ def make_plan(
         for name, setting in suite.settings.items():
             task = test_task(suite, setting, pools)
             bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)
+            measure = protocol(suite.protocol).measure(task, pools.test)
             digest = cache(lambda episodes, bank=bank: bank.first(episodes).draw.digest())
             for contestant in taking_part:
                 trained = contestant.learner.trained
@@ -198,6 +180,7 @@ def make_plan(
                         episodes=episodes,
                         bank=digest(episodes),
                         timing_batch=suite.timing_batch,
+                        measure=measure,
                     )
                     known.setdefault(cell.id, cell)
     if not took_part:
@@ -212,7 +195,7 @@ def make_training(
     test: TaskSpec,
     pools: SuiteData,
     seed: int,
-    device: str,
+    device: DeviceKind,
     budget: str,
     precision: Precision,
 ) -> Training | None:
@@ -221,8 +204,7 @@ def make_training(
     A learner with nothing to train has the same training whatever budget and seed are asked for.
     """
     trained = contestant.learner.trained
-    # Memory probes: one training for all settings.
-    shared = test.but(items=suite.training_items) if suite.protocol == "sequence" else test
+    shared = protocol(suite.protocol).shared(test, suite)
     task = training_task(contestant, shared, pools.train, pools.val) if trained else test
     limit = read_budget(budget, suite, contestant, task)  # a mistake is told whoever learns
     if trained and limit is None:

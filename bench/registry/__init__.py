@@ -2,16 +2,16 @@
 
 from bench.registry.discovery import Found, Problem
 from bench.registry.installed import (
-    all_problems,
     datasets,
     executors,
     installed_sources,
     learners,
-    suites,
+    protocol,
+    protocols,
 )
 from bench.registry.learners import accept_learner, option_types
 
 __all__ = [
-    "Found", "Problem", "accept_learner", "all_problems", "datasets", "executors",
-    "installed_sources", "learners", "option_types", "suites",
+    "Found", "Problem", "accept_learner", "datasets", "executors", "installed_sources",
+    "learners", "option_types", "protocol", "protocols",
 ]  # fmt: skip

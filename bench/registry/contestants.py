@@ -68,7 +68,7 @@ def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[C
         pattern, items = match.groups()
         names = [name for name in sorted(installed.things) if fnmatch.fnmatch(name, pattern)]
         for name in names or [pattern]:
-            learner = installed.get("learner", name)
+            learner = installed.get(name)
             for options in _products(name, learner, items or ""):
                 contestant = configure(name, learner, options)
                 chosen.setdefault(contestant.label, contestant)

@@ -1,4 +1,4 @@
-"""Discovery: learners, suites, datasets and executors are found through entry points.
+"""Discovery: learners, suites, datasets, protocols and executors are found through entry points.
 
 A plugin that cannot be used (it fails to import, is no learner, was written for another version of
 the contract, shares its name with another package's) is a `Problem` with the package and the
@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import inspect
 import sys
 import traceback
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from bench.api import CONTRACT_VERSION, MissingRequirementError
 from bench.errors import BenchError, unknown_name
-
-if TYPE_CHECKING:
-    pass
-
 
 Thing = TypeVar("Thing")
 
@@ -35,7 +33,7 @@ class Problem:
     """Why something that is installed cannot be used."""
 
     kind: str
-    """"learner", "suite", "dataset" or "executor"."""
+    """"learner", "suite", "dataset", "protocol" or "executor"."""
     name: str
     package: str
     reason: str
@@ -48,12 +46,14 @@ class Problem:
 class Found(Generic[Thing]):
     """What is installed of one kind."""
 
+    kind: str
+    """"learner", "suite", "dataset", "protocol" or "executor"."""
     things: dict[str, Thing]
     packages: dict[str, str]
     """Package and version behind each name."""
     problems: list[Problem]
 
-    def get(self, kind: str, name: str) -> Thing:
+    def get(self, name: str) -> Thing:
         """The thing of that name.
 
         Raises:
@@ -66,10 +66,10 @@ class Found(Generic[Thing]):
             if fnmatch.fnmatch(problem.name, name):
                 more = "" if problem.install else "\n`bench doctor` shows more"
                 raise BenchError(
-                    f"the {kind} {problem.name!r} of {problem.package} cannot be used: "
+                    f"the {self.kind} {problem.name!r} of {problem.package} cannot be used: "
                     f"{problem.reason}{more}"
                 )
-        raise unknown_name(kind, name, self.things, f"`bench list {kind}s` shows all")
+        raise unknown_name(self.kind, name, self.things, f"`bench list {self.kind}s` shows all")
 
 
 def _package(point: EntryPoint) -> str:
@@ -89,7 +89,7 @@ def discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) 
     for point in entry_points(group=f"bench.{kind}s"):
         if point not in points[point.name]:  # one distribution may be on the path twice
             points[point.name].append(point)
-    found: Found[Thing] = Found({}, {}, [])
+    found: Found[Thing] = Found(kind, {}, {}, [])
     for claimed, claims in sorted(points.items()):
         if unique and len(claims) > 1:
             packages = ", ".join(sorted({_package(claim) for claim in claims}))
@@ -114,8 +114,6 @@ def discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) 
 
 def _failed_import(kind: str, name: str, package: str, error: BaseException) -> Problem:
     """The problem that an import's error is."""
-    from bench.api import MissingRequirementError
-
     if isinstance(error, MissingRequirementError):
         return Problem(kind, name, package, str(error), install=error.install)
     reason = f"importing it failed: {type(error).__name__}: {error}"
@@ -125,8 +123,6 @@ def _failed_import(kind: str, name: str, package: str, error: BaseException) -> 
 
 def check_contract(thing: Any) -> None:
     """Raises a `BenchError` where a plugin states another version of the contract than this."""
-    from bench.api import CONTRACT_VERSION
-
     contract = getattr(thing, "contract", CONTRACT_VERSION)
     if contract != CONTRACT_VERSION:
         raise BenchError(
@@ -135,12 +131,27 @@ def check_contract(thing: Any) -> None:
         )
 
 
+def check_complete(thing: type) -> None:
+    """Raises a `BenchError` where a class lacks what its base has marked as abstract.
+
+    It is looked up by hand: ABC collects these names where a class has its metaclass only, and
+    learners have that of `torch.nn.Module`.
+    """
+    missing = [
+        name
+        for name in sorted(dir(thing))
+        if getattr(inspect.getattr_static(thing, name, None), "__isabstractmethod__", False)
+    ]
+    if missing:
+        raise BenchError(f"{thing.__name__} does not define {', '.join(missing)}")
+
+
 def subclass_of(thing: Any, base: type[Base]) -> type[Base]:
     if not (isinstance(thing, type) and issubclass(thing, base)):
-        raise BenchError(f"{thing!r} is not a subclass of {base.__module__}.{base.__name__}")
+        home = "bench.api" if base.__module__.startswith("bench.api.") else base.__module__
+        raise BenchError(f"{thing!r} is not a subclass of {home}.{base.__name__}")
     check_contract(thing)
-    if missing := sorted(getattr(thing, "__abstractmethods__", ())):
-        raise BenchError(f"{thing.__name__} does not define {', '.join(missing)}")
+    check_complete(thing)
     for name in ("name", "description"):
         if name in base.__annotations__ and not isinstance(getattr(thing, name, None), str):
             raise BenchError(f'{thing.__name__} does not state its {name}; add `{name} = "..."`')

@@ -1,23 +1,21 @@
-"""What is installed: learners, suites, datasets, executors."""
+"""What is installed as code: learners, datasets, protocols, executors. Suites, which are files, are
+found by `bench.suites.installed`."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.registry.discovery import Found, Problem, discover, subclass_of
 from bench.registry.learners import accept_learner
 from bench.registry.source_hash import source_hash
-from bench.suites.schema import Suite, read_suite
 
 if TYPE_CHECKING:
     from bench.api import Learner
     from bench.api.dataset import Source
     from bench.api.executor import Executor
+    from bench.protocols.base import Protocol
 
 
 @cache
@@ -29,43 +27,6 @@ def learners() -> Found[type[Learner]]:
 def installed_sources() -> dict[str, str]:
     """The source hash of each installed learner, by name."""
     return {name: source_hash(learner) for name, learner in learners().things.items()}
-
-
-def suites() -> Found[Suite]:
-    """The installed suites."""
-    files: Found[list[Path]] = discover("suite", _suite_files, unique=False)
-    found: Found[Suite] = Found({}, {}, list(files.problems))
-    origins = {path.resolve(): name for name, paths in files.things.items() for path in paths}
-    named: dict[str, list[tuple[Suite, str]]] = defaultdict(list)
-    for path, origin in origins.items():
-        package = files.packages[origin]
-        try:
-            suite = read_suite(path)
-        except BenchError as error:
-            found.problems.append(Problem("suite", path.stem, package, str(error)))
-            continue
-        named[suite.name].append((suite, package))
-    for name, claims in sorted(named.items()):
-        if len(claims) == 1:
-            found.things[name], found.packages[name] = claims[0]
-            continue
-        packages = ", ".join(sorted({package for _, package in claims}))
-        told = " and ".join(str(suite.file) for suite, _ in claims)
-        reason = f"the name is claimed by {len(claims)} files, {told}; uninstall all but one"
-        found.problems.append(Problem("suite", name, packages, reason))
-    return found
-
-
-def _suite_files(thing: Any) -> list[Path]:
-    try:
-        path = Path(thing)
-    except TypeError as error:
-        raise BenchError(f"{thing!r} is no path of a suite file or of a folder of them") from error
-    if path.is_dir():
-        return sorted(path.glob("*.toml"))
-    if path.is_file():
-        return [path]
-    raise BenchError(f"{path} is neither a suite file nor a folder of suite files")
 
 
 @cache
@@ -86,7 +47,42 @@ def executors() -> Found[type[Executor]]:
     return discover("executor", lambda thing: subclass_of(thing, base))
 
 
-def all_problems() -> Iterator[Problem]:
-    """Everything installed that cannot be used."""
-    for found in (learners(), suites(), datasets(), executors()):
-        yield from found.problems
+@cache
+def protocols() -> Found[Protocol[Any, Any]]:
+    """The installed protocols; each class is built once, without arguments. Imports torch."""
+    found = discover("protocol", _accept_protocol)
+    for name in [name for name, made in found.things.items() if made.name != name]:
+        reason = f"its entry point is called {name!r}, and its name is {found.things[name].name!r}"
+        found.problems.append(Problem("protocol", name, found.packages[name], reason))
+        del found.things[name], found.packages[name]
+    return found
+
+
+def _accept_protocol(thing: Any) -> Protocol[Any, Any]:
+    from bench.protocols.base import Protocol
+    from bench.protocols.settings import Keys, Setting
+
+    base: type[Any] = Protocol
+    kind = subclass_of(thing, base)
+    for attribute, model in (("setting", Setting), ("keys", Keys)):
+        stated = getattr(kind, attribute, None)
+        if not (isinstance(stated, type) and issubclass(stated, model)):
+            raise BenchError(
+                f"{kind.__name__}.{attribute} is {stated!r}, and not a subclass of "
+                f"{model.__module__}.{model.__name__}"
+            )
+    if not isinstance(getattr(kind, "source", None), type):
+        raise BenchError(
+            f"{kind.__name__} does not state its source, the class of datasets that it goes with"
+        )
+    made: Protocol[Any, Any] = kind()
+    return made
+
+
+def protocol(name: str) -> Protocol[Any, Any]:
+    """The protocol of that name.
+
+    Raises:
+        BenchError: it is not installed, or cannot be used.
+    """
+    return protocols().get(name)

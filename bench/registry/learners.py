@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from bench.errors import BenchError
-from bench.registry.discovery import check_contract
+from bench.registry.discovery import check_complete, check_contract
 
 if TYPE_CHECKING:
     from bench.api import Learner
@@ -37,6 +37,7 @@ def accept_learner(thing: Any) -> type[Learner]:
             f"its Config cannot be made: {type(error).__name__}: {error}; every option needs a "
             "default, and one that fits"
         ) from error
+    check_complete(thing)
     return thing
 
 

@@ -3,14 +3,14 @@ nothing is promised."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from bench.results.boards import Board, Entry
 from bench.results.formats import MISSING
-from bench.store.files import Json, Problem, audit_records
+from bench.results.rows import AuditFound, CellRow, Failed, audit_of, failed_of
+from bench.store.files import Problem, audit_records
 
 INAPPLICABLE = "n. a."
 MEANINGS = {
@@ -27,38 +27,46 @@ MEANINGS = {
 """What the notes of a table say of the checks in it."""
 
 
-def with_audits(frame: pd.DataFrame, root: Path, problems: list[Problem]) -> pd.DataFrame:
-    """The table of cells with what is stored of their trainings' audits.
+def read_audits(
+    root: Path, training: str, problems: list[Problem] | None = None
+) -> tuple[list[AuditFound] | None, Failed | None]:
+    """The audits of a training, and why they could not be made; None for what is not there.
 
     Args:
-        frame: what `bench.results.table.load_results` returned, or some of its rows.
+        root: the results folder.
+        training: its folder name.
+        problems: damaged files are added to it.
+    """
+    audits, failure = audit_records(root, training, problems)
+    found = [audit_of(audit) for audit in audits] if audits else None
+    return found, failed_of(failure)
+
+
+def with_audits(rows: Sequence[CellRow], root: Path, problems: list[Problem]) -> list[CellRow]:
+    """The cells with what is stored of their trainings' audits.
+
+    Args:
+        rows: of `bench.results.reading.read_results`.
         root: the results folder.
         problems: damaged files are added to it.
-
-    Returns:
-        The table with two more columns: ``audits``, the `bench.store.records.Audit` of the training
-        as stored, None where it has none; ``audit_failure``, a `bench.store.records.Failure` or
-        None.
     """
-    known = {
-        training: audit_records(root, training, problems)
-        for training in frame["training"].dropna().unique()
-    }
-    found = [known.get(training, (None, None)) for training in frame["training"]]
-    columns = {"audits": [one[0] for one in found], "audit_failure": [one[1] for one in found]}
-    return frame.assign(
-        **{name: pd.Series(own, frame.index, object) for name, own in columns.items()}
-    )
+    trainings = dict.fromkeys(row.training for row in rows if row.training)
+    known = {training: read_audits(root, training, problems) for training in trainings}
+    found = [known.get(row.training or "", (None, None)) for row in rows]
+    return [
+        replace(row, audits=audits, audit_failure=failure) if audits or failure else row
+        for row, (audits, failure) in zip(rows, found, strict=True)
+    ]
 
 
-def audits_by_training(entry: Entry) -> dict[str, list[Json] | None]:
+def audits_by_training(entry: Entry) -> dict[str | None, Sequence[AuditFound] | None]:
     """Of each training of an entry; None where it was not audited."""
-    return {cell["training"]: cell.get("audits") for cell in entry.cells}
+    return {row.training: row.audits for row in entry.cells}
 
 
-def failed_audits(audits: list[Json] | None) -> Iterator[Json]:
+def failed_audits(audits: Sequence[AuditFound] | None) -> Iterator[AuditFound]:
     """Those that failed."""
-    return (audit for audit in audits or [] if audit.get("outcome") == "failed")
+    return (audit for audit in audits or [] if audit.outcome == "failed")
 
 
 def failed(entry: Entry) -> bool:
@@ -68,27 +76,27 @@ def failed(entry: Entry) -> bool:
 
 def audit_names(board: Board) -> list[str]:
     """The audits that say something of a learner of the board, in the order they are stored in."""
-    told: dict[str, bool] = {}
+    says: dict[str, bool] = {}
     for entry in board.entries:
         for own in audits_by_training(entry).values():
             for audit in own or []:
-                name = str(audit.get("name"))
-                told[name] = told.get(name, False) or audit.get("outcome") != "not applicable"
-    return [name for name, says in told.items() if says]
+                applies = audit.outcome != "not applicable"
+                says[audit.name] = says.get(audit.name, False) or applies
+    return [name for name, something in says.items() if something]
 
 
 def outcome(entry: Entry, name: str) -> str | float | None:
     """What an audit found in an entry's trainings together: ``passed``, ``failed``, the mean of
     what was measured, or ``n. a.``; None where none of them was audited."""
     trainings = audits_by_training(entry)
-    found = [a for own in trainings.values() for a in own or [] if a.get("name") == name]
-    outcomes = [audit.get("outcome") for audit in found]
+    found = [a for own in trainings.values() for a in own or [] if a.name == name]
+    outcomes = [audit.outcome for audit in found]
     if not found:
         return None
     if "failed" in outcomes:
         return _counted("failed", outcomes.count("failed"), len(trainings))
     if "measured" in outcomes:
-        values = [audit.get("value") or 0.0 for audit in found]
+        values = [audit.value or 0.0 for audit in found]
         return sum(values) / len(values)
     if "passed" in outcomes:
         return _counted("passed", outcomes.count("passed"), len(trainings))
@@ -101,24 +109,24 @@ def _counted(word: str, count: int, of: int) -> str:
 
 def outcome_text(entry: Entry, name: str) -> str:
     """The same as it is shown."""
-    told = outcome(entry, name)
-    if told is None:
+    found = outcome(entry, name)
+    if found is None:
         return MISSING
-    return told if isinstance(told, str) else f"{100 * told:.1f} %"
+    return found if isinstance(found, str) else f"{100 * found:.1f} %"
 
 
 def notes(board: Board, names: list[str]) -> list[str]:
     """What the words, the figures and the columns mean."""
-    told = [
+    lines = [
         "the checks of bench check, repeated on the trained weights, on a few episodes of the "
         "meta-validation classes"
     ]
     texts = [outcome_text(entry, name) for entry in board.entries for name in names]
     if any("%" in text for text in texts):
-        told += ["%: nothing is promised, and so many of the answers change"]
-    told += [f"{INAPPLICABLE}: not applicable"] if INAPPLICABLE in texts else []
-    told += [f"{MISSING}: not audited"] if MISSING in texts else []
-    return told + [f"{title(name)}: {MEANINGS[name]}" for name in names if name in MEANINGS]
+        lines += ["%: nothing is promised, and so many of the answers change"]
+    lines += [f"{INAPPLICABLE}: not applicable"] if INAPPLICABLE in texts else []
+    lines += [f"{MISSING}: not audited"] if MISSING in texts else []
+    return lines + [f"{title(name)}: {MEANINGS[name]}" for name in names if name in MEANINGS]
 
 
 def title(name: str) -> str:

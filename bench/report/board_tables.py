@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from bench.report import audits
 from bench.report.published import Held, Point, hold_against_papers
@@ -18,9 +18,14 @@ from bench.results.formats import (
     number,
     ordinal,
     percent,
-    wrong_bits,
 )
+from bench.results.labels import threads_note
+from bench.results.measures import PHASES
+from bench.results.rows import CellRow, Place
 from bench.results.written import score, seeds
+
+LEARNER, TRAINING = "learner", "meta-training"
+"""Headings above those of neighbouring columns."""
 
 HELD_AT = [ordinal(k) for k in PRESENTATIONS]
 """Presentations that are held against the papers'."""
@@ -51,6 +56,18 @@ class Column:
     """A heading above the headings of neighbouring columns."""
     figures: bool = True
     """Aligned as numbers."""
+    device: str = ""
+    """That it is about: a reader of the page may choose one."""
+
+
+class Group(NamedTuple):
+    """A heading above the headings of neighbouring columns."""
+
+    name: str
+    span: int
+    """Columns."""
+    device: str
+    """That they are about."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ class Line:
     def devices(self) -> list[str]:
         """Where it was tested or timed."""
         cells = self.entry.cells
-        return sorted({c["device"] for c in cells} | {d for c in cells for d in c["timings"]})
+        return sorted({row.device for row in cells} | {d for row in cells for d in row.timings})
 
     @property
     def finished(self) -> bool:
@@ -93,89 +110,81 @@ class Table:
     notes: list[str]
 
     @property
-    def groups(self) -> list[tuple[str, int]]:
-        """Headings above the headings, each with the number of columns it spans."""
-        spans: list[tuple[str, int]] = []
+    def groups(self) -> list[Group]:
+        """Headings above the headings; none where no column has one."""
+        spans: list[Group] = []
         for column in self.columns:
-            if spans and spans[-1][0] == column.group:
-                spans[-1] = (column.group, spans[-1][1] + 1)
+            if spans and spans[-1].name == column.group:
+                spans[-1] = spans[-1]._replace(span=spans[-1].span + 1)
             else:
-                spans.append((column.group, 1))
-        return spans if any(name for name, _ in spans) else []
+                spans.append(Group(column.group, 1, column.device))
+        return spans if any(group.name for group in spans) else []
 
 
 def tables(board: Board) -> list[Table]:
     """All tables of a board."""
-    made = [accuracy_table, published_table, cost_table, audit_table]
-    return [table for make in made if (table := make(board)) is not None]
+    kinds = (accuracy_table, published_table, cost_table, audit_table)
+    return [table for make in kinds if (table := make(board)) is not None]
 
 
 def accuracy_table(board: Board) -> Table:
     """The score, calibration, and what the training took."""
+    kind, metric = board.kind, board.metric
     columns = [
-        Column(
-            "wrong bits" if board.probe else "accuracy, %",
-            lambda entry: entry.score(board.metric),
-            partial(score, board),
-        )
+        Column(metric.heading, lambda entry: entry.score(metric), partial(score, board)),
+        *(_column(also.heading, also.value, also.write) for also in kind.also),
     ]
-    if board.probe:
-        columns += [_column("of", lambda entry: entry.common("bits"), count)]
-        columns += [_column("right, %", lambda entry: entry.mean("accuracy"), percent)]
-    if board.online:
+    if kind.series:
         columns += [
-            _column(ordinal(k), _presentation(k), percent, "by presentation") for k in PRESENTATIONS
+            _column(kind.series.name(k), partial(_at, k), percent, kind.series.heading)
+            for k in kind.series.shown
         ]
-    episodes = "sequences" if board.probe else "episodes"
     if board.seeds > 1 or not board.complete:
         columns += [Column("seeds", lambda entry: len(entry.done), seeds)]
     if board.seeds > 1:
-        write = wrong_bits if board.probe else percent
-        columns += [_column("seed SD", lambda entry: entry.seed_deviation(board.metric), write)]
+        columns += [_column("seed SD", lambda entry: entry.seed_deviation(metric), metric.write)]
     columns += [
-        _column("NLL", _mean("nll"), number),
-        _column("ECE", _mean("ece"), number),
-        _column(episodes, _mean("episodes"), count),
+        _column("NLL", _mean(lambda row: row.score("nll").mean), number),
+        _column("ECE", _mean(lambda row: row.score("ece").mean), number),
+        _column(kind.episodes, _mean(lambda row: row.episodes), count),
     ]
-    if not board.probe:
-        columns += [_column("encoder", lambda entry: entry.common("encoder"), _name, "learner")]
-    columns += [_column("parameters", _mean("parameters"), count, "learner")]
-    if not board.probe:
-        columns += [_column("ways", _trained("training_ways"), count, "meta-training")]
+    if kind.classes:
+        columns += [_words("encoder", lambda entry: entry.common(lambda row: row.encoder), LEARNER)]
+    columns += [_column("parameters", _mean(lambda row: row.parameters), count, LEARNER)]
+    if kind.classes:
+        columns += [_column("ways", _trained(lambda row: row.training_ways), count, TRAINING)]
     columns += [
-        _column("updates", _trained("updates"), count, "meta-training"),
-        _column(
-            "sequences" if board.probe else "examples", _trained("examples"), count, "meta-training"
-        ),
-        _column("time", _trained("training_seconds"), duration, "meta-training"),
+        _column("updates", _trained(lambda row: row.updates), count, TRAINING),
+        _column(kind.examples, _trained(lambda row: row.examples), count, TRAINING),
+        _column("time", _trained(lambda row: row.training_seconds), duration, TRAINING),
     ]
-    notes = [f"± is the half-width of the 95 % interval over {episodes} (Student-t)"]
+    notes = [f"± is the half-width of the 95 % interval over {kind.episodes} (Student-t)"]
     if board.seeds > 1:
-        unit = "bits" if board.probe else "points of accuracy"
-        notes += [f"seed SD: standard deviation between trainings, in {unit}"]
-    notes += [f"NLL in nats per {'bit' if board.probe else 'answer'}"]
-    notes += ["ECE: expected calibration error, 15 bins"]
+        notes += [f"seed SD: standard deviation between trainings, in {metric.deviation_units}"]
+    notes += [f"NLL in nats per {kind.answer}", "ECE: expected calibration error, 15 bins"]
     if board.best is not None:
-        notes += ["bold: " + ("the fewest wrong bits" if board.probe else "the highest accuracy")]
-    caption = "Wrong bits and meta-training" if board.probe else "Accuracy and meta-training"
+        notes += [f"bold: {metric.best}"]
+    if threads := threads_note(board):
+        notes += [threads]
+    caption = f"{metric.title} and meta-training"
     return _table("accuracy", board, caption, columns, notes, best=True)
 
 
 def published_table(board: Board) -> Table | None:
-    """Accuracies beside those that the papers print; None where no learner has any."""
-    held = {id(one.entry): one for one in hold_against_papers(board)}
+    """Scores beside those that the papers print; None where no learner has any."""
+    held = {one.entry: one for one in hold_against_papers(board)}
     if not held:
         return None
-    keys = [key for key in HELD_AT if any(key in _points(one) for one in held.values())]
-    columns = []
-    for key in keys if board.online else [""]:
-        here, paper, difference = (_held(held, key, of) for of in (0, 1, 2))
-        columns += [_column("here", here, percent, key), _column("paper", paper, percent, key)]
-        columns += [_column("difference", difference, _signed, key)]
+    keys = [key for key in HELD_AT if any(one.point(key) for one in held.values())]
+    columns = [
+        column
+        for key in (keys if board.kind.series else [""])
+        for column in _beside_papers(held, key)
+    ]
     columns += [
-        _words("verdict", lambda entry: _verdict(held[id(entry)])),
-        _words("the paper's protocol", lambda entry: _protocol(held[id(entry)])),
-        _words("source", lambda entry: held[id(entry)].published.source),
+        _words("verdict", lambda entry: _verdict(held[entry])),
+        _words("the paper's protocol", lambda entry: _protocol(held[entry])),
+        _words("source", lambda entry: held[entry].published.source),
     ]
     notes = [
         "accuracy in percent; difference in points, here less paper",
@@ -184,44 +193,50 @@ def published_table(board: Board) -> Table | None:
         "one, else the rounding of its figure), which is blind to the training seed",
     ]
     entries = {
-        family: [entry for entry in members if id(entry) in held]
+        family: [entry for entry in members if entry in held]
         for family, members in board.families.items()
     }
     shown = replace(board, families={family: own for family, own in entries.items() if own})
     return _table("published", shown, "Against published figures", columns, notes)
 
 
+def _beside_papers(held: Mapping[Entry, Held], key: str) -> list[Column]:
+    """The columns of one key; no key: the board's only one."""
+
+    def at(figure: Callable[[Point], float]) -> Callable[[Entry], float | None]:
+        def value(entry: Entry) -> float | None:
+            point = held[entry].point(key) if key else held[entry].points[0]
+            return figure(point) if point else None
+
+        return value
+
+    return [
+        _column("here", at(lambda point: point.measured), percent, key),
+        _column("paper", at(lambda point: point.published), percent, key),
+        _column("difference", at(lambda point: point.difference), _signed, key),
+    ]
+
+
 def cost_table(board: Board) -> Table | None:
     """Time and memory of each phase on each device; None where nothing was timed."""
-    phases = {"adapt": "adapt", "first_answer": "first answer", "further_query": "further query"}
-    rate = "episodes/s"
-    notes = [
-        "medians, one episode at a time",
-        "first answer: adapt and one query",
-        "episodes/s: adapt and all queries, in batches",
-    ]
-    if board.probe:
-        phases, rate = {"step": "step"}, "sequences/s"
-        notes = [
-            "medians, one sequence at a time",
-            "training update: of a middle length",
-            "sequences/s: in batches",
-        ]
-    phases |= {"train_update": "training update"}
-    notes += ["memory: highest, of the process on a CPU, else allocated on the device"]
-    columns = [
-        column
-        for device in board.devices
-        for column in (
-            *(
-                _column(title, _time(device, phase), duration, device)
-                for phase, title in phases.items()
-            ),
-            _column(rate, _per_device("throughput", device), _rate, device),
-            _column("memory", _per_device("peak_memory", device), _mebibytes, device),
-        )
-    ]
+    columns = [column for place in board.places for column in _costs(board, place)]
+    memory = "memory: highest, of the process on a CPU, else allocated on the device"
+    notes = [*board.kind.cost_notes, memory]
     return _table("cost", board, "Cost of each phase", columns, notes) if columns else None
+
+
+def _costs(board: Board, place: Place) -> list[Column]:
+    """The columns of a device."""
+    phases = {phase: PHASES[phase] for phase in board.phases}
+    columns = [
+        _column(title, partial(_time, place, phase), duration, place.label)
+        for phase, title in (phases | {"train_update": "training update"}).items()
+    ]
+    columns += [
+        _column(f"{board.kind.episodes}/s", lambda e: e.throughput(place), _rate, place.label),
+        _column("memory", lambda entry: entry.peak_memory(place), _mebibytes, place.label),
+    ]
+    return [replace(column, device=place.device) for column in columns]
 
 
 def audit_table(board: Board) -> Table | None:
@@ -271,41 +286,35 @@ def _table(
 
 
 def _column(
-    title: str, value: Callable[[Entry], Any], write: Callable[[Any], str], group: str = ""
+    title: str,
+    value: Callable[[Entry], float | None],
+    write: Callable[[float | None], str],
+    group: str = "",
 ) -> Column:
-    return Column(title, value, lambda entry: write(value(entry)), group, write is not _name)
+    return Column(title, value, lambda entry: write(value(entry)), group)
 
 
-def _words(title: str, value: Callable[[Entry], str | None]) -> Column:
-    return _column(title, value, _name)
+def _words(title: str, value: Callable[[Entry], str | None], group: str = "") -> Column:
+    return Column(title, value, lambda entry: value(entry) or MISSING, group, figures=False)
 
 
-def _name(value: str | None) -> str:
-    return value or MISSING
+def _mean(value: Callable[[CellRow], float | None]) -> Callable[[Entry], float | None]:
+    return lambda entry: entry.mean(value)
 
 
-def _mean(column: str) -> Callable[[Entry], float | None]:
-    return lambda entry: entry.mean(column)
+def _trained(value: Callable[[CellRow], float | None]) -> Callable[[Entry], float | None]:
+    """What a training took; nothing where there was none."""
+    return lambda entry: entry.mean(value) if entry.mean(lambda row: row.updates) else None
 
 
-def _trained(column: str) -> Callable[[Entry], float | None]:
-    return lambda entry: entry.mean(column) if entry.mean("updates") else None
+def _at(k: int, entry: Entry) -> float | None:
+    """The score at the k-th presentation."""
+    curve = entry.curve()
+    return curve[k - 1] if k <= len(curve) else None
 
 
-def _presentation(k: int) -> Callable[[Entry], float | None]:
-    def value(entry: Entry) -> float | None:
-        curve = entry.curve("accuracy_by_presentation")
-        return curve[k - 1] if k <= len(curve) else None
-
-    return value
-
-
-def _time(device: str, phase: str) -> Callable[[Entry], float | None]:
-    return lambda entry: entry.time(device, phase)
-
-
-def _per_device(column: str, device: str) -> Callable[[Entry], float | None]:
-    return lambda entry: entry.per_device(column, device)
+def _time(place: Place, phase: str, entry: Entry) -> float | None:
+    return entry.time(place, phase)
 
 
 def _rate(rate: float | None) -> str:
@@ -318,21 +327,6 @@ def _mebibytes(size: float | None) -> str:
 
 def _signed(fraction: float | None) -> str:
     return MISSING if fraction is None else f"{100 * fraction:+.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _points(held: Held) -> dict[str, Point]:
-    return {point.key: point for point in held.points}
-
-
-def _held(held: Mapping[int, Held], key: str, of: int) -> Callable[[Entry], float | None]:
-    """Measured (0), published (1) or their difference (2); no key: the board's only one."""
-
-    def value(entry: Entry) -> float | None:
-        points = _points(held[id(entry)])
-        point = points.get(key) if key else next(iter(points.values()))
-        return (point.measured, point.published, point.difference)[of] if point else None
-
-    return value
 
 
 def _verdict(held: Held) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from bench.report.figures import (
 )
 from bench.report.published import published_curves
 from bench.results.boards import FAMILIES, Board, boards, family_order
-from bench.results.claims import sentence
+from bench.results.claims import sentences
 from bench.results.pairs import compare_board
 from bench.results.ranks import critical_difference
-from bench.results.table import ResultSet, rows
-from bench.store.files import Json, Problem, training_records
+from bench.results.reading import ResultSet
+from bench.results.rows import CellRow
+from bench.store.files import Problem, training_records
 
 ENVIRONMENT = ("device", "device_name", "threads", "python", "torch", "numpy", "bench", "commit")
 
@@ -44,7 +46,7 @@ class Section:
 class Gap:
     """A cell, a timing of a cell, or an audit of its training, that is not there."""
 
-    cell: Json
+    cell: CellRow
     what: str
     reason: str
     traceback: str | None
@@ -65,7 +67,7 @@ class Content:
     """By suite: figures about all of its settings."""
     devices: list[str]
     gaps: list[Gap]
-    warnings: dict[str, list[Json]]
+    warnings: dict[str, list[CellRow]]
     """Each warning with the cells that it belongs to."""
     environments: list[tuple[list[Any], int]]
     """Distinct environments, as `ENVIRONMENT` names their parts, each with its number of cells."""
@@ -90,14 +92,14 @@ class Content:
 def gather(found: ResultSet) -> Content:
     """Reads what the figures and comparisons need beside the table of cells; draws nothing."""
     problems = [*found.problems]
-    frame = with_audits(found.frame, found.path, problems)
-    cells, all_boards = rows(frame), boards(frame)
+    cells = with_audits(found.rows, found.path, problems)
+    all_boards = boards(cells)
     # All known families, so that a colour means the same in every report.
-    palette = Palette(family_order([*FAMILIES, *(cell["family"] for cell in cells)]))
+    palette = Palette(family_order([*FAMILIES, *(cell.family for cell in cells)]))
     suites: dict[str, list[Section]] = defaultdict(list)
-    shown: set[frozenset[str]] = set()
+    shown: set[frozenset[str | None]] = set()
     for board in all_boards:
-        trainings = frozenset(cell["training"] for cell in board.cells)
+        trainings = frozenset(cell.training for cell in board.cells)
         # Settings that share their trainings, as those of a memory probe do, share their curves
         # and audits.
         root = None if trainings in shown else found.path
@@ -109,15 +111,13 @@ def gather(found: ResultSet) -> Content:
     }
     return Content(
         path=found.path,
-        families=family_order(cell["family"] for cell in cells),
+        families=family_order(cell.family for cell in cells),
         palette=palette,
         summary=summary.sentences(cells, all_boards, problems),
         ranks=_ranks(all_boards),
         suites=suites,
         overviews=overviews,
-        devices=sorted(
-            {cell["device"] for cell in cells} | {d for cell in cells for d in cell["timings"]}
-        ),
+        devices=sorted({row.device for row in cells} | {d for row in cells for d in row.timings}),
         gaps=_gaps(cells, found.path),
         warnings=_warnings(cells, found.path),
         environments=_environments(cells),
@@ -136,84 +136,84 @@ def _section(board: Board, palette: Palette, root: Path | None, problems: list[P
         compared=compared,
         published=published_curves(board),
     )
-    told = sentence(compared) + summary.detectable(compared) + summary.against_papers(board)
+    lines = sentences(compared) + summary.detectable(compared) + summary.against_papers(board)
     own = [table for table in tables(board) if root or table.kind != "audits"]
-    return Section(board, summary.protocol(board), told, own, pictures)
+    return Section(board, summary.protocol(board), lines, own, pictures)
 
 
 def _ranks(all_boards: list[Board]) -> list[Picture]:
-    by_budget: dict[str, list[Board]] = defaultdict(list)
+    """Of each budget, by what learners are ranked by."""
+    budgets = list(dict.fromkeys(board.budget for board in all_boards))
+    groups: dict[tuple[int, str], list[Board]] = defaultdict(list)
     for board in all_boards:
-        by_budget[board.budget].append(board)
-    ranked = [
-        critical_difference([board for board in own if board.probe == probe])
-        for own in by_budget.values()
-        for probe in (False, True)
-        if any(board.probe == probe for board in own)
-    ]
+        groups[budgets.index(board.budget), board.metric.key].append(board)
+    ranked = [critical_difference(own) for _, own in sorted(groups.items(), key=itemgetter(0))]
     return [ranks_picture(one, "all-datasets") for one in ranked if one]
 
 
-def _gaps(cells: list[Json], root: Path) -> list[Gap]:
+def _gaps(cells: list[CellRow], root: Path) -> list[Gap]:
     gaps = []
     for cell in cells:
-        failure = cell["failure"] or {}
-        if cell["status"] == "failed":
-            traceback = failure.get("traceback")
-            if failure.get("kind") == "training" and not traceback and cell["training"]:
-                traceback = (training_records(root, cell["training"])[1] or {}).get("traceback")
-            gaps.append(Gap(cell, "failed", cell["reason"] or "no reason is stored", traceback))
-        if cell["status"] == "unfinished":
+        if cell.status == "failed" and (failure := cell.failure):
+            traceback = failure.traceback
+            if failure.kind == "training" and not traceback and cell.training:
+                traceback = (training_records(root, cell.training)[1] or {}).get("traceback")
+            gaps.append(_gap(cell, "failed", failure.reason, traceback))
+        if cell.status == "unfinished":
             gaps.append(Gap(cell, "unfinished", "give the same command again to go on", None))
-        for device, why in cell["timing_failures"].items():
-            reason = why.get("reason") or "no reason is stored"
-            gaps.append(Gap(cell, f"timing on {device} failed", reason, why.get("traceback")))
+        gaps += [
+            _gap(cell, f"timing on {device} failed", why.reason, why.traceback)
+            for device, why in cell.timing_failures.items()
+        ]
     return gaps + [gap for cell in _one_per_training(cells) for gap in _audit_gaps(cell)]
 
 
-def _one_per_training(cells: list[Json]) -> list[Json]:
-    return list({cell["training"]: cell for cell in reversed(cells)}.values())[::-1]
+def _gap(cell: CellRow, what: str, reason: str | None, traceback: str | None) -> Gap:
+    return Gap(cell, what, reason or "no reason is stored", traceback)
 
 
-def _audit_gaps(cell: Json) -> list[Gap]:
+def _one_per_training(cells: list[CellRow]) -> list[CellRow]:
+    return list({cell.training: cell for cell in reversed(cells)}.values())[::-1]
+
+
+def _audit_gaps(cell: CellRow) -> list[Gap]:
     """The audits that could not be made, and those in which the learner raised."""
     gaps = []
-    if why := cell["audit_failure"]:
-        reason = why.get("reason") or "no reason is stored"
-        gaps.append(Gap(cell, "the audits of its training failed", reason, why.get("traceback")))
-    for audit in failed_audits(cell["audits"]):
-        if trace := audit.get("traceback"):
-            what = f"the audit {audit.get('name')} failed"
-            gaps.append(Gap(cell, what, audit.get("found") or "", trace))
-    return gaps
+    if why := cell.audit_failure:
+        gaps.append(_gap(cell, "the audits of its training failed", why.reason, why.traceback))
+    return gaps + [
+        Gap(cell, f"the audit {audit.name} failed", audit.found or "", audit.traceback)
+        for audit in failed_audits(cell.audits)
+        if audit.traceback
+    ]
 
 
-def _warnings(cells: list[Json], root: Path) -> dict[str, list[Json]]:
+def _warnings(cells: list[CellRow], root: Path) -> dict[str, list[CellRow]]:
     """Each warning with the cells that it belongs to; a finished cell holds its training's. A
     failed audit is one."""
-    warned: dict[str, list[Json]] = defaultdict(list)
+    warned: dict[str, list[CellRow]] = defaultdict(list)
     for cell in cells:
-        told = cell["warnings"]
-        if cell["status"] != "done" and cell["training"]:
-            told = training_records(root, cell["training"])[0]
+        warnings = cell.warnings
+        if cell.status != "done" and cell.training:
+            warnings = training_records(root, cell.training)[0]
         failed = [
-            f"The audit {audit.get('name')} failed: {audit.get('found')}"
-            for audit in failed_audits(cell["audits"])
-            if not audit.get("traceback")
+            f"The audit {audit.name} failed: {audit.found}"
+            for audit in failed_audits(cell.audits)
+            if not audit.traceback
         ]
-        for warning in [*told, *failed]:
+        for warning in [*warnings, *failed]:
             warned[str(warning)].append(cell)
     return warned
 
 
-def _environments(cells: list[Json]) -> list[tuple[list[Any], int]]:
+def _environments(cells: list[CellRow]) -> list[tuple[list[Any], int]]:
     """Distinct environments, each with the number of cells that something was computed for in."""
     used: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for cell in cells:
-        for environment in cell["environments"]:
-            commit = environment.get("commit")
+        for machine in cell.machines:
+            commit = machine.commit
             if commit:
-                commit = str(commit)[:10] + (" (changed)" if environment.get("dirty") else "")
-            values = {**environment, "commit": commit}
-            used[tuple(values.get(name) for name in ENVIRONMENT)].add(cell["path"])
+                commit = str(commit)[:10] + (" (changed)" if machine.dirty else "")
+            shown = machine._replace(commit=commit)
+            used[tuple(getattr(shown, name) for name in ENVIRONMENT)].add(cell.path)
     return [(list(values), len(paths)) for values, paths in used.items()]

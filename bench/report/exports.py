@@ -70,7 +70,7 @@ def as_latex(table: Table) -> str:
     rows = []
     if table.groups:
         place, rules, cells = 2, [], [""]
-        for name, span in table.groups:
+        for name, span, _ in table.groups:
             cells.append(
                 rf"\multicolumn{{{span}}}{{c}}{{{_latex(name)}}}" if name else "&" * (span - 1)
             )

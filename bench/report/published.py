@@ -14,13 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.results.boards import UNTRAINED, Board, Entry
-from bench.results.formats import ordinal
-from bench.store.files import Json
+from bench.results.rows import CellRow
 
 USUAL_BUDGETS = ("standard", "paper", UNTRAINED)
 """A figure after any other budget is not held against a paper's."""
@@ -33,7 +31,7 @@ class Published(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     learner: str
-    protocol: Literal["kshot", "online", "sequence"]
+    protocol: str
     dataset: str | None = None
     source: str
     values: dict[str, float] = {}
@@ -84,6 +82,10 @@ class Held:
     differences: list[str]
     """How the protocols differ, or may differ; empty: they are the same."""
 
+    def point(self, key: str) -> Point | None:
+        """That of a key; None where there is none."""
+        return next((point for point in self.points if point.key == key), None)
+
 
 @cache
 def published() -> tuple[Published, ...]:
@@ -97,9 +99,10 @@ def hold_against_papers(board: Board) -> list[Held]:
     held = []
     for entry in board.entries:
         for row in _rows(board):
-            if row.learner != entry.cells[0]["learner_name"] or not entry.done:
+            if row.learner != entry.cells[0].learner_name or not entry.done:
                 continue
-            points = [point for key in _keys(board) if (point := _point(entry, row, key, board))]
+            keys = board.kind.published_keys(board)
+            points = [point for key in keys if (point := _point(entry, row, key, board))]
             if points:
                 differences = list(_differences(entry.done[0], row, entry.transductive))
                 held.append(Held(entry, row, points, differences))
@@ -109,10 +112,10 @@ def hold_against_papers(board: Board) -> list[Held]:
 def published_curves(board: Board) -> dict[str, list[tuple[int, float]]]:
     """Published accuracies by presentation, as fractions: those of the learners on an online board,
     and of the rows that no installed learner stands for (people)."""
-    if not board.online:
+    if not board.kind.series:
         return {}
-    present = {entry.cells[0]["learner_name"] for entry in board.entries if entry.done}
-    keys = _keys(board)
+    present = {entry.cells[0].learner_name for entry in board.entries if entry.done}
+    keys = board.kind.published_keys(board)
     return {
         f"{row.learner}, published": [
             (keys.index(key) + 1, value / 100) for key, value in row.values.items() if key in keys
@@ -123,28 +126,18 @@ def published_curves(board: Board) -> dict[str, list[tuple[int, float]]]:
 
 
 def _rows(board: Board) -> list[Published]:
-    datasets = {cell["dataset"] for cell in board.cells}
-    return [r for r in published() if r.protocol == board.protocol and r.dataset in datasets]
-
-
-def _keys(board: Board) -> list[str]:
-    task = board.cells[0]["task"]
-    if board.online:
-        length = task.get("length")
-        times = length // (board.ways or 1) if isinstance(length, int) else 0
-        return [ordinal(k + 1) for k in range(times)]
-    return [f"{board.ways}way{task.get('shots')}shot"]
+    datasets = {row.dataset for row in board.cells}
+    protocol = board.cells[0].protocol
+    return [r for r in published() if r.protocol == protocol and r.dataset in datasets]
 
 
 def _point(entry: Entry, row: Published, key: str, board: Board) -> Point | None:
     if key not in row.values:
         return None
     measured, half = entry.score(board.metric), entry.half_width(board.metric)
-    if board.online:
-        place = _keys(board).index(key)
-        curve, halves = (
-            entry.curve(f"accuracy_by_presentation{suffix}") for suffix in ("", "_ci95")
-        )
+    if board.kind.series:
+        place = board.kind.published_keys(board).index(key)
+        curve, halves = entry.curve(), entry.curve_half_widths()
         measured = curve[place] if place < len(curve) else None
         half = halves[place] if place < len(halves) else None
     if measured is None:
@@ -160,15 +153,15 @@ def _rounding(row: Published, key: str) -> float:
     return 0.5 * 10.0 ** -len(decimals) / 100
 
 
-def _differences(cell: Json, row: Published, transductive: bool) -> Iterator[str]:
+def _differences(cell: CellRow, row: Published, transductive: bool) -> Iterator[str]:
     """In words; what the source does not state may differ, but for fine-tuning, which is rare."""
     if row.split is None:
         yield "split not stated"
-    elif row.split != cell["split"]:
-        yield f"split {row.split}, here {cell['split']}"
+    elif row.split != cell.split:
+        yield f"split {row.split}, here {cell.split}"
     if row.test_rotations is None:
         yield "rotations of test classes not stated"
-    elif row.test_rotations != cell["test_rotations"]:
+    elif row.test_rotations != cell.test_rotations:
         yield "rotated test classes" if row.test_rotations else "upright test classes"
     if row.transductive is None:
         yield "transduction not stated"
@@ -176,7 +169,7 @@ def _differences(cell: Json, row: Published, transductive: bool) -> Iterator[str
         yield "transductive" if row.transductive else "inductive, here transductive"
     if row.fine_tuned:
         yield "fine-tuned"
-    if cell["learner"] != cell["learner_name"]:
+    if cell.learner != cell.learner_name:
         yield "other options here"
-    if cell["budget"] not in USUAL_BUDGETS:
-        yield f"budget {cell['budget']} here"
+    if cell.budget not in USUAL_BUDGETS:
+        yield f"budget {cell.budget} here"

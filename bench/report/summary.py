@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 from bench.report.published import hold_against_papers
 from bench.results.boards import UNTRAINED, Board, Entry
-from bench.results.formats import natural, percent, wrong_bits
+from bench.results.formats import natural, percent
 from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
+from bench.results.rows import CellRow
 from bench.results.written import score
-from bench.store.files import Json, Problem
+from bench.store.files import Problem
 
 MOST_NAMES = 6
 """Learners named in a sentence."""
 
 
-def sentences(cells: list[Json], boards: list[Board], problems: list[Problem]) -> list[str]:
+def sentences(cells: list[CellRow], boards: list[Board], problems: list[Problem]) -> list[str]:
     """The summary on top of the report."""
-    told = [_counts(cells)]
-    told += [_board(board) for board in boards]
-    if any(cell["status"] == "done" for cell in cells):
-        told += _seeds(boards)
-    if any(cell["code"] == "other" for cell in cells):
-        told.append(
+    lines = [_counts(cells)]
+    lines += [_board(board) for board in boards]
+    if any(cell.status == "done" for cell in cells):
+        lines += _seeds(boards)
+    if any(cell.code == "other" for cell in cells):
+        lines.append(
             "Rows marked † were measured with other code of the learner than is installed now; "
             "bench run --rerun computes them again."
         )
     if problems:
-        told.append(f"{_number(len(problems), 'file')} could not be used; see the end of the page.")
-    return told
+        files = _number(len(problems), "file")
+        lines.append(f"{files} could not be used; see the end of the page.")
+    return lines
 
 
 def board_name(board: Board) -> str:
@@ -42,56 +43,10 @@ def board_name(board: Board) -> str:
 
 def protocol(board: Board) -> str:
     """What the board's task is."""
-    cell = board.cells[0]
-    task = cell["task"]
-    if board.probe:
-        return _probe(board, cell)
-    shots = task.get("shots", "?")
-    parts = [
-        f"Online, {board.ways}-way, {task.get('length', '?')} examples an episode"
-        if board.online
-        else f"{board.ways}-way {shots}-shot, {task.get('queries', '?')} queries per class",
-    ]
-    if cell["dataset"]:
-        parts.append(f"on {cell['dataset']}, split {cell['split']}")
-    if cell["test_rotations"] is not None:
-        parts.append(
-            "test classes include rotations by 90 degrees"
-            if cell["test_rotations"]
-            else "test classes upright only"
-        )
-    if board.ways:
-        parts.append(f"chance is {100 / board.ways:.3g} %")
-    if board.ceiling is not None:
-        parts.append(
-            f"an honest learner's first presentation is at most {percent(board.ceiling)} %"
-        )
-    return "; ".join(parts) + "."
+    return "; ".join(board.kind.describe(board)) + "."
 
 
-def _probe(board: Board, cell: Json) -> str:
-    trained = {items_text(cell["training_items"]) for cell in board.cells} - {"?"}
-    parts = [f"Memory probe {cell['dataset']}, {cell['items']} items a sequence"]
-    if trained:
-        parts.append(f"meta-trained on {' or '.join(sorted(trained))} items")
-    if bits := _shared(entry.common("bits") for entry in board.entries):
-        parts.append(f"{bits:,} bits are asked for, and chance is {bits / 2:,g} wrong ones")
-    return "; ".join(parts) + "."
-
-
-def items_text(items: Any) -> str:
-    """``1-20`` for ``[1, 20]``."""
-    if isinstance(items, list):
-        return "-".join(str(number) for number in items)
-    return "?" if items is None else str(items)
-
-
-def _shared(values: Iterable[Any]) -> Any:
-    there = {value for value in values if value is not None}
-    return there.pop() if len(there) == 1 else None
-
-
-def commands(cells: list[Json], results: str) -> list[str]:
+def commands(cells: list[CellRow], results: str) -> list[str]:
     """The ``bench run`` lines that make these cells exist.
 
     Cells of one budget, precision and device share a line where the same learners ran with the
@@ -99,18 +54,18 @@ def commands(cells: list[Json], results: str) -> list[str]:
     """
     plans: dict[Any, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     timed: dict[Any, set[str]] = defaultdict(set)
-    trained = [cell for cell in cells if cell["budget"] != UNTRAINED]
+    trained = [cell for cell in cells if cell.budget != UNTRAINED]
     for cell in trained:
-        plan = cell["suite"], cell["device"], cell["precision"], cell["budget"]
-        plans[plan][cell["learner"]].add(cell["seed"])
-        timed[plan[1:]].update(cell["timings"])
+        plan = cell.suite, cell.device, cell.precision, cell.budget
+        plans[plan][cell.learner].add(cell.seed)
+        timed[plan[1:]].update(cell.timings)
     for cell in cells:
-        if cell["budget"] == UNTRAINED:
-            where = cell["suite"], cell["device"], cell["precision"]
+        if cell.budget == UNTRAINED:
+            where = cell.suite, cell.device, cell.precision
             joined = [plan for plan in plans if plan[:3] == where] or [(*where, UNTRAINED)]
             for plan in joined:
-                plans[plan].setdefault(cell["learner"], set())
-                timed[plan[1:]].update(cell["timings"])
+                plans[plan].setdefault(cell.learner, set())
+                timed[plan[1:]].update(cell.timings)
     lines: dict[Any, list[str]] = defaultdict(list)  # what a line asks for, its suites
     for (suite, *how), learners in sorted(plans.items(), key=lambda item: natural(item[0][0])):
         by_seeds: dict[tuple[int, ...], list[str]] = defaultdict(list)
@@ -164,27 +119,24 @@ def _number(n: int, noun: str) -> str:
     return f"{n:,} {noun if n == 1 else plural}"
 
 
-def _counts(cells: list[Json]) -> str:
-    def distinct(*columns: str) -> int:
-        return len({tuple(cell[column] for column in columns) for cell in cells})
-
-    status = [cell["status"] for cell in cells]
-    told = f"{status.count('done'):,} of {_number(len(cells), 'cell')} are done"
+def _counts(cells: list[CellRow]) -> str:
+    status = [cell.status for cell in cells]
+    counts = f"{status.count('done'):,} of {_number(len(cells), 'cell')} are done"
     for kind in ("failed", "unfinished"):
         if kind in status:
-            told += f", {status.count(kind):,} {kind}"
+            counts += f", {status.count(kind):,} {kind}"
     return (
-        f"{told}: {_number(distinct('learner'), 'learner')} of "
-        f"{_number(distinct('family'), 'family')} on "
-        f"{_number(distinct('suite', 'setting'), 'setting')} of "
-        f"{_number(distinct('suite'), 'suite')}."
+        f"{counts}: {_number(len({cell.learner for cell in cells}), 'learner')} of "
+        f"{_number(len({cell.family for cell in cells}), 'family')} on "
+        f"{_number(len({(cell.suite, cell.setting) for cell in cells}), 'setting')} of "
+        f"{_number(len({cell.suite for cell in cells}), 'suite')}."
     )
 
 
 def _board(board: Board) -> str:
     name = board_name(board)
     if not board.complete:
-        done = sum(cell["status"] == "done" for cell in board.cells)
+        done = sum(cell.status == "done" for cell in board.cells)
         return (
             f"{name}: {done} of {_number(len(board.cells), 'cell')} are done, so that the "
             "learners are not ranked."
@@ -195,8 +147,8 @@ def _board(board: Board) -> str:
     if best is None:
         scores = [labelled_score(board, entry) for entry in board.scored]
         return f"{name}: " + ", ".join(scores) + "." if scores else f"{name}."
-    extreme = "lowest" if board.probe else "highest"
-    lengths = sorted({cell["episodes"] or 0 for cell in board.cells})
+    extreme = board.metric.extreme
+    lengths = sorted({cell.episodes or 0 for cell in board.cells})
     parts = (
         f" Some answered only the first part of the episodes ({lengths[0]:,} of {lengths[-1]:,})."
         if len(lengths) > 1
@@ -204,8 +156,8 @@ def _board(board: Board) -> str:
     )
     equal = [e for e in board.scored if e.score(board.metric) == best.score(board.metric)]
     if len(equal) > 1:
-        unit = "wrong bits" if board.probe else "%"
-        return f"{name}: {_names(equal)} share the {extreme}, {score(board, best)} {unit}.{parts}"
+        shared = f"{score(board, best)} {board.metric.suffix}"
+        return f"{name}: {_names(equal)} share the {extreme}, {shared}.{parts}"
     first, second = (labelled_score(board, entry) for entry in board.scored[:2])
     return f"{name}: {first} is the {extreme}, then {second}.{parts}"
 
@@ -233,12 +185,12 @@ def detectable(compared: BoardComparisons) -> list[str]:
     sizes = [pair.detectable for pair in compared.pairs if pair.detectable]
     if not sizes:
         return []
-    write, unit = (wrong_bits, "bits") if compared.board.probe else (percent, "points")
-    low, high = write(min(sizes)), write(max(sizes))
+    metric = compared.board.metric
+    low, high = metric.write(min(sizes)), metric.write(max(sizes))
     size = low if low == high else f"{low} to {high}"
     return [
-        f"A true difference of {size} {unit}, depending on the pair, would have been found in 80 % "
-        "of repetitions, before Holm's adjustment."
+        f"A true difference of {size} {metric.short_units}, depending on the pair, would have been "
+        "found in 80 % of repetitions, before Holm's adjustment."
     ]
 
 
@@ -256,7 +208,7 @@ def against_papers(board: Board) -> list[str]:
 
 def labelled_score(board: Board, entry: Entry) -> str:
     """``maml 98.70 ± 0.40 %``, ``ntm 0.042 ± 0.013 wrong bits``."""
-    return f"{entry.label} {score(board, entry)} {'wrong bits' if board.probe else '%'}"
+    return f"{entry.label} {score(board, entry)} {board.metric.suffix}"
 
 
 def _seeds(boards: list[Board]) -> list[str]:
@@ -276,15 +228,15 @@ def _seeds(boards: list[Board]) -> list[str]:
             f"learner would score. Claims about learners take {ENOUGH_SEEDS} seeds or more "
             "(bench run --seeds 0-2)."
         ]
-    told = (
+    seeds = (
         f"{every if len(counted) == 1 else 'Some learners'} "
         f"{'was' if len(counted) == 1 else 'were'} trained from {most} seeds: accuracies are means "
         "over the seeds, the intervals cover the choice of episodes, and the deviation between "
         "seeds stands beside them."
     )
     if min(counted) < ENOUGH_SEEDS:
-        told += (
+        seeds += (
             f" Where a learner has fewer than {ENOUGH_SEEDS} seeds, its figures speak of these "
             "trained weights only."
         )
-    return [told]
+    return [seeds]

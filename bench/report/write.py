@@ -11,7 +11,7 @@ from bench.report.content import gather
 from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
 from bench.report.page import render
-from bench.results.table import read_results, select
+from bench.results.reading import read_results, select
 from bench.store.atomic import write_atomically
 
 FORMATS = ("html", "markdown", "csv", "latex", "figures")
@@ -31,7 +31,7 @@ def write_report(
     Args:
         results_dir: the results folder; nothing else is read.
         out_dir: where to write; default: into the results folder.
-        suites: only these, see `bench.results.table.select`.
+        suites: only these, see `bench.results.reading.select`.
         learners: only these.
         formats: some of `FORMATS`; figures are SVG, PNG and PDF.
         sources: see `bench.results.table.load_results`; without it no row is marked as other
@@ -47,7 +47,7 @@ def write_report(
         if name not in FORMATS:
             raise unknown_name("format", name, set(FORMATS))
     found = read_results(results_dir, sources)
-    content = gather(replace(found, frame=select(found.frame, suites, learners)))
+    content = gather(replace(found, rows=select(found.rows, suites, learners)))
     out = Path(results_dir if out_dir is None else out_dir)
     paths = []
     try:

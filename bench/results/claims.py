@@ -18,33 +18,33 @@ MOST_GROUPS = 12
 """Groups that a sentence lists."""
 
 
-def sentence(comparisons: BoardComparisons) -> list[str]:
+def sentences(comparisons: BoardComparisons) -> list[str]:
     """What the comparisons say, in plain sentences: first of learners, then of trained weights."""
     compared, pairs = comparisons.compared, comparisons.pairs
     sign, seeded = comparisons.board.metric.sign, seeded_entries(pairs)
-    told: list[str] = []
+    lines: list[str] = []
     if seeded:
-        told.append(f"{_told(seeded, pairs, sign)}.")
+        lines.append(f"{_who_is_ahead(seeded, pairs, sign)}.")
     if len(compared) > max(len(seeded), 1):
         few = _listed(
             [e.label for e in compared if not e.untrained and len(e.cells) < ENOUGH_SEEDS]
         )
         each = "of each that is trained" if any(e.untrained for e in compared) else "of each"
         whose = f" ({few} with fewer than {ENOUGH_SEEDS} seeds)" if seeded else ""
-        told.append(
-            f"Of these trained weights{whose}, {_told(compared, pairs, sign)}; a claim about the "
-            f"learners takes {ENOUGH_SEEDS} seeds or more {each}."
+        lines.append(
+            f"Of these trained weights{whose}, {_who_is_ahead(compared, pairs, sign)}; a claim "
+            f"about the learners takes {ENOUGH_SEEDS} seeds or more {each}."
         )
-    told += [f"{entry.label} is not compared: {reason}." for entry, reason in comparisons.left_out]
-    return told
+    lines += [f"{entry.label} is not compared: {reason}." for entry, reason in comparisons.left_out]
+    return lines
 
 
-def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> str:
+def _who_is_ahead(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> str:
     """Who is ahead of whom, of entries that stand in the order of their scores."""
-    there = {id(entry) for entry in entries}
+    there = set(entries)
     tied = tied_groups(entries, pairs)
     if tied is None or len(tied) > MOST_GROUPS:
-        among = [pair for pair in pairs if {id(pair.a), id(pair.b)} <= there]
+        among = [pair for pair in pairs if {pair.a, pair.b} <= there]
         apart = sum(pair.told_apart for pair in among)
         return (
             f"{apart:,} of {len(among):,} pairs can be told apart; who from whom stands in the "
@@ -53,10 +53,10 @@ def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> s
     groups = [[entry.label for entry in group] for group in tied]
     order = [entry.label for entry in entries]
     if [label for group in groups for label in group] == order:
-        told = _chain(groups)
+        text = _chain(groups)
     else:
         ties = ", as well as ".join(_listed(group) for group in groups if len(group) > 1)
-        told = (
+        text = (
             f"{ties}, cannot be told apart; of every other pair the one named first is ahead: "
             f"{', '.join(order)}"
         )
@@ -64,22 +64,22 @@ def _told(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> s
     turned = [
         f"; but {pair.b.label} is ahead of {pair.a.label} on the episodes that both answered"
         for pair in pairs
-        if {id(pair.a), id(pair.b)} <= there and pair.told_apart and sign * pair.mean < 0
+        if {pair.a, pair.b} <= there and pair.told_apart and sign * pair.mean < 0
     ]
-    return told + "".join(turned)
+    return text + "".join(turned)
 
 
 def _chain(groups: Sequence[Sequence[str]]) -> str:
     """Groups of which each is ahead of all that follow."""
-    told = _listed(groups[0]) + (" cannot be told apart" if len(groups[0]) > 1 else "")
+    text = _listed(groups[0]) + (" cannot be told apart" if len(groups[0]) > 1 else "")
     for k, (group, following) in enumerate(pairwise(groups)):
         if len(group) == 1:
-            told += ", which is" if k else " is"
+            text += ", which is" if k else " is"
         else:
-            told += "; both are" if len(group) == 2 else "; all of them are"
-        told += f" ahead of {_listed(following)}"
-        told += ", which cannot be told apart" if len(following) > 1 else ""
-    return told
+            text += "; both are" if len(group) == 2 else "; all of them are"
+        text += f" ahead of {_listed(following)}"
+        text += ", which cannot be told apart" if len(following) > 1 else ""
+    return text
 
 
 def _listed(labels: Sequence[str]) -> str:

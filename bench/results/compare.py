@@ -8,21 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from bench.errors import BenchError, unknown_name
-from bench.results.boards import Entry, boards
+from bench.results.boards import Entry, Setting, boards
 from bench.results.formats import natural
-from bench.results.measures import ACCURACY, WRONG_BITS, Metric
+from bench.results.measures import Metric
 from bench.results.paired_scores import cell_scores
 from bench.results.pairs import Comparison, compare_pairs
-from bench.results.table import rows
-from bench.store.files import Json
+from bench.results.rows import CellRow
 
 ONLY_IN_A, ONLY_IN_B = "only in A", "only in B"
-
-
-PLACE = ("suite", "suite_version", "setting", "budget")
 
 
 Loss = Literal["failed", "unfinished", "missing", "damaged"]
@@ -35,10 +29,7 @@ Verdict = Literal["worse", "better", "not told apart"]
 class Row:
     """A learner in A beside the one it is compared with in B, on one setting at one budget."""
 
-    suite: str
-    suite_version: int | None
-    setting: str
-    budget: str
+    board: Setting
     a: Entry | None
     """None where it is only in B."""
     b: Entry | None
@@ -51,9 +42,8 @@ class Row:
     @property
     def metric(self) -> Metric:
         """What they are compared by."""
-        entry = self.a or self.b
-        assert entry is not None, "a row has a side"
-        return _metric(entry)
+        rows = [row for entry in (self.a, self.b) if entry for row in entry.cells]
+        return next((row for row in rows if row.measure), rows[0]).kind.metric
 
     @property
     def verdict(self) -> Verdict | None:
@@ -80,30 +70,33 @@ class Row:
             return {}
         sides = self.a.cells[0], self.b.cells[0]
         keys = ("device", "precision", "episodes")
-        pairs = {key: (sides[0][key], sides[1][key]) for key in keys}
+        pairs = {key: (getattr(sides[0], key), getattr(sides[1], key)) for key in keys}
         return {key: (a, b) for key, (a, b) in pairs.items() if a != b and None not in (a, b)}
 
 
-def compare_results(a: pd.DataFrame, b: pd.DataFrame) -> list[Row]:
+def compare_results(a: Iterable[CellRow], b: Iterable[CellRow]) -> list[Row]:
     """The same learners in two result sets.
 
     Cells match by suite, its version, setting, budget and learner with its options. Where a side
     has several of those, device, precision and bank decide.
 
     Args:
-        a, b: what `bench.results.table.load_results` returned, or some of its rows.
+        a, b: of `bench.results.reading.read_results`.
 
     Raises:
         BenchError: they have nothing in common.
     """
-    sides = [_by_place(rows(frame)) for frame in (a, b)]
+    sides = [_by_learner(rows) for rows in (a, b)]
     matched = [
-        Row(**dict(zip(PLACE, where, strict=True)), a=one, b=other, outcome=reason)
-        for *where, learner in sorted(set(sides[0]) | set(sides[1]), key=_order)
-        for one, other, reason in _match(*(side.get((*where, learner), []) for side in sides))
+        Row(learner[0], one, other, reason)
+        for learner in sorted(set(sides[0]) | set(sides[1]), key=_order)
+        for one, other, reason in _match(*(side.get(learner, []) for side in sides))
     ]
     if not any((row.a and row.b) or row.outcome for row in matched):
-        held = [", ".join(sorted({"/".join((p[0], p[2], p[3])) for p in side})) for side in sides]
+        held = [
+            ", ".join(sorted({f"{of.suite}/{of.setting}/{of.budget}" for of, _ in side}))
+            for side in sides
+        ]
         raise BenchError(
             "A and B have no suite, version, setting, budget and learner in common\n"
             f"A holds {held[0] or 'nothing'}\nB holds {held[1] or 'nothing'}"
@@ -111,24 +104,25 @@ def compare_results(a: pd.DataFrame, b: pd.DataFrame) -> list[Row]:
     return [replace(row, lost=_lost(row)) for row in _compared(matched)]
 
 
-def compare_learners(frame: pd.DataFrame, a: str, b: str) -> list[Row]:
+def compare_learners(rows: Sequence[CellRow], a: str, b: str) -> list[Row]:
     """Two learners of one result set, on every setting and budget that has either.
 
     Args:
-        frame: what `bench.results.table.load_results` returned, or some of its rows.
+        rows: of `bench.results.reading.read_results`.
         a, b: learners with their options, as the column ``learner`` names them.
 
     Raises:
         BenchError: one is not there, both are the same, or they have no setting in common.
     """
+    known = {row.learner for row in rows}
     for name in (a, b):
-        if name not in set(frame["learner"]):
-            raise unknown_name("learner", name, set(frame["learner"]), "(among the stored results)")
+        if name not in known:
+            raise unknown_name("learner", name, known, "(among the stored results)")
     if a == b:
         raise BenchError(f"A and B are both {a!r}\nname two learners, or two results folders")
     matched = [
-        Row(board.suite, board.suite_version, board.setting, board.budget, one, other, reason)
-        for board in boards(frame[frame["learner"].isin([a, b])])
+        Row(board.key, one, other, reason)
+        for board in boards(row for row in rows if row.learner in (a, b))
         for one, other, reason in _match(
             *([entry for entry in board.entries if entry.learner == name] for name in (a, b))
         )
@@ -141,28 +135,27 @@ def compare_learners(frame: pd.DataFrame, a: str, b: str) -> list[Row]:
     return _compared(matched)
 
 
-def _metric(entry: Entry) -> Metric:
-    return WRONG_BITS if entry.cells[0]["protocol"] == "sequence" else ACCURACY
+def _order(learner: tuple[Setting, str]) -> Any:
+    (suite, version, setting, budget), name = learner
+    return natural(suite), version or 0, natural(setting), natural(budget), natural(name)
 
 
-def _order(place: tuple[Any, ...]) -> Any:
-    suite, version, setting, budget, learner = place
-    return natural(suite), version or 0, natural(setting), natural(budget), natural(learner)
-
-
-def _by_place(cells: Iterable[Json]) -> dict[tuple[Any, ...], list[Entry]]:
-    """Entries by suite, version, setting, budget and learner."""
-    groups: dict[Any, list[Json]] = defaultdict(list)
-    for cell in cells:
-        variant = tuple(cell[key] for key in ("device", "precision", "bank"))
-        groups[(*(cell[key] for key in (*PLACE, "learner")), variant)].append(cell)
-    found: dict[tuple[Any, ...], list[Entry]] = defaultdict(list)
-    for (*place, _), group in groups.items():
-        members = sorted(group, key=lambda cell: int(cell["seed"]))
-        first = members[0]
-        entry = Entry(first["learner"], first["family"], first["learner"], members)
-        found[tuple(place)].append(entry)
+def _by_learner(rows: Iterable[CellRow]) -> dict[tuple[Setting, str], list[Entry]]:
+    """The entries of each learner on each board: one by device, precision and bank."""
+    groups: dict[Any, list[CellRow]] = defaultdict(list)
+    for row in rows:
+        board = Setting(row.suite, row.suite_version, row.setting, row.budget)
+        groups[board, row.learner, _variant(row)].append(row)
+    found: dict[tuple[Setting, str], list[Entry]] = defaultdict(list)
+    for (board, learner, _), group in groups.items():
+        members = tuple(sorted(group, key=lambda row: row.seed))
+        found[board, learner].append(Entry(learner, members[0].family, learner, members))
     return found
+
+
+def _variant(row: CellRow) -> tuple[str | None, ...]:
+    """In which a learner's entries may differ, what matters most first."""
+    return row.precision, row.device, row.bank
 
 
 def _match(
@@ -171,11 +164,11 @@ def _match(
     """Pairs what is alike, then what is least unlike; what is left stands alone, with the reason
     where both sides have some left."""
     left = [list(a), list(b)]
-    for columns in (("device", "precision", "bank"), ("device", "precision"), ("precision",), ()):
+    for shared in (3, 2, 1, 0):  # all of `_variant`, then less and less of it
         alike: dict[Any, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
         for side, entries in enumerate(left):
             for entry in entries:
-                alike[tuple(entry.cells[0][key] for key in columns)][side].append(entry)
+                alike[_variant(entry.cells[0])[:shared]][side].append(entry)
         for ones, others in alike.values():
             if len(ones) == len(others) == 1:
                 yield ones[0], others[0], ""
@@ -202,18 +195,22 @@ def _apart(entries: Sequence[Entry]) -> str:
     labels = [entry.label for entry in entries]
     if len(set(labels)) < len(labels):
         cells = [entry.cells[0] for entry in entries]
-        labels = [f"{c['device']} {c['precision']}, {Path(c['path']).name}" for c in cells]
+        labels = [f"{row.device} {row.precision}, {Path(row.path).name}" for row in cells]
     return "; ".join(labels)
 
 
 def _compared(matched: list[Row]) -> list[Row]:
     """Fills in the outcomes. Holm runs over all of them, so that with nothing changed the exit code
     of a whole command is a false alarm in at most 5 %."""
-    ready = [row for row in matched if row.a and row.b and not _twice(row)]
-    made = iter(compare_pairs([(row.a, row.b, row.metric) for row in ready if row.a and row.b]))
-    done = {id(row): next(made) for row in ready}
+    pairs = {
+        place: (row.a, row.b, row.metric)
+        for place, row in enumerate(matched)
+        if row.a and row.b and not _twice(row)
+    }
+    outcomes = dict(zip(pairs, compare_pairs(list(pairs.values())), strict=True))
     return [
-        replace(row, outcome=done.get(id(row)) or row.outcome or _alone(row)) for row in matched
+        replace(row, outcome=outcomes.get(place) or row.outcome or _alone(row))
+        for place, row in enumerate(matched)
     ]
 
 
@@ -241,19 +238,19 @@ def _lost(row: Row) -> dict[int, Loss]:
     lost: dict[int, Loss] = {}
     if row.b is None and row.outcome != ONLY_IN_A:
         return lost  # B has it, more than once
-    for seed in sorted({int(cell["seed"]) for cell in (row.a.done if row.a else [])}):
-        cells = [cell for cell in (row.b.cells if row.b else []) if cell["seed"] == seed]
-        done = [cell for cell in cells if cell["status"] == "done"]
+    for seed in sorted({cell.seed for cell in (row.a.done if row.a else [])}):
+        cells = [cell for cell in (row.b.cells if row.b else []) if cell.seed == seed]
+        done = [cell for cell in cells if cell.status == "done"]
         if not cells:
             lost[seed] = "missing"
         elif not done:
-            lost[seed] = "failed" if any(c["status"] == "failed" for c in cells) else "unfinished"
+            lost[seed] = "failed" if any(c.status == "failed" for c in cells) else "unfinished"
         elif isinstance(row.outcome, str) and not any(_readable(cell, row.metric) for cell in done):
             lost[seed] = "damaged"
     return lost
 
 
-def _readable(cell: Json, metric: Metric) -> bool:
+def _readable(cell: CellRow, metric: Metric) -> bool:
     try:
         cell_scores(cell, metric)
     except BenchError:

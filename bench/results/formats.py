@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any
 
 MISSING = "–"
 
@@ -18,11 +14,11 @@ PRESENTATIONS = (1, 2, 5, 10)
 """Online: the presentations that tables show."""
 
 
-def wrong_bits(mean: float | None, ci95: float | None = None) -> str:
-    """Wrong bits per sequence with the half-width of their interval: ``0.042 ± 0.013``."""
+def amount(mean: float | None, ci95: float | None = None) -> str:
+    """A figure in units of its own with the half-width of its interval: ``0.042 ± 0.013``."""
     if mean is None:
         return MISSING
-    decimals = 3 if mean < 1 else 2 if mean < 100 else 1
+    decimals = 3 if abs(mean) < 1 else 2 if abs(mean) < 100 else 1
     return f"{mean:.{decimals}f}" + ("" if ci95 is None else f" ± {ci95:.{decimals}f}")
 
 

@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from bench.results.boards import Entry
 from bench.results.measures import Metric
-from bench.store.files import Json, Problem, episode_scores
+from bench.results.rows import CellRow
+from bench.store import layout
+from bench.store.files import Problem, metric_scores
 
 FloatArray = NDArray[np.float64]
-
-
-DRAWN_FROM = ("dataset", "split", "test_rotations", "bank_episodes")
-"""Columns that decide a bank, within one setting of a suite."""
 
 
 DRAWN_AS = ("ways", "shots", "queries", "length", "items")
@@ -59,18 +57,18 @@ def read_answers(
         problems: damaged files are added to it, each once.
     """
     if not entry.complete:
-        counted = Counter(str(cell["status"]) for cell in entry.cells if cell["status"] != "done")
+        counted = Counter(row.status for row in entry.cells if row.status != "done")
         if len(entry.cells) == 1:
             return entry.status
-        told = ", ".join(f"{n} {status}" for status, n in sorted(counted.items()))
-        return f"of {len(entry.cells)} cells {told}"
+        missing = ", ".join(f"{n} {status}" for status, n in sorted(counted.items()))
+        return f"of {len(entry.cells)} cells {missing}"
     scores, damaged = [], []
-    for cell in entry.cells:
+    for row in entry.cells:
         try:
-            scores.append(cell_scores(cell, metric))
+            scores.append(cell_scores(row, metric))
         except BenchError as error:
             damaged.append(str(error).partition("\n")[0])
-            path = _file(cell)
+            path = _file(row)
             problem = Problem(path, damaged[-1].removeprefix(path).strip())
             if problems is not None and problem not in problems:
                 problems.append(problem)
@@ -81,30 +79,29 @@ def read_answers(
     return Answers(entry, np.stack(scores))
 
 
-def _file(cell: Json) -> str:
-    return f"{cell['path']}/episodes.json"
+def _file(row: CellRow) -> str:
+    return f"{row.path}/{layout.EPISODES}"
 
 
-def cell_scores(cell: Json, metric: Metric) -> FloatArray:
+def cell_scores(row: CellRow, metric: Metric) -> FloatArray:
     """(episodes,) of a finished cell.
 
     Raises:
         BenchError: its file is missing, damaged or of another run.
     """
-    stored = episode_scores(cell["path"])
-    values = np.asarray(getattr(stored, metric.column) or [], float)
-    file = _file(cell)
+    bank, values = metric_scores(row.path, metric.key)
+    file = _file(row)
     if values.size == 0 or not np.isfinite(values).all():
         raise BenchError(f"{file} lacks scores")
     # An older version of result.json names neither.
-    if cell["bank"] not in (stored.bank, None) or cell["episodes"] not in (values.size, None):
-        raise BenchError(f"{file} is of another run than result.json beside it")
+    if row.bank not in (bank, None) or row.episodes not in (values.size, None):
+        raise BenchError(f"{file} is of another run than {layout.RESULT} beside it")
     return values
 
 
 def bank_of(entry: Entry) -> str:
     """Hash of the episodes it answered."""
-    return str(entry.cells[0]["bank"])
+    return str(entry.cells[0].bank)
 
 
 def nested(a: Entry, b: Entry) -> bool:
@@ -117,10 +114,15 @@ def nested(a: Entry, b: Entry) -> bool:
         return True
     first, second = a.cells[0], b.cells[0]
     return (
-        first["episodes"] != second["episodes"]
-        and all(first[key] == second[key] for key in DRAWN_FROM)
-        and all(first["task"].get(key, 0) == second["task"].get(key, 0) for key in DRAWN_AS)
+        first.episodes != second.episodes
+        and _drawn_from(first) == _drawn_from(second)
+        and all(first.task.get(key, 0) == second.task.get(key, 0) for key in DRAWN_AS)
     )
+
+
+def _drawn_from(row: CellRow) -> tuple[object, ...]:
+    """What decides a bank, within one setting of a suite, besides the task."""
+    return row.dataset, row.split, row.test_rotations, row.bank_episodes
 
 
 def common_banks(entries: Sequence[Entry]) -> set[str]:

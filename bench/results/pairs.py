@@ -115,21 +115,26 @@ def compare_pairs(pairs: Sequence[tuple[Entry, Entry, Metric]]) -> list[Comparis
     Returns:
         For each pair the comparison B - A, or why there is none.
     """
-    answered: list[Answers] = []
-    reasons: list[str | None] = []
-    for a, b, metric in pairs:
-        both = [read_answers(entry, metric) for entry in (a, b)]
-        readable = [read for read in both if isinstance(read, Answers)]
-        why = [
-            f"{side}: {read}" for side, read in zip("AB", both, strict=True) if read not in readable
-        ]
-        if not why and not nested(a, b):
-            why = ["A and B answered other episodes"]
-        answered += [] if why else readable
-        reasons.append("; ".join(why) or None)
-    index = np.arange(0, len(answered), 2)
-    made = iter(_adjusted(_compare(answered, index + 1, index)))
-    return [next(made) if reason is None else reason for reason in reasons]
+    read = [_read_pair(a, b, metric) for a, b, metric in pairs]
+    comparable = [place for place, both in enumerate(read) if not isinstance(both, str)]
+    answered = [answers for both in read if not isinstance(both, str) for answers in both]
+    a = np.arange(0, len(answered), 2)  # A and B take turns
+    compared = _adjusted(_compare(answered, a + 1, a))
+    comparisons = dict(zip(comparable, compared, strict=True))
+    return [
+        both if isinstance(both, str) else comparisons[place] for place, both in enumerate(read)
+    ]
+
+
+def _read_pair(a: Entry, b: Entry, metric: Metric) -> tuple[Answers, Answers] | str:
+    """What both answered; else why they cannot be compared."""
+    first, second = read_answers(a, metric), read_answers(b, metric)
+    if isinstance(first, Answers) and isinstance(second, Answers):
+        return (first, second) if nested(a, b) else "A and B answered other episodes"
+    missing = [
+        f"{side}: {why}" for side, why in (("A", first), ("B", second)) if isinstance(why, str)
+    ]
+    return "; ".join(missing)
 
 
 def _compare(
@@ -210,19 +215,19 @@ def tied_groups(entries: Sequence[Entry], pairs: Sequence[Comparison]) -> list[l
     """Maximal groups of those entries that no pair tells apart, in their order; None for many."""
     if len(entries) > MOST_GROUPED:
         return None
-    place = {id(entry): k for k, entry in enumerate(entries)}
+    place = {entry: k for k, entry in enumerate(entries)}
     differ = np.zeros((len(entries), len(entries)), bool)
     for pair in pairs:
-        if pair.told_apart and id(pair.a) in place and id(pair.b) in place:
-            i, j = place[id(pair.a)], place[id(pair.b)]
+        if pair.told_apart and pair.a in place and pair.b in place:
+            i, j = place[pair.a], place[pair.b]
             differ[i, j] = differ[j, i] = True
     return [[entries[k] for k in group] for group in tie_groups(differ)]
 
 
 def seeded_entries(pairs: Sequence[Comparison]) -> list[Entry]:
     """The learners with enough seeds, in the order of the pairs."""
-    found = {id(e): e for pair in pairs if pair.about == "learners" for e in (pair.a, pair.b)}
-    return list(found.values())
+    both = (entry for pair in pairs if pair.about == "learners" for entry in (pair.a, pair.b))
+    return list(dict.fromkeys(both))
 
 
 def _learner_ties(pairs: Sequence[Comparison]) -> list[list[Entry]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,8 +41,8 @@ def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
 
     A dataset counts once, however many suites and settings use it: the learners are ranked by the
     mean over its boards. Only those take part that stand on every board exactly once and complete.
-    Memory probes ask for other learners than classification does and are left aside; given alone,
-    they are ranked.
+    What is ranked by another measure asks for other learners (a memory probe for others than
+    classification does): of several measures only that of most boards counts.
 
     Args:
         boards: of one budget.
@@ -55,10 +56,11 @@ def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
     budgets = {board.budget for board in boards}
     if len(budgets) > 1:
         raise ValueError(f"boards of several budgets: {', '.join(sorted(budgets))}")
-    boards = [board for board in boards if not board.probe] or boards
+    counted = Counter(board.metric.key for board in boards)
+    boards = [board for board in boards if board.metric.key == counted.most_common(1)[0][0]]
     everywhere = _scores_everywhere(boards)
     learners = [name for name, scores in everywhere.items() if scores is not None]
-    datasets = [str(board.cells[0]["dataset"]) for board in boards]
+    datasets = [str(board.cells[0].dataset) for board in boards]
     distinct = sorted(set(datasets))
     if len(distinct) < ENOUGH_DATASETS or len(learners) < 3:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.results.formats import duration, percent, wrong_bits
+from bench.results.formats import duration
 
 if TYPE_CHECKING:
     from bench.results.boards import Board, Entry
@@ -17,17 +17,16 @@ def board_title(board: Board) -> str:
 
 
 def score(board: Board, entry: Entry) -> str:
-    """What the board ranks by: accuracy in percent, or a memory probe's wrong bits; the status of
-    a learner that has none."""
+    """What the board ranks by, as `Metric.write` has it; the status of a learner that has none."""
     if not entry.done:
         return entry.status
-    write = wrong_bits if board.probe else percent
-    return write(entry.score(board.metric), entry.half_width(board.metric))
+    return board.metric.write(entry.score(board.metric), entry.half_width(board.metric))
 
 
 def training_time(entry: Entry) -> str:
     """Meta-training time of one seed; missing for a learner with nothing to train."""
-    return duration(entry.mean("training_seconds") if entry.mean("updates") else None)
+    trained = entry.mean(lambda row: row.updates)
+    return duration(entry.mean(lambda row: row.training_seconds) if trained else None)
 
 
 def seeds(entry: Entry) -> str:

@@ -8,27 +8,28 @@ from typing import Any
 
 import torch
 
-from bench.api import Episodes, Stream, TaskSpec
-from bench.data.probes import Probe
-from bench.episodes.banks import training_batch, typical
-from bench.episodes.pools import Batch
+from bench.api import TaskSpec
 from bench.planning.jobs import Cell, Training
 from bench.planning.plan import Plan
+from bench.protocols.answers import answer
 from bench.registry.contestants import configure
-from bench.registry.installed import learners
+from bench.registry.installed import learners, protocol
 from bench.worker.devices import Device
-from bench.worker.evaluation import answer, autocast
+from bench.worker.evaluation import autocast
 from bench.worker.loading import training_source
 from bench.worker.training_loop import build_learner, make_optimizer, planned_updates, update
 
 TEST_BATCH = 16
 
 
-def estimate_cells(plan: Plan, results: Path) -> list[dict[str, Any]]:
-    """One row per cell: what it is, its status, and the seconds it still needs.
+def estimate_cells(
+    plan: Plan, results: Path, device: Device, threads: int | None = None
+) -> list[dict[str, Any]]:
+    """One row per cell: what it is, its status, and the seconds it still needs on that device.
 
     A training counts with the first of its cells. Seconds are None where the learner fails.
     """
+    device.use(threads)
     rows = []
     trained: set[str] = set()
     for cell in plan.cells:
@@ -36,7 +37,7 @@ def estimate_cells(plan: Plan, results: Path) -> list[dict[str, Any]]:
         seconds: float | None = 0.0
         if status == "unfinished":
             try:
-                per_update, per_episode = time_once(training, cell)
+                per_update, per_episode = time_once(training, cell, device)
                 seconds = per_episode * cell.episodes
                 if training.id not in trained and training.status(results) == "unfinished":
                     seconds += training_seconds(training, per_update)
@@ -67,11 +68,9 @@ def training_seconds(training: Training, per_update: float) -> float:
     return per_update * planned_updates(training.task, training.budget)
 
 
-def time_once(training: Training, cell: Cell) -> tuple[float, float]:
+def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, float]:
     """Seconds of one update and of one test episode, on random inputs, after one of each."""
-    device = Device.parse(training.device)
-    device.use()
-    plugin = learners().get("learner", training.learner_name)
+    plugin = learners().get(training.learner_name)
     config = configure(training.learner_name, plugin, training.config).config
     learner = build_learner(training, plugin, config).to(device.torch)
     batch = any_batch(training, training.task).to(device.torch)
@@ -83,7 +82,7 @@ def time_once(training: Training, cell: Cell) -> tuple[float, float]:
 
     def test_once() -> None:
         with torch.no_grad(), autocast(device.torch, training.precision):
-            answer(learner, test)
+            answer(protocol(cell.task.protocol), learner, test)
 
     seconds = []
     if training.budget is not None:
@@ -99,23 +98,7 @@ def time_once(training: Training, cell: Cell) -> tuple[float, float]:
     return seconds[0], seconds[1] / TEST_BATCH
 
 
-def any_batch(training: Training, task: TaskSpec) -> Batch:
+def any_batch(training: Training, task: TaskSpec) -> Any:
     """A batch of that task's shape, without reading the data."""
     source = training_source(training)
-    if isinstance(source, Probe):
-        return training_batch(source, typical(task), training.seed, 0)
-    return random_batch(task)
-
-
-def random_batch(task: TaskSpec) -> Episodes | Stream:
-    """A batch of that task's shape, of random images."""
-    batch, ways, shots = task.episodes_per_update, task.ways, task.shot_range[1]
-
-    def items(per_class: int) -> tuple[torch.Tensor, torch.Tensor]:
-        labels = torch.arange(ways).repeat(batch, per_class)  # (B, S)
-        return torch.rand(*labels.shape, *task.input_shape), labels
-
-    classes = torch.arange(ways).repeat(batch, 1) % max(task.classes, 1)
-    if task.protocol == "online":
-        return Stream(ways, *items(task.presentations), classes)
-    return Episodes(ways, *items(shots), *items(task.queries), classes)
+    return protocol(task.protocol).stand_in(source, task, training.seed)

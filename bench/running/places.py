@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from bench.worker.devices import Device
 
 
-def usable_devices(names: Sequence[str]) -> list[str]:
+def usable_places(names: Sequence[str]) -> list[Device]:
     """The devices by name, each once, checked against this machine.
 
     Raises:
         BenchError: for a name that means nothing, or a device that is not here.
     """
-    devices = [Device.parse(name) for name in names]
+    devices = list(dict.fromkeys(Device.parse(name) for name in names))
     for device in devices:
         device.check()
-    return list(dict.fromkeys(device.name for device in devices))
+    return devices

@@ -1,85 +1,182 @@
-"""One `bench run`, from what the user asks for to a `Runner`; the same from Python."""
+"""What `bench run` is asked for."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, get_args
 
-from bench.api.dataset import Notify
-from bench.api.executor import Limits
-from bench.data.folders import data_folders
 from bench.errors import BenchError
 from bench.planning.jobs import Precision
-from bench.planning.plan import choose_suites, make_plan
-from bench.registry.contestants import contestants
-from bench.registry.installed import executors, learners
-from bench.running.places import usable_devices
-from bench.running.runner import Listener, Runner
+from bench.worker.devices import Device
 
-if TYPE_CHECKING:
-    pass
+LARGEST_SEED = 2**63 - 1
+"""What a table of results holds."""
 
 
-def prepare(
-    suites: Sequence[str],
-    learner_specs: Sequence[str] = (),
-    seeds: Sequence[int] = (0,),
-    devices: Sequence[str] = ("cpu",),
-    budget: str = "standard",
-    precision: Precision = "fp32",
-    data_dir: str | Path | None = None,
-    results: str | Path = "results",
-    jobs: int = 1,
-    timeout: float | None = None,
-    memory: int | None = None,
-    executor: str = "local",
-    rerun: bool = False,
-    retry_failed: bool = False,
-    listener: Listener = lambda event: None,
-    notify: Notify = lambda message: None,
-) -> Runner:
-    """Plans a run. See `run` for the arguments.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `bench run` is asked for: its options, and the arguments of `bench.run`.
 
-    Raises:
-        BenchError: for anything that was asked for and does not exist or does not fit.
-    """
-    folder = results_folder(results)
-    places = usable_devices(devices)
-    chosen_executor = executors().get("executor", executor)
-    chosen = contestants(learner_specs, learners())
-    if not chosen:
-        raise BenchError("no learner is installed; `bench doctor` says what is wrong")
-    folders = data_folders(data_dir)
-    plan = make_plan(
-        choose_suites(suites), chosen, seeds, places[0], budget, precision, folders, notify
-    )
-    return Runner(
-        plan=plan,
-        executor=chosen_executor(Limits(timeout, memory)),
-        results=folder,
-        folders=folders,
-        timing_devices=places,
-        jobs=jobs,
-        rerun=rerun,
-        retry_failed=retry_failed,
-        listener=listener,
-    )
+    Each value is checked and brought into one form; whether what is named exists is seen by
+    `bench.running.prepare.prepare`.
 
+    **The same results again** need, beside the same request: the same kind of device and number
+    of threads, the same processor or GPU (their instructions round differently), the same versions
+    of torch and of the learner's code. All of them stand in the environment that is stored with
+    every result. Then they are equal to the bit on a CPU, whatever `jobs` is and however often a
+    training was interrupted; on a GPU up to sums that torch makes in no fixed order. Of these only
+    the kind of device is a part of a training's identity: what is finished is kept.
 
-def results_folder(path: str | Path) -> Path:
-    """The results folder, absolute; it need not be there yet.
+    Attributes:
+        suites: names, globs or paths of TOML files.
+        learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
+        seeds: one training per seed.
+        devices: meta-trains and meta-tests on the first, times on all.
+        budget: ``smoke``, ``standard``, ``paper``, ``<n>examples`` or ``<n>min``.
+        precision: ``fp32`` or ``bf16`` (autocast).
+        data_dir: where the datasets lie; None: ``$BENCH_DATA_DIR``, the cache, a download.
+        results: the results folder.
+        executor: what carries out trainings and cells.
+        jobs: trainings and cells at once.
+        threads: CPU threads of each training, its audits and its tests; None: the number that the
+            first device states, else the machine's cores shared among the jobs. A training that
+            has begun keeps the number it began with. A timing has the threads of its device:
+            `cpu` all cores, `cpu/1` one.
+        timeout: seconds that one process may run.
+        memory: bytes that one process may have resident.
+        rerun: computes again what is done.
+        retry_failed: tries again what has failed.
 
     Raises:
-        BenchError: it is a file, or nothing can be written there.
+        BenchError: for a value of the wrong type or range.
     """
-    folder = Path(path).absolute()
-    # os.path.exists: Path.exists raises where a parent may not be looked into.
-    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))  # noqa: PTH110
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        what = "may not be written to" if there.is_dir() else "is no folder"
-        raise BenchError(
-            f"cannot store results in {folder}: {there} {what}; name another folder with --results"
-        )
-    return folder
+
+    suites: Sequence[str | Path]
+    learners: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+    devices: Sequence[str] = ("cpu",)
+    budget: str = "standard"
+    precision: Precision = "fp32"
+    data_dir: str | Path | None = None
+    results: str | Path = "results"
+    executor: str = "local"
+    jobs: int = 1
+    threads: int | None = None
+    timeout: float | None = None
+    memory: int | None = None
+    rerun: bool = False
+    retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        checked = {
+            "suites": _texts("suites", self.suites, 'suites=["glyphs-5way"]', paths=True),
+            "learners": _texts("learners", self.learners, 'learners=["maml"]', empty=True),
+            "seeds": _seeds(self.seeds),
+            "devices": _texts("devices", self.devices, 'devices=["cpu"]'),
+            "budget": _text("budget", self.budget, "standard"),
+            "precision": _text("precision", self.precision, "fp32", get_args(Precision)),
+            "data_dir": None if self.data_dir is None else _path("data_dir", self.data_dir),
+            "results": _path("results", self.results),
+            "executor": _text("executor", self.executor, "local"),
+            "jobs": _count("jobs", self.jobs),
+            "threads": None if self.threads is None else _count("threads", self.threads),
+            "timeout": None if self.timeout is None else _seconds("timeout", self.timeout),
+            "memory": None if self.memory is None else _count("memory", self.memory),
+            "rerun": _flag("rerun", self.rerun),
+            "retry_failed": _flag("retry_failed", self.retry_failed),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        first = Device.parse(self.devices[0])
+        if self.threads is not None and first.threads not in {None, self.threads}:
+            raise BenchError(
+                f"threads: {self.threads} are asked for, and the device {first.name} that trains "
+                f"has {first.threads}; leave one of the two out"
+            )
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+def wrong_value(name: str, expected: str, value: Any) -> BenchError:
+    """The error for a value of the wrong type or range."""
+    return BenchError(f"{name}: expected {expected}, got {reprlib.repr(value)}")
+
+
+def _items(name: str, values: Any, expected: str) -> list[Any]:
+    if isinstance(values, str | bytes | os.PathLike) or not isinstance(values, Iterable):
+        raise wrong_value(name, expected, values)
+    return list(values)
+
+
+def _texts(
+    name: str, values: Any, example: str, *, empty: bool = False, paths: bool = False
+) -> tuple[str, ...]:
+    """A list of texts, each once."""
+    expected = f"a list of names, as {example}"
+    items = _items(name, values, expected)
+    if not items and not empty:
+        raise BenchError(f"{name}: the list is empty; expected one or more, as {example}")
+    for place, item in enumerate(items):
+        if paths and isinstance(item, Path):
+            items[place] = str(item)
+        elif not isinstance(item, str) or not item:
+            raise wrong_value(name, expected, values)
+    return tuple(dict.fromkeys(items))
+
+
+def _seeds(values: Any) -> tuple[int, ...]:
+    """Whole numbers, each once."""
+    expected = "a list of whole numbers of 0 or more, as seeds=[0, 1, 2]"
+    items = _items("seeds", values, expected)
+    if not items:
+        raise BenchError("seeds: the list is empty; expected one or more, as seeds=[0, 1, 2]")
+    for item in items:
+        if not _is_whole(item) or item < 0:
+            raise wrong_value("seeds", expected, item)
+        if item > LARGEST_SEED:
+            raise BenchError(f"seeds: {item} is too large; the largest is {LARGEST_SEED}")
+    return tuple(dict.fromkeys(int(item) for item in items))
+
+
+def _is_whole(value: Any) -> bool:
+    """numpy's integers are Integral too; True and False are not meant as 1 and 0."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _text(name: str, value: Any, example: str, allowed: Sequence[str] = ()) -> str:
+    if not isinstance(value, str) or not value or (allowed and value not in allowed):
+        expected = " or ".join(map(repr, allowed)) or f"a text, as {name}={example!r}"
+        raise wrong_value(name, expected, value)
+    return value
+
+
+def _path(name: str, value: Any) -> Path:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise wrong_value(name, "the path of a folder", value)
+    return Path(value)
+
+
+def _count(name: str, value: Any) -> int:
+    if not _is_whole(value) or value < 1:
+        raise wrong_value(name, "a whole number of 1 or more", value)
+    return int(value)
+
+
+def _seconds(name: str, value: Any) -> float:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 < float(value) < math.inf:
+        raise wrong_value(name, "a number of seconds above 0", value)
+    return float(value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise wrong_value(name, "True or False", value)
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from bench.planning.jobs import Cell, Training, describe
 from bench.planning.plan import Plan
 from bench.registry.installed import learners
 from bench.registry.source_hash import source_hash
+from bench.running.request import Request
+from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.records import Failure, TrainingResult
 from bench.worker.assignment import Assignment, Phase
-from bench.worker.devices import cores
+from bench.worker.devices import Device, cores
 from bench.worker.environment import now
 
 Kind = Literal["error", "exit", "timeout", "memory", "training"]
@@ -50,29 +53,35 @@ class Runner:
     by one.
 
     Args:
+        request: how they are to be carried out.
         plan: the cells that must exist.
-        executor: where they run.
+        executor: what carries them out.
         results: the results folder.
         folders: where data lies.
-        timing_devices: the devices to time every cell on.
-        jobs: trainings and cells at once.
-        rerun: computes again what is done.
-        retry_failed: tries again what has failed.
+        places: the devices: trains and tests on the first, times every cell on each.
         listener: told what happens, from any thread.
     """
 
+    request: Request
     plan: Plan
     executor: Executor
     results: Path
     folders: DataFolders
-    timing_devices: Sequence[str]
-    jobs: int = 1
-    rerun: bool = False
-    retry_failed: bool = False
+    places: Sequence[Device]
     listener: Listener = lambda event: None
 
     def __post_init__(self) -> None:
         self._cancelled = threading.Event()
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of a training that begins now."""
+        return self.asked_threads or max(1, cores() // self.request.jobs)
+
+    @property
+    def asked_threads(self) -> int | None:
+        """The same, where a number of them was asked for."""
+        return self.request.threads or self.places[0].threads
 
     def run(self) -> None:
         """Returns when every cell is done or has failed.
@@ -83,8 +92,10 @@ class Runner:
         jobs: list[Training | Cell] = [*self.plan.trainings, *self.plan.cells]
         for job in jobs:
             self._prepare(job)
-        with ThreadPoolExecutor(max_workers=max(1, self.jobs)) as pool:
-            self._await([pool.submit(self._train_and_test, t) for t in self.plan.trainings])
+        with ThreadPoolExecutor(max_workers=self.request.jobs) as pool:
+            self._await(
+                [pool.submit(self._train_and_test, cells) for cells in by_training(self.plan)]
+            )
         with ThreadPoolExecutor(max_workers=1) as pool:
             self._await([pool.submit(self._time_all)])
 
@@ -105,18 +116,18 @@ class Runner:
     def _prepare(self, job: Training | Cell) -> None:
         """Removes what is to be computed again, and writes down what is asked for."""
         folder = job.folder(self.results)
-        if self.rerun:
+        if self.request.rerun:
             shutil.rmtree(folder, ignore_errors=True)
-        elif self.retry_failed:
-            for failed in ("failure.json", "audits.failure.json", "timings/*.failure.json"):
-                for path in folder.glob(failed):
-                    path.unlink()
+        elif self.request.retry_failed:
+            for path in layout.failures(folder):
+                path.unlink()
         describe(job, self.results)
 
-    def _train_and_test(self, training: Training) -> None:
-        cells = [cell for cell in self.plan.cells if cell.training.id == training.id]
+    def _train_and_test(self, cells: list[Cell]) -> None:
+        """One training, what is tested with it, and its audits."""
+        training = cells[0].training
         wanted = [cell for cell in cells if self._wanted(cell)]
-        if wanted or not cells:
+        if wanted:
             self._carry_out(self._assignment("train", training))
         self._test(training, cells, wanted)
         audit = self._assignment("audit", training)
@@ -140,7 +151,7 @@ class Runner:
         status = cell.status(self.results)
         if status != "failed":
             return status == "unfinished"
-        path = cell.folder(self.results) / "failure.json"
+        path = cell.folder(self.results) / layout.FAILURE
         told = Failure.model_validate_json(path.read_bytes())
         if told.kind == "training" and self._failed(cell.training) is None:
             path.unlink()
@@ -151,41 +162,39 @@ class Runner:
         """Why a training has failed; None where it has not."""
         if training.status(self.results) != "failed":
             return None
-        path = training.folder(self.results) / "failure.json"
+        path = training.folder(self.results) / layout.FAILURE
         return Failure.model_validate_json(path.read_bytes()).reason
 
     def _time_all(self) -> None:
         for cell in self.plan.cells:
             if cell.status(self.results) == "done":
-                for device in self.timing_devices:
-                    assignment = self._assignment("time", cell.training, cell, device)
+                for place in self.places:
+                    assignment = self._assignment("time", cell.training, cell, place)
                     if self._has_weights(cell.training):
                         self._carry_out(assignment)
 
     def _has_weights(self, training: Training) -> bool:
         """Whether it can be looked at again: reference results come without weights."""
-        return training.budget is None or (training.folder(self.results) / "best.pt").exists()
+        return training.budget is None or (training.folder(self.results) / layout.WEIGHTS).exists()
 
     def _auditable(self, training: Training) -> bool:
         """Whether its weights are there, and the learner's code is what they were trained with."""
         if training.status(self.results) != "done" or not self._has_weights(training):
             return False
-        path = training.folder(self.results) / "result.json"
+        path = training.folder(self.results) / layout.RESULT
         trained_with = TrainingResult.model_validate_json(path.read_bytes()).source
-        return trained_with == source_hash(learners().get("learner", training.learner_name))
+        return trained_with == source_hash(learners().get(training.learner_name))
 
     def _assignment(
         self,
         phase: Phase,
         training: Training,
         cell: Cell | None = None,
-        device: str | None = None,
+        place: Device | None = None,
     ) -> Assignment:
-        alone = phase == "time" or self.jobs <= 1
-        threads = None if alone else max(1, cores() // self.jobs)
-        return Assignment(
-            phase, training, cell, self.results, self.folders, device or training.device, threads
-        )
+        where = (place or self.places[0]).name
+        threads = None if phase == "time" else self.threads
+        return Assignment(phase, training, cell, self.results, self.folders, where, threads)
 
     def _carry_out(self, assignment: Assignment) -> None:
         if self._cancelled.is_set():
@@ -212,6 +221,14 @@ class Runner:
         )
         write_json(assignment.failure, told)
         self.listener(Event("failed", assignment, {"reason": reason}))
+
+
+def by_training(plan: Plan) -> list[list[Cell]]:
+    """The cells of each training."""
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in plan.cells:
+        groups[cell.training.id].append(cell)
+    return list(groups.values())
 
 
 def statuses(plan: Plan, results: Path) -> dict[str, int]:

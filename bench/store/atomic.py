@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from bench.store.layout import LOCK
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -77,7 +79,7 @@ def locked(folder: Path) -> Iterator[None]:
     except ModuleNotFoundError:  # Windows: without a lock
         yield
         return
-    with (folder / ".lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for waste in folder.glob(f"*{PARTIAL}"):  # of a process that was killed while writing
             waste.unlink()

@@ -1,4 +1,4 @@
-"""Files of a results folder, one at a time; `bench.results.table` makes a table of them.
+"""Files of a results folder, one at a time; `bench.results.reading` makes rows of them.
 
 What is damaged is an error, or a `Problem`, that names the file.
 """
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bench.errors import BenchError
+from bench.store import layout
 from bench.store.records import AuditResult, EpisodeScores, Failure, Record, TrainingResult
 
 Json = dict[str, Any]
@@ -74,13 +75,40 @@ def episode_scores(cell: str | Path) -> EpisodeScores:
     Raises:
         BenchError: they are missing or damaged.
     """
-    path = Path(cell) / "episodes.json"
+    path = Path(cell) / layout.EPISODES
     try:
         return EpisodeScores.model_validate_json(path.read_bytes())
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
     except ValidationError as error:
         why = f"is damaged ({error.errors(include_url=False)[0]['msg']})"
+    raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
+
+
+def metric_scores(cell: str | Path, metric: str) -> tuple[str | None, NDArray[np.float64]]:
+    """The per-episode scores of a finished cell by one metric, which may be a plugin's.
+
+    Args:
+        cell: its folder.
+        metric: `bench.store.records.Measure.metric`.
+
+    Returns:
+        The bank's hash, and (episodes,) scores in bank order.
+
+    Raises:
+        BenchError: they are missing or damaged.
+    """
+    path = Path(cell) / layout.EPISODES
+    try:
+        record = json.loads(path.read_bytes())
+        scores = record[metric] if metric in record else record["scores"][metric]
+        return record["bank"], np.asarray(scores, np.float64).reshape(-1)
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+    except KeyError as error:
+        why = f"is damaged (it lacks {error})"
+    except (ValueError, TypeError, RecursionError) as error:
+        why = f"is damaged ({error})"
     raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
 
 
@@ -93,7 +121,7 @@ def weightings(cell: str | Path) -> Weightings | None:
     Raises:
         BenchError: the file is damaged.
     """
-    path = Path(cell) / "weightings.npz"
+    path = Path(cell) / layout.WEIGHTINGS
     if not path.exists():
         return None
     try:
@@ -117,9 +145,9 @@ def training_records(root: str | Path, training: str) -> tuple[list[str], Json |
         root: the results folder.
         training: its folder name, the column ``training`` of `load_results`.
     """
-    folder = Path(root) / "trainings" / training
+    folder = layout.training_folder(root, training)
     found: list[Json] = []
-    for name in ("result.json", "failure.json"):
+    for name in (layout.RESULT, layout.FAILURE):
         try:
             found.append(read_json(folder / name))
         except UnreadableError:
@@ -139,10 +167,11 @@ def audit_records(
         training: its folder name, the column ``training`` of `load_results`.
         problems: damaged files are added to it.
     """
-    folder = Path(root) / "trainings" / training
+    folder = layout.training_folder(root, training)
     found: list[Json] = []
-    for name, model in (("audits.json", AuditResult), ("audits.failure.json", Failure)):
-        path = str(folder / name)
+    audits_file = folder / layout.AUDITS
+    for file, model in ((audits_file, AuditResult), (layout.failure_file(audits_file), Failure)):
+        path = str(file)
         record: Json = {}
         if os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
             try:
@@ -168,7 +197,7 @@ def learning_curve(
         training: its folder name, the column ``training`` of `load_results`.
         problems: a damaged file is added to it, once.
     """
-    path = Path(root) / "trainings" / training / "result.json"
+    path = layout.training_folder(root, training) / layout.RESULT
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
         return []
     try:

@@ -1,23 +1,7 @@
 """What is stored: one pydantic model per JSON file of a results folder.
 
-Layout of a results folder::
-
-    trainings/<learner>-<id>/           makes weights
-        training.json                   what was asked for: written first
-        checkpoint.pt  best.pt          torch files, ignored by git
-        result.json                     TrainingResult, written last: without it unfinished
-        failure.json                    Failure, where it failed
-        audits.json                     AuditResult: what the checks find in the trained weights
-        audits.failure.json             Failure, where they could not be made
-    cells/<suite>/<setting>/<learner>-<id>/   a training on a test setting
-        cell.json                       what was asked for: written first
-        episodes.json                   EpisodeScores: one entry per episode of the bank
-        weightings.npz                  memory probes: one sequence, and where the heads were
-        result.json                     CellResult, written last: without it unfinished
-        failure.json                    Failure, where it failed
-        timings/<device>.json           TimingResult, one per device; "/" and ":" become "-"
-
-Fractions are fractions (0.982), times are seconds, sizes are bytes.
+Where the files lie: `bench.store.layout`. Fractions are fractions (0.982), times are seconds, sizes
+are bytes.
 """
 
 from __future__ import annotations
@@ -103,8 +87,11 @@ class CurvePoint(Record):
     """Meta-training time so far; meta-validation and checkpoints excluded."""
     loss: float | None
     """Mean training loss since the point before."""
-    val_accuracy: float
-    val_nll: float
+    val_accuracy: float | None = None
+    """None where the protocol has none, as with `val_nll`."""
+    val_nll: float | None = None
+    val_scores: dict[str, float] = {}
+    """Means of the protocol's other scores, by metric."""
 
 
 class Requested(Record):
@@ -118,11 +105,23 @@ class Requested(Record):
     config: dict[str, Any]
     seed: int
     device: str
-    """Where it is meta-trained and meta-tested."""
+    """The kind of device it is meta-trained and meta-tested on: ``cpu``, ``cuda``, ``mps``. Which
+    one it was stands in `environment`."""
     precision: Literal["fp32", "bf16"]
     budget: str
     """``smoke``, ``standard``, ``paper``, ``<n>examples``, ``<n>min``; ``none``: nothing to
     train."""
+
+
+class TrainingStart(Record):
+    """Written where a meta-training begins, and kept when it is resumed."""
+
+    threads: int
+    """CPU threads: they decide the last bits of the weights."""
+    device: str
+    """Where it began: ``cpu/1``, ``cuda:0``."""
+    started: str
+    """ISO 8601, UTC."""
 
 
 class TrainingResult(Requested):
@@ -144,6 +143,9 @@ class TrainingResult(Requested):
     curve: list[CurvePoint]
     parameters: int
     transductive: bool
+    threads: int | None = None
+    """CPU threads, the same from beginning to end, and in its tests and audits. None where an older
+    version made it: `environment` has those of its last part."""
     warnings: list[str] = []
     environment: Environment
     source: str
@@ -186,7 +188,11 @@ class CellResult(Requested):
     suite: str
     suite_version: int
     setting: str
-    protocol: Literal["kshot", "online", "sequence"]
+    protocol: str
+    """Its name: ``kshot``, ``online``, ``sequence``, or a plugin's."""
+    measure: Measure | None = None
+    """What its protocol ranks learners by. It stands in ``cell.json`` too, for cells that have not
+    finished. None where an older version made the cell."""
     task: dict[str, Any]
     """The TaskSpec of the meta-test."""
     training_task: dict[str, Any]
@@ -200,8 +206,8 @@ class CellResult(Requested):
     bank_episodes: int
     """Episodes in the whole bank."""
     metrics: dict[str, Interval]
-    """``accuracy``, ``nll`` (nats per answer) and ``ece`` (no interval). Memory probes: an answer
-    is a bit, and ``bit_errors`` counts the wrong ones of a sequence."""
+    """Those of its protocol: ``accuracy``, ``nll`` (nats per answer) and ``ece`` (no interval).
+    Memory probes: an answer is a bit, and ``bit_errors`` counts the wrong ones of a sequence."""
     by_presentation: list[Interval] | None = None
     """Online protocol: accuracy at the 1st, 2nd, ... presentation of a class."""
     ceiling: float | None = None
@@ -224,15 +230,26 @@ class CellResult(Requested):
 
 
 class EpisodeScores(Record):
-    """Per-episode scores, in bank order, so that statistics can be redone and learners paired."""
+    """Per-episode scores, in bank order, so that statistics can be redone and learners paired.
+
+    Scores that only a plugin's protocol has stand beside these, by their metric's name.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, list[Any]]
 
     bank: str
-    accuracy: list[float]
-    nll: list[float]
+    accuracy: list[float] = []
+    """Empty where the protocol has none."""
+    nll: list[float] = []
     by_presentation: list[list[float]] | None = None
     """Online: per episode, accuracy at the 1st, 2nd, ... presentation."""
     bit_errors: list[int] | None = None
     """Memory probes: wrong bits per sequence."""
+
+    def of(self, metric: str) -> list[float]:
+        """One number per episode; empty where the protocol has no such score."""
+        return list(getattr(self, metric, None) or [])
 
 
 class Phase(Record):
@@ -252,9 +269,9 @@ class TimingResult(Record):
 
     device: str
     phases: dict[str, Phase]
-    """``train_update``, ``train_example``, and at B = 1: ``adapt``, ``first_answer`` (adapt and one
-    query), ``further_query``; online also ``step`` (one step of `unroll`). Memory probes: the
-    training's, and ``step`` (one step of `respond`)."""
+    """Those of its protocol: ``train_update``, ``train_example``, and at B = 1 ``adapt``,
+    ``first_answer`` (adapt and one query), ``further_query``; online also ``step`` (one step of
+    `unroll`). Memory probes: the training's, and ``step`` (one step of `respond`)."""
     throughput_batch: int
     throughput: float
     """Episodes per second (adapt and all queries; whole sequences) at B = `throughput_batch`."""

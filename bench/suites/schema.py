@@ -7,59 +7,46 @@ import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
     Tag,
     ValidationError,
+    create_model,
+    field_validator,
     model_validator,
 )
 
 from bench.errors import BenchError, unknown_name
+from bench.protocols.settings import Table
+from bench.registry.installed import protocol, protocols
 
 FOLDER = "folder:"
 """Before the path of a folder of images, in a suite's `dataset`."""
 
-
-class Table(BaseModel):
-    """A TOML table: unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Setting(Table):
-    """One test setting. k-shot settings have ways and shots, online ones ways and presentations,
-    those of memory probes items."""
-
-    ways: int | None = Field(default=None, ge=2)
-    shots: int | None = Field(default=None, ge=1)
-    queries: int = Field(default=15, ge=1)
-    """Query images per class (k-shot)."""
-    presentations: int | None = Field(default=None, ge=1)
-    """How often each class is presented (online)."""
-    items: int | None = Field(default=None, ge=1)
-    """Vectors to copy, items to recall (memory probes)."""
+IMAGE_KEYS = ("image_size", "rotations", "split")
+"""Keys of suites whose protocol is about images."""
 
 
 class Budget(Table):
     """How much meta-training. Exactly one of examples, minutes and updates limits it."""
 
     examples: int | None = Field(default=None, ge=1)
-    """Images seen in meta-training, support and query; of memory probes sequences. The update that
-    reaches the number is the last."""
+    """Examples seen in meta-training, as the protocol counts them: images, support and query; of
+    memory probes sequences. The update that reaches the number is the last."""
     minutes: float | None = Field(default=None, gt=0)
     """Meta-training time; meta-validation and checkpoints do not count."""
     updates: int | None = Field(default=None, ge=1)
     validations: int = Field(default=20, ge=1)
     """Meta-validations, evenly spaced over the budget."""
     patience: int | None = Field(default=None, ge=1)
-    """Early stopping: after so many meta-validations without a better one. None: never."""
+    """Early stopping: after so many meta-validations without a better one, but never at chance.
+    None: never. It cuts off what schedules do to the end of the budget."""
     validation_images: int = Field(default=10_000, ge=1)
     """Images in one meta-validation; it has as many whole episodes as that gives. Of memory probes
     time steps."""
@@ -133,16 +120,16 @@ class Suite(Table):
         Discriminator(lambda given: "fractions" if isinstance(given, dict | Fractions) else "name"),
     ] = ""
     """The name of one of the dataset's splits; of a folder's classes fractions, or a CSV file."""
-    protocol: Literal["kshot", "online", "sequence"]
+    protocol: str
+    """An installed one. It decides what settings have, and may add keys: `suite_of`."""
     rotations: Rotations = Rotations()
-    training_items: tuple[int, int] = (0, 0)
-    """Memory probes: fewest and most items in meta-training, one number per update."""
     episodes_per_update: int = Field(default=16, ge=1)
     """The meta-batch of learners that do not ask for another."""
     timing_batch: int = Field(default=16, ge=1)
     """B of the throughput measurement."""
     test: MetaTest = MetaTest()
-    settings: dict[str, Setting] = Field(min_length=1)
+    settings: dict[str, Any] = Field(min_length=1)
+    """By name, of the protocol's own kind."""
     budgets: Budgets
     _file: Path | None = PrivateAttr(default=None)
 
@@ -158,49 +145,31 @@ class Suite(Table):
         return self._file or Path(self.name)
 
     @contextmanager
-    def at(self, key: str) -> Iterator[None]:
+    def at(self, key: str = "") -> Iterator[None]:
         """Gives a `BenchError` that is raised inside the suite's file and a key."""
         try:
             yield
         except BenchError as error:
-            raise BenchError(f"{self.file}: {key}: {error}") from error
+            where = f"{self.file}: {key}" if key else str(self.file)
+            raise BenchError(f"{where}: {error}") from error
 
-    @model_validator(mode="after")
-    def _settings_fit_protocol(self) -> Self:
-        for name, setting in self.settings.items():
-            given = setting.model_fields_set
+    @field_validator("settings")
+    @classmethod
+    def _settings_have_names(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        for name in settings:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-                raise ValueError(f"settings.{name}: use letters, digits, '.', '_' and '-' only")
-            if self.protocol == "sequence":
-                if given != {"items"}:
-                    raise ValueError(
-                        f"settings.{name}: the sequence protocol wants items, and nothing else"
-                    )
-                continue
-            if setting.ways is None:
-                raise ValueError(f"settings.{name}.ways: missing")
-            wanted, others = "shots", {"presentations", "items"}
-            if self.protocol == "online":
-                wanted, others = "presentations", {"shots", "items"}
-            if wanted not in given or given & others:
-                raise ValueError(f"settings.{name}: the {self.protocol} protocol wants {wanted}")
-        return self
+                raise ValueError(f"{name}: use letters, digits, '.', '_' and '-' only")
+        return settings
 
     @model_validator(mode="after")
     def _data_fits_protocol(self) -> Self:
-        images, sequences = {"image_size", "split"}, {"training_items"}
-        wanted, foreign = images, sequences
-        if self.protocol == "sequence":
-            wanted, foreign = sequences, images | {"rotations"}
-            fewest, most = self.training_items
-            if "training_items" in self.model_fields_set and not 1 <= fewest <= most:
-                raise ValueError(
-                    f"training_items: the fewest and the most items, got [{fewest}, {most}]"
-                )
-        for key in sorted(wanted - self.model_fields_set):
-            raise ValueError(f"{key}: missing")
-        for key in sorted(foreign & self.model_fields_set):
-            raise ValueError(f"{key}: the {self.protocol} protocol has none")
+        asked = protocol(self.protocol)
+        for key in IMAGE_KEYS:
+            given = key in self.model_fields_set
+            if key in asked.needs and not given:
+                raise ValueError(f"{key}: missing")
+            if given and key not in (*asked.needs, *asked.allows):
+                raise ValueError(f"{key}: the {self.protocol} protocol has none")
         return self
 
     @model_validator(mode="after")
@@ -210,11 +179,37 @@ class Suite(Table):
                 f"split: fractions are for a folder of images, and {self.dataset!r} is none; name "
                 f'one of its splits, or write dataset = "{FOLDER}PATH"'
             )
-        if self.folder is not None and self.protocol == "sequence":
-            raise ValueError("dataset: the sequence protocol is about memory probes, not images")
+        asked = protocol(self.protocol)
+        if self.folder is not None and not asked.folders:
+            raise ValueError(
+                f"dataset: the {self.protocol} protocol is about {asked.about}, not images"
+            )
         if self.folder is not None and self.split == "":
             raise ValueError("split: fractions or the path of a CSV file, got nothing")
         return self
+
+
+def suite_of(name: str) -> type[Suite]:
+    """The model of a suite of some protocol: with its keys, and with settings of its kind.
+
+    Raises:
+        BenchError: the protocol is not installed, or cannot be used.
+    """
+    asked = protocol(name)
+    if taken := sorted(set(asked.keys.model_fields) & set(Suite.model_fields)):
+        raise BenchError(f"the {name} protocol adds keys that suites have: {', '.join(taken)}")
+    keys: Any = asked.keys
+    setting: Any = asked.setting
+    return _suite_with(keys, setting)
+
+
+@cache
+def _suite_with(keys: Any, setting: Any) -> type[Suite]:
+    made: Any = create_model(
+        "Suite", __base__=(Suite, keys), settings=(dict[str, setting], Field(min_length=1))
+    )
+    model: type[Suite] = made
+    return model
 
 
 def read_suite(path: Path) -> Suite:
@@ -229,10 +224,17 @@ def read_suite(path: Path) -> Suite:
         raise BenchError(f"cannot read the suite file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BenchError(f"{path} is not valid TOML: {error}") from error
+    kind = Suite
+    if isinstance(named := content.get("protocol"), str):
+        try:
+            kind = suite_of(named)
+        except BenchError as error:
+            why = str(error).replace("\n", " ")
+            raise BenchError(f"{path} is not a valid suite:\n  protocol: {why}") from error
     try:
-        suite = Suite.model_validate(content)
+        suite = kind.model_validate(content)
     except ValidationError as error:
-        mistakes = "\n".join(f"  {_mistake(detail, content)}" for detail in error.errors())
+        mistakes = "\n".join(f"  {_mistake(detail, content, kind)}" for detail in error.errors())
         raise BenchError(f"{path} is not a valid suite:\n{mistakes}") from error
     if suite.folder is not None:
         beside = path.absolute().parent
@@ -249,33 +251,51 @@ def _below(folder: Path, path: Path) -> Path:
     return (folder / path.expanduser()).resolve()
 
 
-def _mistake(detail: Any, content: dict[str, Any]) -> str:
+def _mistake(detail: Any, content: dict[str, Any], kind: type[Suite]) -> str:
     """One line for one pydantic error: the key, what is wrong, the nearest valid key."""
     location = [str(part) for part in detail["loc"]]
     if location[:1] == ["split"]:
         del location[1:2]  # the tag of the union is no key
     key, message = ".".join(location), detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        known = _keys_beside(location)
-        return f"{key}: unknown key" + _nearest(location[-1], known)
+        if _of_another_protocol(location):
+            return f"{key}: the {content['protocol']} protocol has none"
+        return f"{key}: unknown key" + _nearest(location[-1], _keys_beside(location, kind, content))
     if detail["type"] == "missing":
         return f"{key}: missing" + (" (the file is empty)" if not content else "")
+    if key == "settings" and detail["type"] == "value_error":
+        return f"{key}.{message}"
     # what was given helps, unless it is a whole table
     got = "" if isinstance(detail["input"], dict) else f", got {detail['input']!r}"
+    if detail["type"] == "value_error" and "got" in message:
+        got = ""  # it says so itself
     return f"{key}: {message}{got}" if key else message
 
 
-def _keys_beside(location: list[str]) -> list[str]:
+def _of_another_protocol(location: list[str]) -> bool:
+    """Whether a key that its protocol does not have is one of another's."""
+    known: set[str] = set()
+    for other in protocols().things.values():
+        if len(location) == 1:
+            known |= set(other.keys.model_fields)
+        elif location[0] == "settings":
+            known |= set(other.setting.model_fields)
+    return location[-1] in known
+
+
+def _keys_beside(location: list[str], kind: type[Suite], content: dict[str, Any]) -> list[str]:
     """The valid keys of the table that an unknown key stands in."""
+    if len(location) == 1:
+        return list(kind.model_fields)
+    if location[0] == "settings":
+        return list(protocol(content["protocol"]).setting.model_fields)
     tables: dict[str, type[Table]] = {
         "rotations": Rotations,
         "split": Fractions,
         "test": MetaTest,
-        "settings": Setting,
         "budgets": Budgets if len(location) == 2 else Budget,
     }
-    table = Suite if len(location) == 1 else tables.get(location[0], Suite)
-    return list(table.model_fields)
+    return list(tables.get(location[0], kind).model_fields)
 
 
 def _nearest(word: str, known: list[str]) -> str:

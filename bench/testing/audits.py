@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.api import Episodes, Learner, Protocol, Stream
+from bench.api import Episodes, Learner, Stream
+from bench.protocols.base import Protocol
 from bench.testing import laws, leaks
 from bench.testing.check import Check, CheckResult, NotApplicableError
-from bench.testing.subject import Examined, answers, difference
-from bench.testing.tasks import Batch
+from bench.testing.subject import Examined, View, answers, difference
 
 AUDITS: tuple[Check[Examined], ...] = (
     leaks.query_labels,
@@ -38,6 +38,7 @@ class Trained(Examined):
     """A learner as its meta-training left it, in the view that it was trained for.
 
     Args:
+        within: the protocol that it was trained for.
         learner: its class.
         build: makes a new learner with the trained weights.
         episodes: some to answer; two or more.
@@ -49,12 +50,14 @@ class Trained(Examined):
 
     def __init__(
         self,
+        within: Protocol[Any, Any],
         learner: type[Learner],
         build: Callable[[], Learner],
-        episodes: Batch,
-        others: Batch,
-        given: Batch,
+        episodes: Any,
+        others: Any,
+        given: Any,
     ) -> None:
+        self._within = within
         self.learner = learner
         self._build = build
         self._episodes, self._others, self._given = episodes, others, given
@@ -67,72 +70,57 @@ class Trained(Examined):
 
     @cached_property
     def _sensitivity(self) -> float:
-        (protocol,) = self.protocols
         batch: Any = self._episodes
-        name = "support_x" if protocol == "kshot" else "x"
+        if not self._within.inputs:
+            return 0.0
+        name = self._within.inputs[0]
         x: Tensor = getattr(batch, name)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7)).to(x.device)
         moved = dataclasses.replace(batch, **{name: x * (1 + 1e-5 * noise)})
-        told, after = (answers(self.fresh(protocol), one) for one in (batch, moved))
+        told, after = (
+            answers(self._within, self.fresh(self._within), one) for one in (batch, moved)
+        )
         apart, scale = difference(told, after)
         return apart / scale
 
     @property
-    def protocols(self) -> list[Protocol]:
+    def protocols(self) -> list[Protocol[Any, Any]]:
         """The one that it was trained for: its weights are measured in no other."""
-        if isinstance(self._episodes, Episodes):
-            return ["kshot"]
-        return ["online" if isinstance(self._episodes, Stream) else "sequence"]
+        return [self._within]
 
-    def fresh(self, protocol: Protocol) -> Learner:
+    def fresh(self, within: Protocol[Any, Any]) -> Learner:
         """See `Examined.fresh`."""
         return self._build().eval()
 
-    def episodes(self, protocol: Protocol) -> Batch:
+    def episodes(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.episodes`."""
         return self._episodes
 
-    def others(self, protocol: Protocol) -> Batch:
+    def others(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.others`."""
         return self._others
 
-    def given(self, protocol: Protocol) -> Batch:
+    def given(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.given`."""
         return self._given
 
+    def asked(self, view: str) -> View:
+        """See `Examined.asked`; what it was not trained for is not applicable."""
+        seen = super().asked(view)
+        if seen is None:
+            raise NotApplicableError(f"it was trained {self._within.trained_for}")
+        return seen
+
     def many_streams(self) -> Stream:
         """See `Examined.many_streams`."""
-        return self.online()[1]
-
-    def kshot(self) -> tuple[Learner, Episodes]:
-        """See `Examined.kshot`."""
-        self._trained_for("kshot")
-        return super().kshot()
-
-    def online(self) -> tuple[Learner, Stream]:
-        """See `Examined.online`."""
-        self._trained_for("online")
-        return super().online()
+        return self.streams()[1]
 
     def support(self) -> tuple[Learner, Episodes]:
         """See `Examined.support`. The first half of a stream is one, the second asks."""
-        stream = self._episodes
-        if not isinstance(stream, Stream) or "kshot" not in self.learner.protocols:
+        episodes = self._within.support(self.learner, self._episodes)
+        if episodes is None:
             return self.kshot()
-        half = stream.y.shape[1] // 2
-        first, second = slice(half), slice(half, None)
-        return self.fresh("kshot"), Episodes(
-            stream.ways,
-            stream.x[:, first],
-            stream.y[:, first],
-            stream.x[:, second],
-            stream.y[:, second],
-        )
-
-    def _trained_for(self, protocol: Protocol) -> None:
-        if protocol not in self.protocols:
-            words = {"kshot": "k-shot", "online": "online", "sequence": "for a memory probe"}
-            raise NotApplicableError(f"it was trained {words[self.protocols[0]]}")
+        return self.fresh(self._within), episodes
 
 
 def audit(trained: Trained) -> list[CheckResult]:

@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from bench.api import Episodes, Learner, State, TaskSpec, map_tensors
 from bench.errors import BenchError
 from bench.registry.contestants import configure
+from bench.registry.installed import protocols
 from bench.registry.learners import accept_learner
 from bench.testing.check import FailedError, check
 from bench.testing.subject import (
     EPISODES,
-    PROTOCOLS,
     Subject,
     agree,
     answers,
     loss_of,
 )
-from bench.testing.tasks import Batch, draw, tiny_task
+from bench.testing.tasks import draw, tiny_task
 
 
 @check(
@@ -37,8 +37,9 @@ def declaration(subject: Subject) -> None:
         accept_learner(learner)
     except BenchError as error:
         raise FailedError(str(error)) from error
-    if not learner.protocols or not set(learner.protocols) <= set(PROTOCOLS):
-        raise FailedError(f"protocols = {learner.protocols!r}; choose from {PROTOCOLS}")
+    known = tuple(protocols().things)
+    if not learner.protocols or not set(learner.protocols) <= set(known):
+        raise FailedError(f"protocols = {learner.protocols!r}; choose from {known}")
     if not isinstance(learner.references, tuple):
         raise FailedError(f"references = {learner.references!r}, expected a tuple of strings")
 
@@ -90,14 +91,9 @@ def training_task(subject: Subject) -> None:
 
 
 def _tasks(subject: Subject) -> Iterator[TaskSpec]:
-    image = (1, 28, 28)
     for protocol in subject.protocols:
-        yield tiny_task(protocol)
-        if protocol == "kshot":
-            yield TaskSpec(image, 5, 1, classes=1000)
-            yield TaskSpec(image, 20, 5, classes=1000)
-        elif protocol == "online":
-            yield TaskSpec(image, 15, protocol="online", length=150, classes=1000)
+        yield tiny_task(protocol.name)
+        yield from protocol.usual_tasks()
 
 
 @check(
@@ -108,12 +104,15 @@ def logits(subject: Subject) -> None:
     """In every view logits have the shape that was asked for and are finite, also for classes that
     the support set lacks: one NaN is a failed cell."""
     for protocol in subject.protocols:  # before any training, which wrong logits may end
-        answers(subject.build(protocol), subject.episodes(protocol))
+        answers(protocol, subject.build(protocol), subject.episodes(protocol))
     for protocol, learner, batch in subject.views():
-        _finite(answers(learner, batch), protocol)
-        if isinstance(batch, Episodes):
+        _finite(answers(protocol, learner, batch), str(protocol))
+        if protocol.view == "predict":
             lacking = dataclasses.replace(batch, support_y=torch.full_like(batch.support_y, 3))
-            _finite(answers(learner, lacking), "kshot, where all support items are of one class")
+            _finite(
+                answers(protocol, learner, lacking),
+                "kshot, where all support items are of one class",
+            )
 
 
 def _finite(told: Tensor, where: str) -> None:
@@ -130,19 +129,16 @@ def sizes(subject: Subject) -> str | None:
     more ways may be refused with a ValueError that says so."""
     refused = None
     for protocol, learner, _ in subject.views():
-        if protocol == "sequence":
-            for items, episodes in ((1, 1), (5, 4)):
-                answers(learner, draw(tiny_task(protocol).but(items=items), episodes, seed=2))
-            continue
-        for ways, shots, queries, episodes in ((2, 3, 1, 4), (3, 1, 7, 1)):
-            task = tiny_task(protocol, ways).but(shots=shots, queries=queries)
-            if protocol == "online":
-                task = task.but(length=ways * shots)
-            _finite(answers(learner, draw(task, episodes, seed=2)), f"{protocol}, {task}")
+        for task, episodes in protocol.other_sizes():
+            told = answers(protocol, learner, draw(task, episodes, seed=2))
+            _finite(told, f"{protocol}, {task}")
         more = learner.task.ways + 1
-        batch = draw(tiny_task(protocol, more).but(classes=2 * more), 2, seed=2)
+        test = tiny_task(protocol.name, more)
+        if test.ways != more:  # it has no classes
+            continue
+        batch = draw(test.but(classes=2 * more), 2, seed=2)
         try:
-            _finite(answers(learner, batch), f"{protocol}, {more} ways")
+            _finite(answers(protocol, learner, batch), f"{protocol}, {more} ways")
         except ValueError as error:
             refused = str(error)
             if not refused:
@@ -189,13 +185,13 @@ def devices(subject: Subject) -> str | None:
     inputs are, and on a GPU they are those of the CPU."""
     others = [name for name in ("cuda", "mps") if _available(name)]
     for protocol, learner, batch in subject.views():
-        told = answers(learner, batch)
+        told = answers(protocol, learner, batch)
         for name, module in learner.named_modules():
             for attribute in _loose_tensors(module):
                 where = f"{name}.{attribute}" if name else attribute
                 raise FailedError(f"the tensor {where!r} would stay behind: it is no buffer")
         for device in others:
-            there = answers(learner.to(device), batch.to(device))
+            there = answers(protocol, learner.to(device), batch.to(device))
             if there.device.type != device:
                 raise FailedError(f"logits are on {there.device}, and the inputs were on {device}")
             # matrix products of GPUs may be coarser (TF32)
@@ -217,9 +213,9 @@ def inputs_kept(subject: Subject) -> None:
     again."""
     for protocol, learner, batch in subject.views():
         before = _tensors(batch)
-        answers(learner, batch)
+        answers(protocol, learner, batch)
         _compare(before, _tensors(batch), f"of the episode were changed by a test, {protocol}")
-        if isinstance(batch, Episodes):
+        if protocol.view == "predict":
             _state_kept(learner, batch)
         if subject.learner.trained:
             drawn = draw(learner.task, 2, seed=3, training=True)
@@ -237,7 +233,7 @@ def _state_kept(learner: Learner, batch: Episodes) -> None:
         raise FailedError("predict changed the state")
 
 
-def _tensors(batch: Batch) -> dict[str, Tensor]:
+def _tensors(batch: Any) -> dict[str, Tensor]:
     return {name: t.clone() for name, t in vars(batch).items() if isinstance(t, Tensor)}
 
 

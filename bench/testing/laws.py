@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Episodes
+from bench.protocols.online import Online
 from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
     Examined,
@@ -18,6 +19,7 @@ from bench.testing.subject import (
     answers,
     changed_share,
     difference,
+    predicted,
     spread,
     train,
 )
@@ -31,13 +33,13 @@ def two_views(subject: Examined) -> None:
     """unroll(x, y)[:, t] equals predict(adapt(x[:, :t], y[:, :t]), x[:, t]) for t >= 1: both
     protocols measure one learner."""
     for learner, stream in subject.streamed():
-        online = answers(learner, stream)
+        online = answers(Online(), learner, stream)
         for t in spread(1, stream.y.shape[1], subject.most):
             now = slice(t, t + 1)
             prefix = Episodes(
                 stream.ways, stream.x[:, :t], stream.y[:, :t], stream.x[:, now], stream.y[:, now]
             )
-            alone = answers(learner, prefix)[:, 0]
+            alone = predicted(learner, prefix)[:, 0]
             what = f"after {t} examples unroll and adapt with predict differ"
             what += f", trained {learner.task.protocol}"
             agree(online[:, t], alone, what, subject.tolerance)
@@ -52,15 +54,18 @@ def state_reset(subject: Examined) -> None:
     and after others, also from a state that was made before them."""
     for protocol, learner, batch in subject.views():
         others = subject.others(protocol)
-        first = answers(learner, batch)
-        answers(learner, others)
-        again, what = answers(learner, batch), f"other episodes before it count, {protocol}"
+        first = answers(protocol, learner, batch)
+        answers(protocol, learner, others)
+        again, what = (
+            answers(protocol, learner, batch),
+            f"other episodes before it count, {protocol}",
+        )
         agree(first, again, what, subject.tolerance)
-        if isinstance(batch, Episodes):
+        if protocol.view == "predict":
             with torch.no_grad():
                 torch.manual_seed(0)
                 made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
-                answers(learner, others)
+                answers(protocol, learner, others)
                 late = learner.predict(made, batch.query_x).float()
             what = "a state gives other answers once another one was made"
             agree(first, late, what, subject.tolerance)
@@ -82,7 +87,7 @@ def determinism(subject: Subject) -> None:
         if subject.learner.trained:
             first, second = (torch.tensor(list(train(twin, 3))) for twin in twins)
             agree(first, second, f"losses of the first updates differ under one seed, {protocol}")
-        told = [answers(twin, subject.episodes(protocol)) for twin in (*twins, twins[0])]
+        told = [answers(protocol, twin, subject.episodes(protocol)) for twin in (*twins, twins[0])]
         agree(told[0], told[1], f"answers differ under one seed, {protocol}")
         agree(told[0], told[2], f"a second time it answers otherwise, {protocol}")
 
@@ -101,7 +106,7 @@ def state_dict(subject: Subject) -> None:
         file.seek(0)
         loaded = subject.build(protocol, seed=1)  # another seed: what is not stored is drawn anew
         loaded.load_state_dict(torch.load(file, weights_only=True))
-        told = answers(loaded, subject.episodes(protocol))
+        told = answers(protocol, loaded, subject.episodes(protocol))
         agree(weights.answers, told, f"after saving and loading it answers otherwise, {protocol}")
 
 
@@ -129,8 +134,8 @@ def _invariant(
     stated = getattr(subject.learner, statement, False)
     learner, batch = subject.support()
     changed, back = change(batch)
-    told = answers(learner, batch)
-    after = answers(learner, changed).gather(2, back.to(told.device).expand_as(told))
+    told = predicted(learner, batch)
+    after = predicted(learner, changed).gather(2, back.to(told.device).expand_as(told))
     (apart, scale), share = difference(told, after), changed_share(told, after)
     if apart <= subject.tolerance * scale:
         same = f"{what} makes no difference"

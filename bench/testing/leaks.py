@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.api import Episodes, Sequences, Stream
+from bench.protocols.online import Online
 from bench.statistics.intervals import LEAK_P, first_presentation_ceiling, first_presentation_p
 from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
@@ -20,9 +20,9 @@ from bench.testing.subject import (
     changed_share,
     difference,
     loss_of,
+    predicted,
     spread,
 )
-from bench.testing.tasks import Batch
 
 ROUNDING = 0.1
 """Of the tolerance, where the same operations are done on other data."""
@@ -33,28 +33,26 @@ def query_labels(subject: Examined) -> None:
     """Answers do not depend on labels that `loss` was given before: it is the only method that
     receives query labels, and they are for training."""
     subject.needs_training()
+    looked_at = False
     for protocol in subject.protocols:
         batch = subject.given(protocol)
+        relabelled = [protocol.relabelled(batch, shift) for shift in (0, 1)]
+        if relabelled[0] is None:
+            continue
+        looked_at = True
         told: list[Tensor] = []
-        for shift in (0, 1):
+        for given in relabelled:
             learner = subject.fresh(protocol)
             weights = copy.deepcopy(learner.state_dict())
             for training in (True, False):
                 learner.load_state_dict(weights)  # running statistics may hang on labels
                 torch.manual_seed(0)
-                loss_of(learner.train(training), _relabelled(batch, shift))
-            told.append(answers(learner, batch))
+                loss_of(learner.train(training), given)
+            told.append(answers(protocol, learner, batch))
         what = f"answers follow the labels that loss was given, {protocol}"
         agree(told[0], told[1], what, subject.tolerance)
-
-
-def _relabelled(batch: Batch, shift: int) -> Batch:
-    """The same inputs with every query's label (of a probe: every bit) another one."""
-    if isinstance(batch, Episodes):
-        return dataclasses.replace(batch, query_y=(batch.query_y + shift) % batch.ways)
-    if isinstance(batch, Stream):
-        return dataclasses.replace(batch, y=(batch.y + shift) % batch.ways)
-    return dataclasses.replace(batch, target=(batch.target - shift).abs())
+    if not looked_at:
+        raise NotApplicableError("its protocols do not say what other right answers would be")
 
 
 @check(
@@ -65,10 +63,15 @@ def query_independence(subject: Examined) -> Seen:
     """A query is answered alike alone and among others; what looks at them together is
     transductive, which is an advantage that has to be stated."""
     learner, batch = subject.kshot()
-    together = answers(learner, batch)
+    together = predicted(learner, batch)
     queries = spread(0, together.shape[1], subject.most)
     alone = [
-        answers(learner, dataclasses.replace(batch, query_x=batch.query_x[:, q : q + 1]))[:, 0]
+        predicted(
+            learner,
+            dataclasses.replace(
+                batch, query_x=batch.query_x[:, q : q + 1], query_y=batch.query_y[:, q : q + 1]
+            ),
+        )[:, 0]
         for q in queries
     ]
     together, others = together[:, queries], torch.stack(alone, dim=1)  # (B, Q, N)
@@ -89,9 +92,9 @@ def episode_independence(subject: Examined) -> None:
     """An episode is answered alike alone and among others: how many are handled together is the
     harness's choice."""
     for protocol, learner, batch in subject.views():
-        together = answers(learner, batch)
+        together = answers(protocol, learner, batch)
         for b in range(len(together)):
-            alone = answers(learner, _rows(batch, slice(b, b + 1)))[0]
+            alone = answers(protocol, learner, _rows(batch, slice(b, b + 1)))[0]
             what = f"an episode is answered otherwise alone, {protocol}"
             agree(together[b], alone, what, subject.tolerance)
 
@@ -113,40 +116,39 @@ def causality(subject: Examined) -> None:
     """In the online view and in memory probes no answer depends on its own label or on anything
     later: for each step, all that comes after its answer is replaced."""
     weakest, rounding = float("inf"), ROUNDING * subject.tolerance
-    for _, learner, batch in subject.views():
-        if isinstance(batch, Episodes):
+    for protocol, learner, batch in subject.views():
+        if not protocol.in_time:
             continue
         # A row of each batch below is one sequence, of which all is replaced after the answer t.
         steps = torch.arange(batch.x.shape[1], device=batch.x.device)
         last = steps[spread(0, len(steps), subject.most), None]  # (R, 1) t
         one = _rows(batch, torch.zeros_like(last[:, 0]))
-        told = answers(learner, one)  # (R, T, N)
-        for what, changed in _later_replaced(one, steps > last, steps == last):
-            after = answers(learner, changed)
+        told = answers(protocol, learner, one)  # (R, T, N)
+        for what, changed in _later_replaced(one, protocol.revealed, steps > last, steps == last):
+            after = answers(protocol, learner, changed)
             kept = steps <= last
             agree(told[kept], after[kept], f"an answer depends on {what}", rounding)
             apart, scale = difference(told, after)
             weakest = min(weakest, apart / scale)
     if weakest == float("inf"):
-        raise NotApplicableError("these are k-shot episodes, in which nothing comes later")
+        raise NotApplicableError("these are episodes in which nothing comes later")
     if weakest < 10 * rounding:
         raise NotApplicableError("nothing that is replaced changes an answer, not even a later one")
 
 
 def _later_replaced(
-    one: Stream | Sequences, later: Tensor, own: Tensor
-) -> list[tuple[str, Stream | Sequences]]:
+    one: Any, revealed: tuple[str, ...], later: Tensor, own: Tensor
+) -> list[tuple[str, Any]]:
     """What comes later (R, T) replaced: the inputs, and the labels with the step's own."""
     random = torch.Generator().manual_seed(5)
     x = one.x.where(~later.view(*later.shape, *[1] * (one.x.dim() - 2)), 1 - one.x)
-    changed: list[tuple[str, Stream | Sequences]] = [
-        ("an input that comes later", dataclasses.replace(one, x=x))
-    ]
-    if isinstance(one, Stream):
+    changed = [("an input that comes later", dataclasses.replace(one, x=x))]
+    for name in revealed:
         # Other labels all along, by other shifts: equal labels must not stay equal.
-        shift = torch.randint(1, one.ways, one.y.shape, generator=random).to(one.y.device)
-        y = one.y.where(~(later | own), (one.y + shift) % one.ways)
-        changed.append(("its own label or a later one", dataclasses.replace(one, y=y)))
+        y: Tensor = getattr(one, name)
+        shift = torch.randint(1, one.ways, y.shape, generator=random).to(y.device)
+        y = y.where(~(later | own), (y + shift) % one.ways)
+        changed.append(("its own label or a later one", dataclasses.replace(one, **{name: y})))
     return changed
 
 
@@ -157,8 +159,8 @@ def _later_replaced(
 def first_presentation(subject: Examined) -> Seen:
     """Online, the first presentation of a class is not answered better than guessing among the
     labels not yet seen allows: more is a leak."""
-    (learner, _), stream = subject.online(), subject.many_streams()
-    told = answers(learner, stream).argmax(-1) == stream.y  # (B, T)
+    (learner, _), stream = subject.streams(), subject.many_streams()
+    told = answers(Online(), learner, stream).argmax(-1) == stream.y  # (B, T)
     same = stream.y[:, :, None] == stream.y[:, None]  # (B, T, T)
     first = ~same.tril(-1).any(2)  # (B, T), no earlier step has its label
     accuracy = (told & first).sum(1) / stream.ways  # (B,)

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from bench.api import Episodes, Stream
+from bench.api import Learner
+from bench.protocols.base import Protocol
 from bench.testing.check import FailedError, NotApplicableError, check
 from bench.testing.subject import Subject, answers, loss_of, train
-from bench.testing.tasks import Batch, draw, tiny_task
+from bench.testing.tasks import draw, tiny_task
 
 FEW_PATTERNS, TOGETHER = 3, 32
 """The patterns, and the episodes of an update: a recurrent learner gets them in 200 updates."""
@@ -41,8 +41,7 @@ def gradients(subject: Subject) -> None:
             learner = subject.build(protocol).train()
             batch: Any = draw(learner.task, 2, seed=7, training=True)
             if inputs is not None:
-                names = ("support_x", "query_x") if isinstance(batch, Episodes) else ("x",)
-                changes = {name: inputs(getattr(batch, name)) for name in names}
+                changes = {name: inputs(getattr(batch, name)) for name in protocol.inputs}
                 batch = dataclasses.replace(batch, **changes)
             loss_of(learner, batch).backward()
             for name, parameter in learner.named_parameters():
@@ -63,14 +62,15 @@ def trains(subject: Subject) -> str:
     """On 2-way tasks of three patterns the negative log-likelihood of the queries, or their error
     rate, is halved within 500 updates."""
     subject.needs_training()
-    protocol = next((name for name in ("kshot", "online") if name in subject.protocols), None)
-    if protocol is None:
-        raise NotApplicableError("it takes part in memory probes only")
-    test = tiny_task(protocol, ways=2).but(classes=FEW_PATTERNS, episodes_per_update=TOGETHER)
+    view = subject.asked("predict") or subject.asked("unroll")
+    if view is None:
+        raise NotApplicableError("it takes part in no protocol whose answers are classes")
+    within = view.protocol
+    test = tiny_task(within.name, ways=2).but(classes=FEW_PATTERNS, episodes_per_update=TOGETHER)
     torch.manual_seed(0)
     learner = subject.learner(subject.config, subject.training_task(test))
     batch = draw(test, ANSWERED, seed=9)
-    nll, error = _scores(answers(learner, batch), batch)
+    nll, error = _scores(within, learner, batch)
     if nll < 0.05 and error < 0.01:
         raise NotApplicableError(
             f"untrained it answers with a likelihood of {nll:.2g} nats already"
@@ -78,7 +78,7 @@ def trains(subject: Subject) -> str:
     now = nll, error
     for update, _ in enumerate(train(learner, MOST_UPDATES), start=1):
         if update % EVERY == 0:
-            now = _scores(answers(learner, batch), batch)
+            now = _scores(within, learner, batch)
             if _halved((nll, error), now):
                 break
     seen = f"{nll:.2f} to {now[0]:.2f} nats, {error:.0%} to {now[1]:.0%} wrong, in {update} updates"
@@ -92,12 +92,10 @@ def _halved(before: tuple[float, float], now: tuple[float, float]) -> bool:
     return now[0] <= before[0] / 2 or (before[1] >= FEW_ERRORS and now[1] <= before[1] / 2)
 
 
-def _scores(told: Tensor, batch: Batch) -> tuple[float, float]:
+def _scores(within: Protocol[Any, Any], learner: Learner, batch: Any) -> tuple[float, float]:
     """Negative log-likelihood in nats and error rate; online, of classes that were seen before."""
-    assert isinstance(batch, Episodes | Stream)
-    y, known = (batch.query_y if isinstance(batch, Episodes) else batch.y), torch.tensor(True)
-    if isinstance(batch, Stream):
-        known = (y[:, :, None] == y[:, None]).tril(-1).any(2)  # (B, T)
-    known = known.expand_as(y)
+    told, knowable = answers(within, learner, batch), within.knowable(batch)
+    assert knowable is not None, "its answers are classes"
+    y, known = knowable
     nll = F.cross_entropy(told[known], y[known])
     return nll.item(), (told.argmax(-1) != y)[known].float().mean().item()

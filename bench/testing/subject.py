@@ -12,11 +12,13 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from bench.api import Episodes, Learner, Protocol, SequenceLearner, Stream, TaskSpec
+from bench.api import Episodes, Learner, Stream, TaskSpec
+from bench.protocols.base import Protocol
+from bench.protocols.kshot import KShot
+from bench.registry.installed import protocol
 from bench.testing.check import FailedError, NotApplicableError
-from bench.testing.tasks import Batch, draw, tiny_task, training_batch
+from bench.testing.tasks import draw, tiny_protocols, tiny_task, training_batch
 
-PROTOCOLS: tuple[Protocol, ...] = ("kshot", "online", "sequence")
 UPDATES = 15
 """Before training, labels hardly change an answer, and what must not depend on them would not."""
 
@@ -26,8 +28,8 @@ TOLERANCE = 1e-4
 
 STREAMS = 32
 
-MOST_EPISODES, MOST_QUERIES = 32, 5
-"""What a training task is cut down to, so that a check takes seconds."""
+MOST_EPISODES = 32
+"""What an update is cut down to, so that a check takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,10 @@ class Weights:
 class View(NamedTuple):
     """A protocol with the learner trained for it, in ``eval()``, and test episodes."""
 
-    protocol: Protocol
+    protocol: Any
+    """A `bench.protocols.base.Protocol`."""
     learner: Learner
-    batch: Batch
+    batch: Any
 
 
 class Examined(ABC):
@@ -62,23 +65,23 @@ class Examined(ABC):
 
     @property
     @abstractmethod
-    def protocols(self) -> list[Protocol]:
+    def protocols(self) -> list[Protocol[Any, Any]]:
         """Those in which it is looked at."""
 
     @abstractmethod
-    def fresh(self, protocol: Protocol) -> Learner:
+    def fresh(self, within: Protocol[Any, Any]) -> Learner:
         """A new learner with these weights, in ``eval()``: no check sees what another one did."""
 
     @abstractmethod
-    def episodes(self, protocol: Protocol) -> Batch:
+    def episodes(self, within: Protocol[Any, Any]) -> Any:
         """Test episodes."""
 
     @abstractmethod
-    def others(self, protocol: Protocol) -> Batch:
+    def others(self, within: Protocol[Any, Any]) -> Any:
         """As many others."""
 
     @abstractmethod
-    def given(self, protocol: Protocol) -> Batch:
+    def given(self, within: Protocol[Any, Any]) -> Any:
         """A batch as `loss` is given it."""
 
     def streamed(self) -> Iterator[tuple[Learner, Stream]]:
@@ -87,7 +90,7 @@ class Examined(ABC):
         Raises:
             NotApplicableError: where the learner has no online view.
         """
-        yield self.online()
+        yield self.streams()
 
     @abstractmethod
     def many_streams(self) -> Stream:
@@ -99,8 +102,15 @@ class Examined(ABC):
 
     def views(self) -> Iterator[View]:
         """One for each protocol of the learner."""
-        for protocol in self.protocols:
-            yield View(protocol, self.fresh(protocol), self.episodes(protocol))
+        for within in self.protocols:
+            yield View(within, self.fresh(within), self.episodes(within))
+
+    def asked(self, view: str) -> View | None:
+        """The view in which one of its methods answers: ``predict``, ``unroll``."""
+        for within in self.protocols:
+            if within.view == view:
+                return View(within, self.fresh(within), self.episodes(within))
+        return None
 
     def kshot(self) -> tuple[Learner, Episodes]:
         """The k-shot view.
@@ -108,9 +118,10 @@ class Examined(ABC):
         Raises:
             NotApplicableError: where the learner has none.
         """
-        if "kshot" not in self.protocols:
+        seen = self.asked("predict")
+        if seen is None:
             raise NotApplicableError("it has no k-shot view")
-        return self.fresh("kshot"), cast(Episodes, self.episodes("kshot"))
+        return seen.learner, cast(Episodes, seen.batch)
 
     def support(self) -> tuple[Learner, Episodes]:
         """A view with a support set.
@@ -120,15 +131,16 @@ class Examined(ABC):
         """
         return self.kshot()
 
-    def online(self) -> tuple[Learner, Stream]:
+    def streams(self) -> tuple[Learner, Stream]:
         """The online view.
 
         Raises:
             NotApplicableError: where the learner has none.
         """
-        if "online" not in self.protocols:
+        seen = self.asked("unroll")
+        if seen is None:
             raise NotApplicableError("it has no online view")
-        return self.fresh("online"), cast(Stream, self.episodes("online"))
+        return seen.learner, cast(Stream, seen.batch)
 
     def needs_training(self) -> None:
         """Raises a `NotApplicableError` for a learner without anything to meta-train."""
@@ -147,7 +159,7 @@ class Subject(Examined):
     def __init__(self, learner: type[Learner], config: Any = None) -> None:
         self.learner = learner
         self._config = config
-        self._weights: dict[Protocol, Weights] = {}
+        self._weights: dict[str, Weights] = {}
 
     @cached_property
     def config(self) -> Any:
@@ -155,67 +167,64 @@ class Subject(Examined):
         return self.learner.Config() if self._config is None else self._config
 
     @property
-    def protocols(self) -> list[Protocol]:
-        """Those that the learner takes part in."""
-        return [protocol for protocol in PROTOCOLS if protocol in self.learner.protocols]
+    def protocols(self) -> list[Protocol[Any, Any]]:
+        """Those that the learner takes part in, as far as they have tiny tasks."""
+        return [protocol(name) for name in tiny_protocols() if name in self.learner.protocols]
 
     def training_task(self, task: TaskSpec) -> TaskSpec:
-        """What the learner asks for, cut down to the patterns that there are."""
+        """What the learner asks for, cut down to the data that there is."""
         asked = self.learner.training_task(self.config, task)
         asked = asked.but(episodes_per_update=min(asked.episodes_per_update, MOST_EPISODES))
-        if asked.protocol == "sequence":
-            return asked
-        ways = min(asked.ways, task.classes)
-        length = asked.length // asked.ways * ways
-        queries = min(asked.queries, MOST_QUERIES)
-        return asked.but(ways=ways, classes=task.classes, length=length, queries=queries)
+        return protocol(task.protocol).tiny_cut(asked, task)
 
-    def build(self, protocol: Protocol, seed: int = 0) -> Learner:
+    def build(self, within: Protocol[Any, Any], seed: int = 0) -> Learner:
         """A new learner with the initial weights of a seed."""
         torch.manual_seed(seed)
-        return self.learner(self.config, self.training_task(tiny_task(protocol)))
+        return self.learner(self.config, self.training_task(tiny_task(within.name)))
 
-    def weights(self, protocol: Protocol) -> Weights:
+    def weights(self, within: Protocol[Any, Any]) -> Weights:
         """What `UPDATES` updates make of it."""
-        if protocol not in self._weights:
-            learner = self.build(protocol)
+        if within.name not in self._weights:
+            learner = self.build(within)
             if self.learner.trained:
                 list(train(learner, UPDATES))
             state = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
-            told = answers(learner, self.episodes(protocol))
-            self._weights[protocol] = Weights(state, told)
-        return self._weights[protocol]
+            told = answers(within, learner, self.episodes(within))
+            self._weights[within.name] = Weights(state, told)
+        return self._weights[within.name]
 
-    def fresh(self, protocol: Protocol) -> Learner:
+    def fresh(self, within: Protocol[Any, Any]) -> Learner:
         """See `Examined.fresh`."""
-        learner = self.build(protocol)
-        learner.load_state_dict(self.weights(protocol).state)
+        learner = self.build(within)
+        learner.load_state_dict(self.weights(within).state)
         return learner.eval()
 
-    def episodes(self, protocol: Protocol, seed: int = 1) -> Batch:
+    def episodes(self, within: Protocol[Any, Any], seed: int = 1) -> Any:
         """Test episodes: 5-way 2-shot; online, with two presentations of a class; a probe."""
-        return draw(tiny_task(protocol).but(shots=2), EPISODES, seed)
+        return draw(tiny_task(within.name).but(shots=2), EPISODES, seed)
 
-    def others(self, protocol: Protocol) -> Batch:
+    def others(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.others`."""
-        return self.episodes(protocol, seed=8)
+        return self.episodes(within, seed=8)
 
-    def given(self, protocol: Protocol) -> Batch:
+    def given(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.given`."""
-        return draw(self.training_task(tiny_task(protocol)), 2, seed=4, training=True)
+        return draw(self.training_task(tiny_task(within.name)), 2, seed=4, training=True)
 
     def streamed(self) -> Iterator[tuple[Learner, Stream]]:
         """See `Examined.streamed`. One that was trained k-shot has an online view too, and may be
         told its labels otherwise."""
-        learner, stream = self.online()
+        learner, stream = self.streams()
         yield learner, stream
-        if "kshot" in self.protocols:
-            yield self.fresh("kshot"), stream
+        if kshot := self.asked("predict"):
+            yield kshot.learner, stream
 
     def many_streams(self) -> Stream:
         """See `Examined.many_streams`."""
-        self.online()
-        return cast(Stream, draw(tiny_task("online"), STREAMS, seed=6))
+        seen = self.asked("unroll")
+        if seen is None:
+            raise NotApplicableError("it has no online view")
+        return cast(Stream, draw(tiny_task(seen.protocol.name), STREAMS, seed=6))
 
 
 def train(learner: Learner, updates: int) -> Iterator[float]:
@@ -236,13 +245,19 @@ def train(learner: Learner, updates: int) -> Iterator[float]:
         yield loss.item()
 
 
-def loss_of(learner: Learner, batch: Batch) -> Tensor:
-    """The learner's loss; memory probes are given to learners that take part in them only."""
-    return cast(SequenceLearner, learner).loss(batch)
+def predicted(learner: Learner, episodes: Episodes) -> Tensor:
+    """What `adapt` and `predict` answer, whatever protocol the learner was trained for."""
+    return answers(KShot(), learner, episodes)
+
+
+def loss_of(learner: Learner, batch: Any) -> Tensor:
+    """The learner's loss; it is given batches of protocols that it takes part in only."""
+    loss: Tensor = learner.loss(batch)
+    return loss
 
 
 @torch.no_grad()
-def answers(learner: Learner, batch: Batch) -> Tensor:
+def answers(within: Protocol[Any, Any], learner: Learner, batch: Any) -> Tensor:
     """Logits in ``eval()``, as float32: (B, Q or T, N), of memory probes (B, T, E).
 
     Raises:
@@ -250,16 +265,7 @@ def answers(learner: Learner, batch: Batch) -> Tensor:
     """
     learner.eval()
     torch.manual_seed(0)  # the harness does so before every batch of a test
-    if isinstance(batch, Episodes):
-        view, expected = "predict", (*batch.query_x.shape[:2], batch.ways)
-        state = learner.adapt(batch.support_x, batch.support_y, batch.ways)
-        logits = learner.predict(state, batch.query_x)
-    elif isinstance(batch, Stream):
-        view, expected = "unroll", (*batch.y.shape, batch.ways)
-        logits = learner.unroll(batch.x, batch.y, batch.ways)
-    else:
-        view, expected = "respond", tuple(batch.target.shape)
-        logits = cast(SequenceLearner, learner).respond(batch.x)
+    view, logits, expected, _ = within.ask(learner, batch)
     if not isinstance(logits, Tensor):
         raise FailedError(
             f"{view} returned {type(logits).__name__}, expected a tensor of {expected}"

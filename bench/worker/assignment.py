@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from bench.api.dataset import DataFolders
+from bench.api.executor import Progress
 from bench.planning.jobs import Cell, Training
+from bench.store import layout
 from bench.worker.devices import Device
 
 Phase = Literal["train", "audit", "test", "time"]
@@ -15,7 +17,7 @@ Phase = Literal["train", "audit", "test", "time"]
 
 @dataclass(frozen=True)
 class Assignment:
-    """One thing to do.
+    """One thing to do: the `bench.api.Job` of an executor.
 
     Attributes:
         phase: ``train`` or ``audit`` a training, ``test`` or ``time`` a cell.
@@ -23,8 +25,8 @@ class Assignment:
         cell: the cell; None when it is about a training.
         results: the results folder.
         folders: where data lies.
-        device: where to do it.
-        threads: CPU threads for a device that names none; None: all cores.
+        device: the place to do it, by name: one of the training's kind, for a timing any.
+        threads: CPU threads of a training that begins with it; None: those of the device.
     """
 
     phase: Phase
@@ -45,14 +47,23 @@ class Assignment:
     def output(self) -> Path:
         """The file whose presence means that it is done."""
         if self.phase == "time":
-            return self.folder / "timings" / f"{Device.parse(self.device).file_name}.json"
+            return layout.timing_file(self.folder, Device.parse(self.device).file_name)
         if self.phase == "audit":
-            return self.folder / "audits.json"
-        return self.folder / "result.json"
+            return self.folder / layout.AUDITS
+        return self.folder / layout.RESULT
+
+    @property
+    def log(self) -> Path:
+        """The file for what its process prints."""
+        return self.folder / layout.LOG
 
     @property
     def failure(self) -> Path:
         """The file that says why it failed."""
-        if self.phase in {"audit", "time"}:
-            return self.output.with_suffix(".failure.json")
-        return self.folder / "failure.json"
+        return layout.failure_file(self.output)
+
+    def perform(self, progress: Progress) -> None:
+        """Does it, in this process; see `bench.worker.perform.perform`."""
+        from bench.worker.perform import perform
+
+        perform(self, progress)

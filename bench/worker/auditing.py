@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from bench.api import Episodes, Learner, Stream, TaskSpec
+from bench.api import Learner
 from bench.api.executor import Progress
 from bench.episodes.banks import typical
-from bench.episodes.classes import ClassPool
-from bench.episodes.pools import Batch, Pool
+from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.planning.jobs import Training
+from bench.registry.installed import protocol
 from bench.store.atomic import write_json
 from bench.store.records import (
     Audit,
@@ -64,14 +65,6 @@ MOST, FEWEST = 8, 2
 """Episodes."""
 
 
-IMAGES, STEPS = 160, 1600
-"""Images, or steps of memory probes, that they have together, about."""
-
-
-WAYS, QUERIES, PRESENTATIONS = 20, 2, 2
-"""What a task is cut down to; presentations where a learner conditions on every prefix."""
-
-
 def audit_training(
     training: Training, learner: type[Learner], build: Callable[[], Learner], pool: Pool
 ) -> list[Audit]:
@@ -81,47 +74,29 @@ def audit_training(
         training: says the task, the budget and the seed of the episodes.
         learner: its class.
         build: makes a new learner with the trained weights, on the device.
-        pool: the meta-validation classes, or the probe, on the device.
+        pool: what meta-validation draws from, on the device.
     """
-    trained = Trained(learner, build, *audit_episodes(training, learner, pool))
+    episodes = audit_episodes(training, learner, pool)
+    trained = Trained(protocol(training.task.protocol), learner, build, *episodes)
     return [_recorded(result) for result in audit(trained)]
 
 
-def audit_episodes(
-    training: Training, learner: type[Learner], pool: Pool
-) -> tuple[Batch, Batch, Batch]:
+def audit_episodes(training: Training, learner: type[Learner], pool: Pool) -> tuple[Any, Any, Any]:
     """Episodes to answer, as many others, and a batch as `Learner.loss` is given it."""
-    task, inputs = _task(training, learner, pool)
-    room = IMAGES if isinstance(pool, ClassPool) else STEPS
-    count = FEWEST if training.budget_name == "smoke" else max(FEWEST, min(MOST, room // inputs))
+    own = protocol(training.task.protocol)
+    task, inputs = own.audit_task(typical(training.task), pool, learner)
+    room = own.audit_room // inputs
+    count = FEWEST if training.budget_name == "smoke" else max(FEWEST, min(MOST, room))
 
-    def drawn(number: int, episodes: int, classes: bool = False) -> Batch:
+    def drawn(number: int, episodes: int, classes: bool = False) -> Any:
         # Number 0 is the bank of meta-validation.
         draw = pool.draw(task, episodes, training.bank_seed, Purpose.VALIDATION, number)
         return pool.build(task, draw, classes)
 
     given = drawn(3, FEWEST, classes=True)
-    if isinstance(given, Episodes | Stream) and given.classes is not None:
+    if getattr(given, "classes", None) is not None:
         given.classes %= max(1, training.task.classes)  # the learner knows those of meta-training
     return drawn(1, count), drawn(2, count), given
-
-
-def _task(training: Training, learner: type[Learner], pool: Pool) -> tuple[TaskSpec, int]:
-    """The training's task, of a range of shots or items the middle, cut down where it is large;
-    and the images or steps that answering an episode of it takes."""
-    task = typical(training.task)
-    if not isinstance(pool, ClassPool):
-        return task, pool.inputs(task)
-    ways = min(task.ways, len(pool), WAYS)
-    if task.protocol == "kshot":
-        shots, queries = sum(task.shot_range) // 2, min(task.queries, QUERIES)
-        task = task.but(ways=ways, shots=shots, queries=queries)
-        return task, pool.inputs(task)
-    if learner.unroll is Learner.unroll:  # T (T - 1) / 2 images, and as many times what adapts
-        length = ways * min(task.presentations, PRESENTATIONS)
-        return task.but(ways=ways, length=length), max(1, length * (length - 1) // 2)
-    length = ways * task.presentations
-    return task.but(ways=ways, length=length), length
 
 
 def _recorded(result: CheckResult) -> Audit:

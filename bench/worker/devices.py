@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
+from bench.planning.jobs import DeviceKind
 
 if TYPE_CHECKING:
     import torch
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Device:
-    """A device by name: ``cpu``, ``cpu/1`` (one thread), ``cuda:1``, ``mps``."""
+    """A place to compute: ``cpu``, ``cpu/1`` (one thread), ``cuda:1``, ``mps``.
+
+    Its kind is a part of what a training is; its name says where on a machine that is done, and
+    what a timing is of.
+    """
 
     name: str
-    kind: str
+    kind: DeviceKind
     threads: int | None
-    """CPU threads asked for; None: all cores."""
+    """CPU threads that its name states; None: it states none."""
 
     @classmethod
     def parse(cls, name: str) -> Device:
@@ -38,7 +43,9 @@ class Device:
             )
         if match[2]:
             return cls(f"cuda:{int(match[3] or 0)}", "cuda", None)
-        return cls(name, match[4] or "cpu", int(match[1]) if match[1] else None)
+        if match[4]:
+            return cls(name, "mps", None)
+        return cls(name, "cpu", int(match[1]) if match[1] else None)
 
     def check(self) -> None:
         """Raises a `BenchError` where this machine has no such device."""
@@ -72,11 +79,11 @@ class Device:
         """Prepares this process: threads, memory, and deterministic algorithms where they are free.
 
         Args:
-            threads: for a device without a number of threads of its own; None: all cores.
+            threads: CPU threads; None: those that its name states, else all cores.
         """
         import torch
 
-        torch.set_num_threads(self.threads or threads or cores())
+        torch.set_num_threads(threads or self.threads or cores())
         if self.kind == "cpu":
             keep_memory()
             settle_maths()

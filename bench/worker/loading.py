@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 from bench.api import Learner
-from bench.api.dataset import DataFolders, DatasetSource, Source
+from bench.api.dataset import DataFolders, Source
 from bench.data.image_folder import ImageFolder
-from bench.data.probes import Probe
 from bench.episodes.banks import Bank
-from bench.episodes.classes import class_pool
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
 from bench.planning.jobs import Cell, Training
 from bench.registry.contestants import configure
-from bench.registry.installed import datasets, learners
+from bench.registry.installed import datasets, learners, protocol
 from bench.registry.source_hash import source_hash
+from bench.store import layout
 from bench.store.records import TrainingResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
@@ -28,19 +27,19 @@ from bench.worker.training_loop import (
 
 
 def training_source(training: Training) -> Source:
-    """The dataset or probe that a training learns from.
+    """The dataset that a training learns from.
 
     Raises:
         BenchError: where it is not installed.
     """
     if training.images is not None:
         return ImageFolder(training.images)
-    return datasets().get("dataset", training.dataset)
+    return datasets().get(training.dataset)
 
 
 def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
     """The learner with its initial weights on the device, and the hash of its source."""
-    learner = learners().get("learner", training.learner_name)
+    learner = learners().get(training.learner_name)
     config = configure(training.learner_name, learner, training.config).config
     return build_learner(training, learner, config).to(device.torch), source_hash(learner)
 
@@ -48,11 +47,11 @@ def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
 def load_weights(learner: Learner, training: Training, results: Path) -> TrainingResult:
     """Gives the learner its best weights; returns the training's result."""
     folder = training.folder(results)
-    result = TrainingResult.model_validate_json((folder / "result.json").read_bytes())
+    result = TrainingResult.model_validate_json((folder / layout.RESULT).read_bytes())
     if training.budget is not None:
-        if not (folder / "best.pt").exists():
+        if not (folder / layout.WEIGHTS).exists():
             raise BenchError(
-                f"the weights {folder / 'best.pt'} are gone (reference results come without "
+                f"the weights {folder / layout.WEIGHTS} are gone (reference results come without "
                 "weights); `bench run --rerun` trains again"
             )
         learner.load_state_dict(best_weights(folder))
@@ -70,15 +69,12 @@ def load_pool(
     Raises:
         BenchError: where the data has changed since the run was planned.
     """
-    source = training_source(training)
-    if isinstance(source, Probe):
-        return source
-    assert isinstance(source, DatasetSource), "planned as one of the two"
-    data = source.load(training.image_size, folders, lambda message: None)
+    source, asked = training_source(training), protocol(training.task.protocol)
+    data = asked.load(source, training.image_size, folders, lambda message: None)
     if data.content != training.content:
         raise _changed(training)
-    split = source.split(training.split, data)
-    return class_pool(data, getattr(split, phase), rotations)
+    split = asked.split(source, training.split, data)
+    return asked.pool(data, split, phase, rotations)
 
 
 def _changed(training: Training) -> BenchError:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from bench.api.executor import Progress
+from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.records import (
     CurvePoint,
@@ -54,6 +57,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
         **fields,
         id=training.id,
         budget=training.budget_name,
+        threads=torch.get_num_threads(),
         parameters=sum(p.numel() for p in learner.parameters()),
         transductive=bool(learner.transductive),
         environment=environment(device),
@@ -61,4 +65,4 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
         finished=now(),
     )
     write_json(assignment.output, result)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    (folder / layout.CHECKPOINT).unlink(missing_ok=True)

@@ -13,16 +13,17 @@ from bench.worker.auditing import audit_phase
 from bench.worker.devices import Device
 from bench.worker.meta_testing import test_phase
 from bench.worker.meta_training import train_phase
+from bench.worker.threads import threads_of
 from bench.worker.timing import time_phase
 
 
 def perform(assignment: Assignment, progress: Progress) -> None:
     """Does it, unless it is done. Whatever a learner raises comes through."""
     device = Device.parse(assignment.device)
-    device.use(assignment.threads)
     with locked(assignment.folder):
         if assignment.output.exists():
             return
+        device.use(threads_of(assignment, device))
         phases = {
             "train": train_phase,
             "audit": audit_phase,

@@ -7,15 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
 
-from bench.api import Learner, SequenceLearner, Sequences, Stream
+from bench.api import Learner
 from bench.api.executor import Progress
 from bench.episodes.banks import Bank, training_batch, typical
-from bench.episodes.pools import Batch
+from bench.protocols.answers import answer
 from bench.store.atomic import write_json
 from bench.store.records import (
     Phase,
@@ -24,7 +24,7 @@ from bench.store.records import (
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
-from bench.worker.evaluation import answer, autocast
+from bench.worker.evaluation import autocast, protocol_of
 from bench.worker.loading import (
     cell_of,
     load_bank,
@@ -135,7 +135,7 @@ class Stopwatch:
     precision: str
     seconds: float | None = None
 
-    def meta_train(self, batch: Batch, images: int) -> dict[str, Phase]:
+    def meta_train(self, batch: Any, images: int) -> dict[str, Phase]:
         """One update (loss, backward, optimizer step) on a ready batch, and its share per image
         (of memory probes: per sequence).
 
@@ -148,50 +148,29 @@ class Stopwatch:
 
     @torch.no_grad()
     def answers(self, bank: Bank) -> dict[str, Phase]:
-        """Latency at B = 1: adaptation, the first answer (adapt and one query), each further query;
-        online also a step of `unroll`. In the online protocol the support set is all but the last
-        example. Of a memory probe a step of `respond`, and nothing else."""
+        """Latency at B = 1 of what the protocol lists, see `bench.protocols.base.Protocol.timed`;
+        of what goes beyond something else the difference, in the order of their lengths."""
         self.learner.eval()
-        batch = next(bank.batches(1))
-        if isinstance(batch, Sequences):
-            respond = cast(SequenceLearner, self.learner).respond
-            with autocast(self.device.torch, self.precision):
-                times = self._measure(lambda: respond(batch.x))
-            return {"step": phase(times, batch.x.shape[1])}
-        if isinstance(batch, Stream):
-            x, y, queries = batch.x[:, :-1], batch.y[:, :-1], batch.x
-        else:
-            x, y, queries = batch.support_x, batch.support_y, batch.query_x
-        learner, ways, count = self.learner, batch.ways, queries.shape[1]
+        batch, phases = next(bank.batches(1)), {}
         with autocast(self.device.torch, self.precision):
-            state = learner.adapt(x, y, ways)
-            phases = {
-                "adapt": phase(self._measure(lambda: learner.adapt(x, y, ways))),
-                "first_answer": phase(
-                    self._measure(
-                        lambda: learner.predict(learner.adapt(x, y, ways), queries[:, :1])
-                    )
-                ),
-            }
-            one = self._measure(lambda: learner.predict(state, queries[:, :1]))
-            # a second query set that is only longer: what the further queries add
-            every = self._measure(lambda: learner.predict(state, queries))
-            repeats = min(len(one), len(every))
-            added = np.sort(every)[:repeats] - np.sort(one)[:repeats]
-            phases["further_query"] = phase(list(added.clip(min=0)), max(count - 1, 1))
-            if isinstance(batch, Stream):
-                times = self._measure(lambda: learner.unroll(batch.x, batch.y, ways))
-                phases["step"] = phase(times, batch.x.shape[1])
+            for name, timed in protocol_of(bank).timed(self.learner, batch):
+                times = self._measure(timed.call)
+                if timed.beyond is not None:
+                    less = self._measure(timed.beyond)
+                    repeats = min(len(times), len(less))
+                    added = np.sort(times)[:repeats] - np.sort(less)[:repeats]
+                    times = list(added.clip(min=0))
+                phases[name] = phase(times, timed.per)
         return phases
 
     @torch.no_grad()
     def throughput(self, bank: Bank, batch_size: int) -> float:
-        """Episodes answered in full (adapt and all queries, unroll, or respond) per second at that
-        B; the bank has at least so many."""
+        """Episodes answered in full per second at that B; the bank has at least so many."""
         self.learner.eval()
         batch = next(bank.batches(batch_size))
         with autocast(self.device.torch, self.precision):
-            times = self._measure(lambda: answer(self.learner, batch))
+            own = protocol_of(bank)
+            times = self._measure(lambda: answer(own, self.learner, batch))
         return batch_size / phase(times).median
 
     def _measure(self, function: Callable[[], object]) -> list[float]:

@@ -17,12 +17,15 @@ import torch
 from bench.api import Learner, TaskSpec
 from bench.api.executor import Progress
 from bench.episodes.banks import Bank, draw_sizes, training_batch
-from bench.episodes.classes import ClassPool
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose, torch_seed
 from bench.planning.jobs import Training
+from bench.protocols.answers import NotFiniteError
+from bench.registry.installed import protocol
+from bench.store import layout
 from bench.store.atomic import load_torch, save_torch
-from bench.worker.evaluation import NotFiniteError, autocast, evaluate
+from bench.worker.evaluation import autocast, evaluate, protocol_of
+from bench.worker.schedule import advance, steps_due
 
 CHECKPOINT_SECONDS = 30.0
 
@@ -59,6 +62,8 @@ class History:
     skipped: int = 0
     """Updates skipped because loss or gradient were not finite."""
     skipped_in_a_row: int = 0
+    scheduler_steps: int = 0
+    """Steps that the scheduler of the learning rate has taken."""
     losses: list[float] = field(default_factory=list)
     """Training losses since the last meta-validation."""
     since_best: int = 0
@@ -163,8 +168,6 @@ class MetaTraining:
         batch = training_batch(self.pool, training.task, training.seed, history.updates)
         built = time.perf_counter()
         loss = update(self.learner, self.optimizer, batch, training.precision)
-        if self.scheduler is not None:
-            self.scheduler.step()
         history.learner_seconds += time.perf_counter() - built
         history.examples += examples(training.task, training.seed, history.updates)
         history.updates += 1
@@ -174,6 +177,21 @@ class MetaTraining:
         else:
             history.losses.append(loss)
         history.seconds += time.perf_counter() - started
+        self._anneal()
+
+    def _anneal(self) -> None:
+        """Brings the scheduler to where the spent part of the budget puts it."""
+        history = self.history
+        due = steps_due(
+            self.budget,
+            self.planned,
+            updates=history.updates,
+            examples=history.examples,
+            seconds=history.seconds,
+        )
+        if self.scheduler is not None:
+            advance(self.scheduler, due - history.scheduler_steps)
+        history.scheduler_steps = due
 
     def fraction(self) -> float:
         """How much of the budget is spent: 1 or more is all."""
@@ -199,28 +217,38 @@ class MetaTraining:
             history.validation_seconds += time.perf_counter() - started
             return
         losses, history.losses = history.losses, []
+        means = scores.means()
         point = {
             "updates": history.updates,
             "examples": history.examples,
             "seconds": history.seconds,
             "loss": sum(losses) / len(losses) if losses else None,
-            "val_accuracy": float(scores.accuracy.mean()),
-            "val_nll": float(scores.nll.mean()),
+            "val_accuracy": means.pop("accuracy", None),
+            "val_nll": means.pop("nll", None),
+            "val_scores": means,
         }
         history.curve.append(point)
         history.since_best += 1
-        if history.best is None or _rank(point) > _rank(history.best):
+        if history.best is None or self._rank(point) > self._rank(history.best):
             history.best, history.since_best = point, 0
             # a copy on disk, never a reference to the live weights
-            save_torch(self.folder / "best.pt", {"learner": self.learner.state_dict()})
+            save_torch(self.folder / layout.WEIGHTS, {"learner": self.learner.state_dict()})
         if history.skipped_in_a_row >= NAN_LIMIT:
             history.stopped = "diverged"
         elif self.fraction() >= 1:
             history.stopped = "budget"
-        elif self.budget.patience is not None and history.since_best >= self.budget.patience:
+        elif self._out_of_patience():
             history.stopped = "early stopping"
         history.validation_seconds += time.perf_counter() - started
         self._tell()
+
+    def _out_of_patience(self) -> bool:
+        """Whether early stopping ends it: never at chance, where many learners stay long before
+        they learn."""
+        patience, history = self.budget.patience, self.history
+        if patience is None or history.best is None or history.since_best < patience:
+            return False
+        return chance_message(history.best, self.validation) is None
 
     # -- checkpoints ------------------------------------------------------------------------------
 
@@ -231,11 +259,11 @@ class MetaTraining:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
         }
-        save_torch(self.folder / "checkpoint.pt", content)
+        save_torch(self.folder / layout.CHECKPOINT, content)
         self._last_checkpoint = time.monotonic()
 
     def _resume(self) -> None:
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / layout.CHECKPOINT
         if not path.exists():
             return
         content = load_torch(path)
@@ -244,6 +272,9 @@ class MetaTraining:
         self.optimizer.load_state_dict(content["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(content["scheduler"])
+
+    def _rank(self, point: dict[str, Any]) -> tuple[float, ...]:
+        return protocol_of(self.validation).rank(means_of(point))
 
     def _tell(self) -> None:
         history, fraction = self.history, self.fraction()
@@ -260,32 +291,34 @@ class MetaTraining:
         )
 
 
-def _rank(point: dict[str, Any]) -> tuple[float, float]:
-    """Meta-validation accuracy decides, then the likelihood; NaN ranks last."""
-    nll = point["val_nll"]
-    return point["val_accuracy"], -nll if math.isfinite(nll) else -math.inf
+def means_of(point: dict[str, Any]) -> dict[str, float]:
+    """The scores of a meta-validation, by metric."""
+    named = {"accuracy": point["val_accuracy"], "nll": point["val_nll"]}
+    known = {name: mean for name, mean in named.items() if mean is not None}
+    return known | point.get("val_scores", {})
 
 
 def examples(task: TaskSpec, seed: int, number: int) -> int:
-    """Images (of memory probes: sequences) that update `number` sees."""
-    fixed = isinstance(task.shots, int)
-    return (task if fixed else draw_sizes(task, seed, number)).examples_per_update
+    """What update `number` counts for in a budget of examples."""
+    fixed = isinstance(task.shots, int) and isinstance(task.items, int)
+    drawn = task if fixed else draw_sizes(task, seed, number)
+    return drawn.episodes_per_update * protocol(task.protocol).examples(drawn)
 
 
 def planned_updates(task: TaskSpec, budget: Any) -> int:
     """About how many updates the budget allows; what a schedule is made from.
 
-    A budget of minutes says nothing of updates: it counts as 10,000.
+    A budget of minutes says nothing of updates: it counts as 10,000. The scheduler is stepped by
+    the fraction of the budget spent (`bench.worker.schedule.steps_due`), so that any number serves.
     """
     if budget.updates is not None:
         return int(budget.updates)
     if budget.examples is None:
         return 10_000
-    low, high = task.shot_range
-    mean_examples = task.examples_per_update - task.episodes_per_update * task.ways * (
-        high - low
-    ) / 2 * (task.protocol == "kshot")
-    return max(1, math.ceil(budget.examples / mean_examples))
+    count = protocol(task.protocol).examples
+    ends = zip(task.shot_range, task.item_range, strict=True)
+    mean_examples = sum(count(task.but(shots=shots, items=items)) for shots, items in ends) / 2
+    return max(1, math.ceil(budget.examples / (task.episodes_per_update * mean_examples)))
 
 
 def validation_bank(training: Training, pool: Pool) -> Bank:
@@ -297,16 +330,18 @@ def validation_bank(training: Training, pool: Pool) -> Bank:
 
     Args:
         training: says the task, the budget and the bank's seed.
-        pool: the meta-validation classes, or the probe.
+        pool: what meta-validation draws from.
     """
-    task = training.task
-    if isinstance(pool, ClassPool):
-        task = task.but(ways=min(task.ways, len(pool)), shots=task.shot_range[1])
-    else:
-        task = task.but(items=task.item_range[1])
+    task = protocol(training.task.protocol).validation_task(training.task, pool)
     wanted = training.budget.validation_images if training.budget else 0
     episodes = max(2, wanted // pool.inputs(task))
     return Bank.drawn(pool, task, episodes, training.bank_seed, Purpose.VALIDATION)
+
+
+def chance_message(point: dict[str, Any], bank: Bank) -> str | None:
+    """What a reader should know where a meta-validation is no better than guessing; None where it
+    is better."""
+    return protocol_of(bank).at_chance(means_of(point), bank.task, len(bank))
 
 
 def warnings(history: History, bank: Bank) -> list[str]:
@@ -320,20 +355,12 @@ def warnings(history: History, bank: Bank) -> list[str]:
     if history.skipped:
         told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:
-        task = bank.task
-        probe = task.protocol == "sequence"
-        chance = 1 / 2 if probe else 1 / task.ways
-        # a generous bound: one answer per episode and class (or bit) counted as independent
-        noise = 3 * math.sqrt(chance * (1 - chance) / (len(bank) * task.answer_size))
-        if history.best["val_accuracy"] < chance + noise:
-            told.append(
-                f"meta-validation stayed at chance: {history.best['val_accuracy']:.1%} "
-                + (f"of the bits at {task.items} items" if probe else f"at {task.ways} ways")
-            )
+        at_chance = chance_message(history.best, bank)
+        told += [at_chance] if at_chance else []
     return told
 
 
 def best_weights(folder: Path) -> dict[str, Any]:
     """The weights of the best meta-validation, as a state dict on the CPU."""
-    weights: dict[str, Any] = load_torch(folder / "best.pt")["learner"]
+    weights: dict[str, Any] = load_torch(folder / layout.WEIGHTS)["learner"]
     return weights

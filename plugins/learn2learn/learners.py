@@ -49,11 +49,22 @@ class MAML(maml.MAML):
     contract = 1
     references = (LIBRARY, *maml.MAML.references)
 
+    @dataclass(frozen=True)
+    class Config(maml.MAML.Config):
+        """MAML's, without what the library does not have."""
+
+        def __post_init__(self) -> None:
+            _plain(self)
+
     def __init__(self, config: Any, task: TaskSpec) -> None:
         super().__init__(config, task)  # draws the initial weights
         network = Network(dict(self.theta.items()), self.network.convolutional)
         del self.theta, self.network
         self._wrap(network)
+
+    def _parts(self, images: Tensor) -> int:
+        """It takes one task after the other anyway."""
+        return 1
 
     def _wrap(self, network: Network) -> None:
         self.model = l2l.MAML(network, lr=self.config.inner_lr)
@@ -117,7 +128,7 @@ class MetaSGD(MAML):
     presets = {}  # MAML's are no settings of this paper
 
     @dataclass(frozen=True)
-    class Config(maml.MAML.Config):
+    class Config(MAML.Config):
         """MAML's."""
 
         inner_lr: float = option(0.4, "Step size that those of the inner loop (α) start from.")
@@ -140,7 +151,12 @@ class ANIL(MAML):
 
     @dataclass(frozen=True)
     class Config(anil.ANIL.Config):
-        """ANIL's."""
+        """ANIL's, without what the library does not have."""
+
+        shared_head: bool = option(False, "Not in learn2learn.")
+
+        def __post_init__(self) -> None:
+            _plain(self)
 
     def _wrap(self, network: Network) -> None:
         self.body = network.body
@@ -156,6 +172,14 @@ class ANIL(MAML):
     def _answer(self, state: State, x: Tensor) -> Tensor:
         features, _ = self.body(x, state["statistics"])  # (Q, F)
         return functional_call(self.model.module, state["weights"], (features,))
+
+
+def _plain(config: maml.MAML.Config) -> None:
+    """Refuses the options of `maml` that the library has nothing for."""
+    if config.learned_rates or config.shared_head:
+        raise ValueError(
+            "learn2learn has neither learned_rates nor shared_head; `maml` and `anil` have"
+        )
 
 
 def _stacked(tasks: Sequence[Statistics]) -> Statistics:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench_plugins.optimization_based.task_network import EPSILON
+from bench_plugins.optimization_based.task_layers import EPSILON
 
 Statistics = list[tuple[Tensor, Tensor]]
 """Mean and variance (F,) of each batch normalisation."""

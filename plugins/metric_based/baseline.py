@@ -24,6 +24,7 @@ from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec,
 from bench.nn import (
     EncoderName,
     NoveltyLogit,
+    Schedule,
     adam,
     class_means,
     cosine_similarity,
@@ -31,6 +32,9 @@ from bench.nn import (
     squared_distance,
     sum_before,
 )
+
+PAPER = {"training_ways": 8, "training_queries": 1, "schedule": "constant"}
+"""Both networks are trained with batches of 16 images and Adam at 1e-3 (Section 4.1)."""
 
 
 class Baseline(Learner):
@@ -46,23 +50,35 @@ class Baseline(Learner):
         'Wang et al. 2019, "SimpleShot", arXiv:1911.04623',
     )
     presets = {
-        "paper": {"classifier": "linear", "training_ways": 8, "training_images": 2},
-        "paper-cosine": {"classifier": "cosine", "training_ways": 8, "training_images": 2},
+        "paper": {"classifier": "linear", **PAPER},
+        "paper-cosine": {"classifier": "cosine", **PAPER},
     }
 
     @dataclass(frozen=True)
     class Config:
-        """Baseline++ with nearest centroids."""
+        """Baseline++ with nearest centroids.
+
+        A k-shot training batch is an episode with one support image per class; the classifier sees
+        it like a query.
+        """
 
         encoder: EncoderName = option("conv4", "The embedding: conv4, or pixels.")
         filters: int = option(64, "Channels of each convolution of conv4.")
         classifier: Literal["cosine", "linear"] = option("cosine", "Head of the pretraining.")
         metric: Literal["cosine", "euclidean"] = option("cosine", "How centroids are compared.")
         scale: float = option(10.0, "Logit per unit of similarity before training.")
-        training_ways: int = option(64, "Classes of a k-shot training batch.")
-        training_images: int = option(2, "Images per class of a k-shot training batch.")
-        training_streams: int = option(8, "Episodes per update in the online protocol.")
-        lr: float = option(1e-3, "Learning rate of Adam; falls linearly to zero.")
+        training_ways: int | None = option(
+            64, "Classes of a k-shot training batch; none: as tested."
+        )
+        training_queries: int | None = option(
+            1, "Queries per class of a k-shot training batch; none: as tested."
+        )
+        episodes_per_update: int = option(1, "Episodes per update in the k-shot protocol.")
+        streams_per_update: int = option(8, "Episodes per update in the online protocol.")
+        lr: float = option(1e-3, "Learning rate of Adam at the start.")
+        schedule: Schedule = option(
+            "linear", "How the learning rate moves over the budget: linear, cosine, constant."
+        )
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
@@ -139,19 +155,19 @@ class Baseline(Learner):
         return self.novelty(self.log_scale.exp() * similarity, seen)
 
     def optimizer(self, updates: int) -> MetaOptimizer:
-        """Adam; the learning rate falls linearly to zero."""
-        return adam(self.parameters(), self.config.lr, updates)
+        """Adam; the learning rate follows the schedule."""
+        return adam(self.parameters(), self.config.lr, updates, self.config.schedule)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """A batch of many classes, whatever the ways and shots of the test."""
         if task.protocol == "online":
-            return task.but(episodes_per_update=config.training_streams)
+            return task.but(episodes_per_update=config.streams_per_update)
         return task.but(
-            ways=config.training_ways,
+            ways=config.training_ways or task.ways,
             shots=1,
-            queries=config.training_images - 1,
-            episodes_per_update=1,
+            queries=config.training_queries or task.queries,
+            episodes_per_update=config.episodes_per_update,
         )
 
 

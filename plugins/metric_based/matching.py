@@ -25,8 +25,10 @@ from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec,
 from bench.nn import (
     EncoderName,
     NoveltyLogit,
+    Schedule,
     adam,
     cosine_similarity,
+    embed_together,
     encoder,
     kernel_logits,
 )
@@ -44,7 +46,9 @@ class Matching(Learner):
     references = (
         'Vinyals et al. 2016, "Matching Networks for One Shot Learning", arXiv:1606.04080',
     )
-    presets = {"paper": {"training_ways": 0, "training_queries": 0, "training_batch": 16}}
+    presets = {
+        "paper": {"training_ways": None, "training_queries": None, "episodes_per_update": 16}
+    }
 
     @dataclass(frozen=True)
     class Config:
@@ -55,11 +59,18 @@ class Matching(Learner):
         fce: bool = option(False, "Full context embeddings: LSTMs over the support set.")
         steps: int = option(5, "Steps of the attention LSTM (K; the paper gives no number).")
         scale: float = option(10.0, "Logit per unit of cosine before training.")
-        training_ways: int = option(60, "Classes of a k-shot training episode; 0: as tested.")
-        training_queries: int = option(5, "Queries per class in training; 0: as tested.")
-        training_batch: int = option(1, "Episodes per update in the k-shot protocol.")
-        training_streams: int = option(16, "Episodes per update in the online protocol.")
-        lr: float = option(1e-3, "Learning rate of Adam; falls linearly to zero.")
+        training_ways: int | None = option(
+            60, "Classes of a k-shot training episode; none: as tested."
+        )
+        training_queries: int | None = option(
+            5, "Queries per class of a k-shot training episode; none: as tested."
+        )
+        episodes_per_update: int = option(1, "Episodes per update in the k-shot protocol.")
+        streams_per_update: int = option(16, "Episodes per update in the online protocol.")
+        lr: float = option(1e-3, "Learning rate of Adam at the start.")
+        schedule: Schedule = option(
+            "linear", "How the learning rate moves over the budget: linear, cosine, constant."
+        )
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
@@ -90,16 +101,12 @@ class Matching(Learner):
         return torch.stack(logits, dim=1)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """Equation (2): the negative log-probability of the queries' labels.
-
-        Support and query are embedded in one call, so that batch normalisation sees them together.
-        """
+        """Equation (2): the negative log-probability of the queries' labels."""
         if isinstance(batch, Stream):
             return super().loss(batch)
-        support = batch.support_x.shape[1]
-        z = self.encoder(torch.cat([batch.support_x, batch.query_x], dim=1))  # (B, S + Q, D)
-        state = self._remember(z[:, :support], batch.support_y, batch.ways)
-        logits = self._answer(state, z[:, support:])  # (B, Q, N)
+        support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
+        state = self._remember(support, batch.support_y, batch.ways)
+        logits = self._answer(state, query)  # (B, Q, N)
         return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
 
     def _remember(self, z: Tensor, labels: Tensor, ways: int) -> State:
@@ -118,18 +125,18 @@ class Matching(Learner):
         return self.novelty(*kernel_logits(similarity, labels, ways, causal=causal))
 
     def optimizer(self, updates: int) -> MetaOptimizer:
-        """Adam; the learning rate falls linearly to zero."""
-        return adam(self.parameters(), self.config.lr, updates)
+        """Adam; the learning rate follows the schedule."""
+        return adam(self.parameters(), self.config.lr, updates, self.config.schedule)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """At the shots of the test, with more ways."""
         if task.protocol == "online":
-            return task.but(episodes_per_update=config.training_streams)
+            return task.but(episodes_per_update=config.streams_per_update)
         return task.but(
             ways=config.training_ways or task.ways,
             queries=config.training_queries or task.queries,
-            episodes_per_update=config.training_batch,
+            episodes_per_update=config.episodes_per_update,
         )
 
 

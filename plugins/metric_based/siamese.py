@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, adam, encoder, kernel_logits
+from bench.nn import EncoderName, Schedule, adam, encoder, kernel_logits
 
 
 class Siamese(Learner):
@@ -38,31 +38,41 @@ class Siamese(Learner):
         'Koch et al. 2015, "Siamese Neural Networks for One-shot Image Recognition", ICML Deep '
         "Learning Workshop",
     )
-    presets = {"paper": {"units": 4096, "training_ways": 64, "training_images": 2}}
+    presets = {"paper": {"units": 4096, "training_ways": 64, "training_queries": 1}}
 
     @dataclass(frozen=True)
     class Config:
-        """Conv4 in place of the paper's larger network on 105x105 pixels."""
+        """Conv4 in place of the paper's larger network on 105x105 pixels.
+
+        A k-shot training episode has one support image per class; in pairs it counts like a query.
+        """
 
         encoder: EncoderName = option("conv4", "The twin: conv4, or pixels.")
         filters: int = option(64, "Channels of each convolution of conv4.")
-        units: int = option(0, "Sigmoid units after the encoder, as in the paper; 0: none.")
-        training_ways: int = option(32, "Classes of a k-shot training episode.")
-        training_images: int = option(4, "Images per class of a k-shot training episode.")
-        training_streams: int = option(16, "Episodes per update in the online protocol.")
-        lr: float = option(1e-3, "Learning rate of Adam; falls linearly to zero.")
+        units: int | None = option(None, "Sigmoid units behind the encoder, as in the paper.")
+        training_ways: int | None = option(
+            32, "Classes of a k-shot training episode; none: as tested."
+        )
+        training_queries: int | None = option(
+            3, "Queries per class of a k-shot training episode; none: as tested."
+        )
+        episodes_per_update: int = option(1, "Episodes per update in the k-shot protocol.")
+        streams_per_update: int = option(16, "Episodes per update in the online protocol.")
+        lr: float = option(1e-3, "Learning rate of Adam at the start.")
+        schedule: Schedule = option(
+            "linear", "How the learning rate moves over the budget: linear, cosine, constant."
+        )
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
         self.encoder = encoder(config.encoder, task.input_shape, config.filters)
         features = cast(int, self.encoder.out_features)
         self.top: nn.Module = nn.Identity()
-        if config.units:
+        if config.units is not None:
             self.top = nn.Sequential(nn.Linear(features, config.units), nn.Sigmoid())
             features = config.units
         self.compare = nn.Linear(features, 1)  # the weights α_j
-        # Alike is "same" from the start, far apart is "different". With a tenth of these weights
-        # and no threshold a tiny task is at a loss of 0.43 after 40 updates, with these at 0.05.
+        # Alike is "same" from the start, far apart is "different".
         nn.init.constant_(self.compare.weight, -10 / features)
         nn.init.constant_(self.compare.bias, 4)
 
@@ -116,19 +126,19 @@ class Siamese(Learner):
             return self.compare(apart)[..., 0]
 
     def optimizer(self, updates: int) -> MetaOptimizer:
-        """Adam; the learning rate falls linearly to zero."""
-        return adam(self.parameters(), self.config.lr, updates)
+        """Adam; the learning rate follows the schedule."""
+        return adam(self.parameters(), self.config.lr, updates, self.config.schedule)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """Pairs know neither ways nor shots: one k-shot training serves every setting."""
         if task.protocol == "online":
-            return task.but(episodes_per_update=config.training_streams)
+            return task.but(episodes_per_update=config.streams_per_update)
         return task.but(
-            ways=config.training_ways,
+            ways=config.training_ways or task.ways,
             shots=1,
-            queries=config.training_images - 1,
-            episodes_per_update=1,
+            queries=config.training_queries or task.queries,
+            episodes_per_update=config.episodes_per_update,
         )
 
     @classmethod

@@ -40,9 +40,11 @@ from torch import Tensor, nn
 from bench.api import Episodes, Learner, MetaOptimizer, Stream, TaskSpec, option
 from bench.nn import (
     EncoderName,
+    Schedule,
+    adam,
     cosine_similarity,
+    embed_together,
     encoder,
-    scheduled,
     sum_before,
 )
 
@@ -84,8 +86,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(2, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), last
         )
-        # Fast weights start small beside the slow ones. On tiny online tasks the loss is then at
-        # 0.87 and 0.96 after 120 updates (two seeds), and at 1.54 with torch's own start.
+        # Fast weights start small beside the slow ones.
         with torch.no_grad():
             last.weight.mul_(0.1)
             last.bias.zero_()
@@ -102,7 +103,14 @@ class MetaNet(Learner):
     family = "model-based"
     contract = 1
     references = ('Munkhdalai and Yu 2017, "Meta Networks", ICML, arXiv:1703.00837',)
-    presets = {"paper": {"sharpness": 0.0, "second_order": False, "batch": 1}}
+    presets = {
+        "paper": {
+            "sharpness": None,
+            "second_order": False,
+            "episodes_per_update": 1,
+            "schedule": "constant",
+        }
+    }
 
     @dataclass(frozen=True)
     class Config:
@@ -113,17 +121,25 @@ class MetaNet(Learner):
         key: int = option(64, "Units of a key.")
         hidden: int = option(64, "Hidden units of b.")
         generator: int = option(20, "Units in both layers of m and of d.")
-        sharpness: float = option(10.0, "Start of the learned factor of the cosines; 0: none.")
+        sharpness: float | None = option(10.0, "Start of the learned factor of the cosines.")
         second_order: bool = option(True, "Meta-gradients go through the gradients, too.")
-        batch: int = option(16, "Episodes per update.")
-        training_queries: int = option(0, "Queries per class in training; 0: as many as shots.")
-        lr: float = option(1e-3, "Learning rate of Adam.")
-        decay: bool = option(True, "Let the learning rate fall to 0 along a cosine.")
-        max_grad_norm: float = option(10.0, "Norm the gradient is clipped to; 0: never.")
+        training_ways: int | None = option(
+            None, "Classes of a k-shot training episode; none: as tested."
+        )
+        training_queries: int | None = option(
+            None, "Queries per class of a k-shot training episode; none: as many as shots."
+        )
+        episodes_per_update: int = option(16, "Episodes per update in the k-shot protocol.")
+        streams_per_update: int = option(16, "Episodes per update in the online protocol.")
+        lr: float = option(1e-3, "Learning rate of Adam at the start.")
+        schedule: Schedule = option(
+            "cosine", "How the learning rate moves over the budget: linear, cosine, constant."
+        )
+        max_grad_norm: float | None = option(10.0, "Norm the gradient is clipped to; none: never.")
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
-        self.max_grad_norm = config.max_grad_norm or None
+        self.max_grad_norm = config.max_grad_norm
         self.encoder = encoder(config.encoder, task.input_shape, config.filters)
         features = cast(int, self.encoder.out_features)
         self.key = nn.Linear(features, config.key, bias=False)  # Q
@@ -132,7 +148,7 @@ class MetaNet(Learner):
         self.output = nn.Linear(config.hidden, task.ways, bias=False)
         self.task_generator = Generator(config.generator)  # d, with G
         self.example_generators = nn.ModuleList(Generator(config.generator) for _ in range(2))  # m
-        if config.sharpness:
+        if config.sharpness is not None:
             self.sharpness = nn.Parameter(torch.tensor(config.sharpness).log())
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
@@ -145,14 +161,12 @@ class MetaNet(Learner):
         return self._recall(state, self.encoder(query_x))
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """Line 20. Support and query are embedded in one call, so that batch normalisation sees
-        them together."""
+        """Line 20: the cross-entropy of the queries."""
         if isinstance(batch, Stream):
             return super().loss(batch)
-        support = batch.support_x.shape[1]
-        z = self.encoder(torch.cat([batch.support_x, batch.query_x], dim=1))  # (B, S + Q, D)
-        state = self._learn(z[:, :support], batch.support_y, batch.ways)
-        logits = self._recall(state, z[:, support:])  # (B, Q, N)
+        support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
+        state = self._learn(support, batch.support_y, batch.ways)
+        logits = self._recall(state, query)  # (B, Q, N)
         return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
 
     def _learn(self, z: Tensor, y: Tensor, ways: int) -> State:
@@ -210,7 +224,7 @@ class MetaNet(Learner):
         return slow + (fast.output @ hidden[..., None])[..., 0]
 
     def _sharpened(self, cosine: Tensor) -> Tensor:
-        return self.sharpness.exp() * cosine if self.config.sharpness else cosine
+        return self.sharpness.exp() * cosine if self.config.sharpness is not None else cosine
 
     # -- meta information and what is made from it ------------------------------------------------
 
@@ -235,17 +249,19 @@ class MetaNet(Learner):
     # -- meta-training ----------------------------------------------------------------------------
 
     def optimizer(self, updates: int) -> MetaOptimizer:
-        """Adam."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        return scheduled(optimizer, updates, "cosine" if self.config.decay else "constant")
+        """Adam; the learning rate follows the schedule."""
+        return adam(self.parameters(), self.config.lr, updates, self.config.schedule)
 
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
-        """As tested, with the episodes and the queries of the configuration."""
+        """As tested, with the ways, queries and episodes of the configuration."""
         if task.protocol == "online":
-            return task.but(episodes_per_update=config.batch)
-        queries = config.training_queries or task.shot_range[1]
-        return task.but(episodes_per_update=config.batch, queries=queries)
+            return task.but(episodes_per_update=config.streams_per_update)
+        return task.but(
+            ways=max(config.training_ways or 0, task.ways),
+            queries=config.training_queries or task.shot_range[1],
+            episodes_per_update=config.episodes_per_update,
+        )
 
     @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int | None:

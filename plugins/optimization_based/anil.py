@@ -5,6 +5,8 @@ The features of the support set are computed once, so that an inner step costs n
 References:
     Raghu, Raghu, Bengio, Vinyals 2020, "Rapid Learning or Feature Reuse? Towards Understanding the
     Effectiveness of MAML", ICLR, arXiv:1909.09157. Section 4 defines ANIL.
+    Ye, Chao 2022, "How to Train Your MAML to Excel in Few-Shot Classification", ICLR,
+    arXiv:2106.16245: one head vector for all classes (UNICORN-MAML).
 
 Letters in shapes: B tasks, S support items, F features, N ways.
 """
@@ -27,6 +29,8 @@ class ANIL(MAML):
     references = (
         'Raghu et al. 2020, "Rapid Learning or Feature Reuse? Towards Understanding the '
         'Effectiveness of MAML", ICLR, arXiv:1909.09157',
+        'Ye and Chao 2022, "How to Train Your MAML to Excel in Few-Shot Classification", ICLR, '
+        "arXiv:2106.16245",
         *MAML.references,
     )
     presets = {  # MAML's settings, which the paper keeps
@@ -42,18 +46,21 @@ class ANIL(MAML):
         inner_steps: int = option(5, "Inner gradient steps in meta-training.")
         inner_steps_test: int = option(10, "Inner gradient steps in meta-test.")
 
-    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
+    def _adaptable(self) -> list[str]:
+        return ["head", "bias"]
+
+    def _adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
         """The inner loop on the last layer; the body stays as it was meta-trained.
 
         Returns:
             θ with the adapted head, and the statistics of the support set.
         """
-        theta = self._initial_weights(len(support_y), ways)
         inputs = self.network.inputs(support_x)
+        theta = self._initial_weights(inputs, support_y, ways)
         features, statistics = self.network.features(inputs, theta)  # (B, S, F)
 
         def answers(head: Weights, step: int) -> tuple[Tensor, Tensor]:
             return self.network.head(features, head), support_y
 
-        head = self._inner_loop(answers, {name: theta[name] for name in ("head", "bias")})
+        head = self._inner_loop(answers, {name: theta[name] for name in self._adaptable()})
         return {"weights": theta | head, "statistics": None if self.transductive else statistics}

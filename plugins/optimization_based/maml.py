@@ -5,26 +5,35 @@ References:
     ICML, arXiv:1703.03400. Equation numbers below are this paper's.
     Bronskill, Gordon, Requeima, Nowozin, Turner 2020, "TaskNorm: Rethinking Batch Normalization for
     Meta-Learning", ICML, arXiv:2003.03284: batch normalisation by support statistics (MetaBN).
+    Antoniou, Edwards, Storkey 2019, "How to Train Your MAML", ICLR, arXiv:1810.09502: a learned
+    inner rate for every tensor and step (LSLR), ``learned_rates``.
+    Ye, Chao 2022, "How to Train Your MAML to Excel in Few-Shot Classification", ICLR,
+    arXiv:2106.16245: one head vector for all classes (UNICORN-MAML), ``shared_head``.
 
 Letters in shapes: B tasks, S support items, Q queries, T time steps, N ways.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
-from bench.nn import EncoderName, scheduled
+from bench.nn import EncoderName, Schedule, adam
 from bench_plugins.optimization_based.task_network import TaskNetwork, Weights
 
-Rule = Callable[[Weights, Weights], Weights]
-"""Makes the next weights of weights and their gradients."""
+Rule = Callable[[Weights, Weights, int], Weights]
+"""Makes the next weights of weights, their gradients and the number of the step."""
+
+VALUES_AT_ONCE = 2**20
+"""On a CPU tasks go through an inner loop in groups whose widest feature maps have about so many
+values, 4 MB in float32: more of them leave the cache between one layer and the next."""
 
 
 class MAML(Learner):
@@ -39,52 +48,70 @@ class MAML(Learner):
         "arXiv:2003.03284",
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": {
-            "training_queries": 0,
+        "paper": {  # Appendix A.1, 5 ways
             "transductive": True,
-            "max_grad_norm": 0.0,
-            "meta_batch": 32,
+            "max_grad_norm": None,
+            "episodes_per_update": 32,
             "lr": 1e-3,
-            "decay": False,
+            "schedule": "constant",
         },
         "paper-20way": {
-            "training_queries": 0,
             "transductive": True,
-            "max_grad_norm": 0.0,
+            "max_grad_norm": None,
             "inner_lr": 0.1,
             "inner_steps": 5,
             "inner_steps_test": 5,
-            "meta_batch": 16,
+            "episodes_per_update": 16,
             "lr": 1e-3,
-            "decay": False,
+            "schedule": "constant",
         },
     }
 
     @dataclass(frozen=True)
     class Config:
-        """The paper's for 5 ways (Appendix A.1), but inductive, and made for a small budget: in
-        1-shot meta-validation 85.2 % after 100,000 images, with 16 tasks per update and a constant
-        learning rate of 1e-3 83.7 %."""
+        """The paper's for 5 ways (Appendix A.1), but inductive, and made for a small budget."""
 
         encoder: EncoderName = option("conv4", "The network: conv4, or pixels (fully connected).")
         filters: int = option(64, "Channels of each convolution of conv4.")
         inner_lr: float = option(0.4, "Step size of the inner loop (α).")
         inner_steps: int = option(1, "Inner gradient steps in meta-training.")
         inner_steps_test: int = option(3, "Inner gradient steps in meta-test.")
+        learned_rates: bool = option(
+            False, "Meta-learn a step size for every tensor and inner step, from α on (MAML++)."
+        )
+        shared_head: bool = option(
+            False, "Meta-learn one head vector, which every class starts from (UNICORN-MAML)."
+        )
         transductive: bool = option(False, "Normalise the queries by their own batch statistics.")
         first_order: bool = option(False, "Drop the second derivatives of the meta-gradient.")
-        meta_batch: int = option(8, "Tasks per update.")
-        training_queries: int = option(0, "Queries per class in training; 0: as many as shots.")
+        episodes_per_update: int = option(4, "Tasks per update.")
+        training_queries: int | Literal["shots"] | None = option(
+            "shots", "Queries per class in training; shots: as many as shots; none: as tested."
+        )
         lr: float = option(2e-3, "Learning rate of Adam (β).")
-        decay: bool = option(True, "Let the learning rate fall to 0 along a cosine.")
-        max_grad_norm: float = option(10.0, "Norm the meta-gradient is clipped to; 0: never.")
+        schedule: Schedule = option("cosine", "How the learning rate falls over the budget.")
+        max_grad_norm: float | None = option(
+            10.0, "Norm the meta-gradient is clipped to; none: never."
+        )
 
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
         self.transductive = config.transductive
-        self.max_grad_norm = config.max_grad_norm or None
-        self.network = TaskNetwork(config.encoder, task.input_shape, config.filters, task.ways)
+        self.max_grad_norm = config.max_grad_norm
+        self.network = self._network(task)
         self.theta = self.network.initial()
+        if config.learned_rates:
+            start = torch.full((config.inner_steps,), config.inner_lr)
+            self.rates = nn.ParameterDict({name: start.clone() for name in self._adaptable()})
+
+    def _network(self, task: TaskSpec) -> TaskNetwork:
+        config = self.config
+        outputs = 1 if config.shared_head else task.ways
+        return TaskNetwork(config.encoder, task.input_shape, config.filters, outputs)
+
+    def _adaptable(self) -> list[str]:
+        """The weights that the inner loop adapts: all."""
+        return list(self.theta.keys())
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
         """The inner loop on the support set.
@@ -92,6 +119,14 @@ class MAML(Learner):
         Returns:
             The adapted weights θ', and the statistics of the support set under them.
         """
+        if torch.is_grad_enabled():  # `loss` has made the groups
+            return self._adapt(support_x, support_y, ways)
+        parts = self._parts(support_x)
+        groups = zip(support_x.tensor_split(parts), support_y.tensor_split(parts), strict=True)
+        return _joined([self._adapt(x, y, ways) for x, y in groups])
+
+    def _adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
+        """`adapt` of all tasks at once."""
         inputs = self.network.inputs(support_x)
         weights = self._adapted(inputs, support_y, ways)
         statistics = None if self.transductive else self.network.features(inputs, weights)[1]
@@ -114,20 +149,36 @@ class MAML(Learner):
             batch = Episodes(
                 batch.ways, batch.x[:, :cut], batch.y[:, :cut], batch.x[:, cut:], batch.y[:, cut:]
             )
-        return super().loss(batch)
+        parts = self._parts(batch.support_x)
+        tensors = (batch.support_x, batch.support_y, batch.query_x, batch.query_y)
+        groups = [
+            Episodes(batch.ways, *some)
+            for some in zip(*(t.tensor_split(parts) for t in tensors), strict=True)
+        ]
+        losses = [super(MAML, self).loss(group) * len(group.query_y) for group in groups]
+        return torch.stack(losses).sum() / len(batch.query_y)
+
+    def _parts(self, images: Tensor) -> int:
+        """In how many groups the tasks of (B, S, *input_shape) images go through the inner loop."""
+        if images.device.type != "cpu":
+            return 1
+        batch, items = images.shape[:2]
+        values = batch * items * self.network.widest
+        return min(batch, math.ceil(values / VALUES_AT_ONCE))
 
     # -- the inner loop ---------------------------------------------------------------------------
 
-    def _initial_weights(self, batch: int, ways: int) -> Weights:
-        """θ, once per task. With fewer ways than trained the head loses its last outputs."""
-        if ways > self.task.ways:
-            raise ValueError(
-                f"the initialisation has {self.task.ways} outputs and cannot answer {ways} ways; "
-                f"meta-train it with at least {ways} ways"
-            )
+    def _initial_weights(self, inputs: Tensor, labels: Tensor, ways: int) -> Weights:
+        """θ, once per task. With fewer ways than trained the head loses its last outputs; a shared
+        one is copied for any number of ways."""
         theta = dict(self.theta.items())
-        theta |= {name: theta[name][..., :ways] for name in ("head", "bias")}
-        return {name: p.expand(batch, *p.shape) for name, p in theta.items()}
+        for name in ("head", "bias"):
+            if self.config.shared_head:
+                theta[name] = theta[name].expand(*theta[name].shape[:-1], ways)
+            else:
+                self.check_ways(ways)
+                theta[name] = theta[name][..., :ways]
+        return {name: p.expand(len(labels), *p.shape) for name, p in theta.items()}
 
     def _adapted(self, inputs: Tensor, labels: Tensor, ways: int) -> Weights:
         """θ', from θ by steps on the whole support set."""
@@ -135,7 +186,7 @@ class MAML(Learner):
         def answers(weights: Weights, step: int) -> tuple[Tensor, Tensor]:
             return self.network.head(self.network.features(inputs, weights)[0], weights), labels
 
-        return self._inner_loop(answers, self._initial_weights(len(labels), ways))
+        return self._inner_loop(answers, self._initial_weights(inputs, labels, ways))
 
     def _inner_loop(
         self,
@@ -165,26 +216,33 @@ class MAML(Learner):
                     list(weights.values()),
                     create_graph=meta_training and not self.config.first_order,
                 )
-                weights = rule(weights, dict(zip(weights, gradients, strict=True)))
+                weights = rule(weights, dict(zip(weights, gradients, strict=True)), step)
         return weights if meta_training else {name: w.detach() for name, w in weights.items()}
 
-    def _gradient_descent(self, weights: Weights, gradients: Weights) -> Weights:
-        return {name: w - self.config.inner_lr * gradients[name] for name, w in weights.items()}
+    def _gradient_descent(self, weights: Weights, gradients: Weights, step: int) -> Weights:
+        """θ - α ∇L; steps beyond those of meta-training take the last learned rates."""
+        config = self.config
+        if config.learned_rates:
+            last = config.inner_steps - 1
+            rates = {name: self.rates[name][min(step, last)] for name in weights}
+        else:
+            rates = dict.fromkeys(weights, config.inner_lr)
+        return {name: w - rates[name] * gradients[name] for name, w in weights.items()}
 
     # -- meta-training ----------------------------------------------------------------------------
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam with the step size β of the outer loop."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.config.lr)
-        return scheduled(optimizer, updates, "cosine" if self.config.decay else "constant")
+        return adam(self.parameters(), self.config.lr, updates, self.config.schedule)
 
     @classmethod
     def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:
         """As tested, with the meta-batch and the queries of the configuration."""
-        if task.protocol == "online":
-            return task.but(episodes_per_update=config.meta_batch)
-        queries = config.training_queries or task.shot_range[1]
-        return task.but(episodes_per_update=config.meta_batch, queries=queries)
+        task = task.but(episodes_per_update=config.episodes_per_update)
+        if task.protocol == "online" or config.training_queries is None:
+            return task
+        shots = config.training_queries == "shots"
+        return task.but(queries=task.shot_range[1] if shots else config.training_queries)
 
     @classmethod
     def published_updates(cls, config: Any, task: TaskSpec) -> int | None:
@@ -195,3 +253,16 @@ class MAML(Learner):
     def bank_share(cls, config: Any, task: TaskSpec, episodes: int) -> int:
         """Online, every prefix of an episode is an inner loop of its own."""
         return min(episodes, 200) if task.protocol == "online" else episodes
+
+
+def _joined(states: list[State]) -> State:
+    """The states of groups of tasks as one."""
+    first = states[0]
+    if len(states) == 1:
+        return first
+    joined = {name: torch.cat([s["weights"][name] for s in states]) for name in first["weights"]}
+    if first["statistics"] is None:
+        return {"weights": joined, "statistics": None}
+    layers = zip(*(s["statistics"] for s in states), strict=True)
+    statistics = [tuple(map(torch.cat, zip(*layer, strict=True))) for layer in layers]
+    return {"weights": joined, "statistics": statistics}

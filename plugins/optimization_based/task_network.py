@@ -1,9 +1,6 @@
 """A network with weights of its own for every task, so that B inner loops run at once.
 
-Every weight has a leading task dimension. A convolution is one gather of image patches and one
-batched matrix product: the derivative of a gather is a scatter, and that of a scatter a gather, so
-that the double backward is as plain as the forward. Second layer, 32 tasks, one CPU core, with the
-double backward: 74 ms; grouped convolutions 88, vmap over `conv2d` 85, `unfold` 124.
+Every weight has a leading task dimension; see `bench_plugins.optimization_based.task_layers`.
 
 References:
     Finn, Abbeel, Levine 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
@@ -19,20 +16,17 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nn import EncoderName
+from bench_plugins.optimization_based.task_layers import normalised, normalised_by, patches
 
 Weights = dict[str, Tensor]
 """One set of weights per task: every tensor has a leading dimension B."""
 Statistics = list[tuple[Tensor, Tensor]]
 """Mean and variance (B, 1, F) of each batch normalisation."""
-
-EPSILON = 1e-5
 
 
 class TaskNetwork:
@@ -43,18 +37,23 @@ class TaskNetwork:
             left; ``pixels``: fully connected, 256, 128, 64 and 64 units.
         input_shape: ``(channels, height, width)``; ``pixels`` takes any shape.
         filters: channels of each convolution.
-        ways: outputs of the head.
+        outputs: of the head; 0 for a network that is given its head.
+
+    Attributes:
+        widest: values of the largest feature map of one item.
     """
 
     def __init__(
-        self, encoder: EncoderName, input_shape: tuple[int, ...], filters: int, ways: int
+        self, encoder: EncoderName, input_shape: tuple[int, ...], filters: int, outputs: int
     ) -> None:
         self.convolutional = encoder == "conv4"
         if self.convolutional:
             self.widths = [input_shape[0], *[filters] * 4]
+            self.widest = filters * math.prod((side + 1) // 2 for side in input_shape[1:])
         else:
             self.widths = [math.prod(input_shape), 256, 128, 64, 64]
-        self.ways = ways
+            self.widest = max(self.widths)
+        self.outputs = outputs
 
     @property
     def blocks(self) -> int:
@@ -70,8 +69,9 @@ class TaskNetwork:
             theta[f"weight{block}"] = _xavier(inputs * (9 if self.convolutional else 1), outputs)
             theta[f"scale{block}"] = nn.Parameter(torch.ones(outputs))
             theta[f"shift{block}"] = nn.Parameter(torch.zeros(outputs))
-        theta["head"] = _xavier(self.widths[-1], self.ways)
-        theta["bias"] = nn.Parameter(torch.zeros(self.ways))
+        if self.outputs:
+            theta["head"] = _xavier(self.widths[-1], self.outputs)
+            theta["bias"] = nn.Parameter(torch.zeros(self.outputs))
         return theta
 
     def inputs(self, x: Tensor) -> Tensor:
@@ -102,16 +102,14 @@ class TaskNetwork:
         for block in range(self.blocks):
             items = inputs.shape[1:-1]  # S, H, W or S
             y = inputs.flatten(1, -2) @ weights[f"weight{block}"]  # (B, S P, F)
-            y = y.to(weights["bias"].dtype)  # statistics are no matter for bf16
+            y = y.to(weights["scale0"].dtype)  # statistics are no matter for bf16
+            scale, shift = weights[f"scale{block}"], weights[f"shift{block}"]
             if given is None:
-                var, mean = torch.var_mean(y, dim=1, correction=0, keepdim=True)  # (B, 1, F)
-                if y.shape[1] == 1:  # one image of one pixel: nothing is known of the spread
-                    var = torch.ones_like(var)
+                y, mean, variance = normalised(y, scale, shift)
             else:
-                mean, var = given[block]
-            statistics.append((mean, var))
-            gain = weights[f"scale{block}"][:, None] * torch.rsqrt(var + EPSILON)  # (B, 1, F)
-            y = F.relu((y - mean) * gain + weights[f"shift{block}"][:, None])
+                mean, variance = given[block]
+                y = normalised_by(y, scale, shift, mean, variance)
+            statistics.append((mean, variance))
             y = y.unflatten(1, items)  # (B, S, H, W, F) or (B, S, F)
             inputs = patches(y) if self.convolutional and block < self.blocks - 1 else y
         return (y.mean((2, 3)) if self.convolutional else y), statistics
@@ -125,56 +123,3 @@ class TaskNetwork:
 def _xavier(inputs: int, outputs: int) -> nn.Parameter:
     """A weight (inputs, outputs)."""
     return nn.Parameter(nn.init.xavier_uniform_(torch.empty(inputs, outputs)))
-
-
-def patches(x: Tensor) -> Tensor:
-    """What a 3x3 convolution with stride 2 and padding 1 sees at each of its positions.
-
-    Args:
-        x: (B, S, H, W, C).
-
-    Returns:
-        (B, S, ceil(H / 2), ceil(W / 2), 9C), the window's pixels in reading order, channels within.
-    """
-    return _Gather.apply(F.pad(x, (0, 0, 1, 1, 1, 1))).flatten(4)
-
-
-def _windows(padded: Tensor) -> list[Tensor]:
-    """For each of the window's 9 pixels a view (B, S, H', W', C) of where it lies."""
-    height, width = padded.shape[2:4]
-    return [
-        padded[:, :, row : height - 2 + row : 2, column : width - 2 + column : 2]
-        for row in range(3)
-        for column in range(3)
-    ]
-
-
-class _Gather(torch.autograd.Function):
-    """Padded images (B, S, H + 2, W + 2, C) to (B, S, H', W', 9, C).
-
-    `index_select` is as fast, but adds up its gradient in an order that CUDA does not fix.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, padded: Tensor) -> Tensor:
-        ctx.shape = padded.shape
-        return torch.stack(_windows(padded), dim=4)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        return _Scatter.apply(gradient, ctx.shape)
-
-
-class _Scatter(torch.autograd.Function):
-    """The transpose of `_Gather`: every pixel's sum over the windows that it lies in."""
-
-    @staticmethod
-    def forward(ctx: Any, windows: Tensor, shape: torch.Size) -> Tensor:
-        padded = windows.new_zeros(shape)
-        for view, values in reversed(list(zip(_windows(padded), windows.unbind(4), strict=True))):
-            view.add_(values)
-        return padded
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        return _Gather.apply(gradient), None

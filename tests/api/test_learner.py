@@ -25,7 +25,6 @@ SHAPE = (1, 2, 2)
         {"shots": 0},
         {"shots": (3, 2)},
         {"queries": 0},
-        {"protocol": "online"},
         {"protocol": "online", "length": 12},
     ],
 )

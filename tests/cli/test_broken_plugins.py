@@ -22,23 +22,25 @@ LEARNER = """
     class Plugin(Learner):
         "Sound."
         family, contract = "test", 1
+        def adapt(self, support_x, support_y, ways): return None
+        def predict(self, state, query_x): return None
 """
 DATASET = """
-    from bench.api.dataset import Source
+    from bench.api import Source
     class Plugin(Source):
         name, description = "data", "Sound."
         def verify(self, folders, notify): return "sound"
 """
 EXECUTOR = """
-    from bench.api.executor import Executor
+    from bench.api import Executor
     class Plugin(Executor):
         description = "Sound."
         def run(self, assignment, progress, cancelled): return None
 """
 SOUND = {"learner": LEARNER, "dataset": DATASET, "executor": EXECUTOR}
 BASES = {
-    "learner": "bench.api.Learner", "dataset": "bench.api.dataset.Source",
-    "executor": "bench.api.executor.Executor",
+    "learner": "bench.api.Learner", "dataset": "bench.api.Source",
+    "executor": "bench.api.Executor",
 }  # fmt: skip
 
 Case = tuple[str, str, str]

@@ -35,7 +35,9 @@ class Bad(Good):
 
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    found = plugins.Found({"bad": Bad(), "good": Good()}, {"bad": "b 1", "good": "g 1"}, [])
+    found = plugins.Found(
+        "dataset", {"bad": Bad(), "good": Good()}, {"bad": "b 1", "good": "g 1"}, []
+    )
     for user in (plugins, suite_data):
         monkeypatch.setattr(user, "datasets", lambda: found)
     monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,6 +15,7 @@ from bench import registry as plugins
 from bench.cli import cli
 from bench.errors import BenchError
 from bench.registry.contestants import contestants
+from bench.suites import installed
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
@@ -101,7 +104,7 @@ def test_what_lacks_something_optional_is_listed_with_the_line_that_installs_it(
 @pytest.mark.usefixtures("lacking")
 def test_doctor_tells_what_is_unavailable_and_exits_with_0(monkeypatch):
     lacking = [told for told in plugins.learners().problems if told.package == "lacking 2.5"]
-    monkeypatch.setattr(plugins, "all_problems", lambda: iter(lacking))
+    monkeypatch.setattr(installed, "all_problems", lambda: iter(lacking))
     ran = bench("doctor")
     assert ran.exit_code == 0
     assert UNAVAILABLE in ran.output
@@ -136,7 +139,7 @@ def test_without_a_choice_the_unavailable_ones_stay_away():
 
 
 def test_doctor_describes_the_environment(monkeypatch):
-    monkeypatch.setattr(plugins, "all_problems", lambda: iter(()))
+    monkeypatch.setattr(installed, "all_problems", lambda: iter(()))
     ran = bench("doctor")
     assert ran.exit_code == 0, ran.output
     for word in ("python", "torch", "cpu", "cache", "nearest-code", "omniglot-5way", "local"):
@@ -188,3 +191,14 @@ def test_show_what_is_not_there():
     ran = bench("show", "nearest-cod")
     assert isinstance(ran.exception, BenchError)
     assert "did you mean 'nearest-code'" in str(ran.exception)
+
+
+def test_executors_are_listed_without_torch():
+    source = (
+        "import sys; from bench.cli import cli\n"
+        "cli(['list', 'executors'], standalone_mode=False); print('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", source]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "one process per training" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "False"

@@ -17,12 +17,13 @@ from bench.api import Episodes, Stream, TaskSpec
 from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.folders import data_folders
 from bench.episodes.banks import Bank, draw_sizes, training_batch
-from bench.episodes.classes import ClassPool, Draw, build, class_pool, draw_episodes, gather
+from bench.episodes.classes import ClassPool, Draw, class_pool, draw_episodes
 from bench.episodes.words import Purpose, random_words, smallest, torch_seed
 from bench.errors import BenchError
 from bench.planning.data import load_suite_data
 from bench.planning.plan import choose_suites, test_task
-from bench.worker.evaluation import presentation
+from bench.protocols.kshot import EpisodePool
+from bench.protocols.online import StreamPool, presentation
 
 test_task.__test__ = False  # a function of the harness, not a test
 
@@ -33,11 +34,12 @@ ONLINE = TaskSpec(SHAPE, ways=3, protocol="online", length=12)
 ALMOST_NEVER = 1e-3
 
 
-def pool_of(counts: tuple[int, ...]) -> ClassPool:
+def pool_of(counts: tuple[int, ...], task: TaskSpec = KSHOT) -> ClassPool:
     """Classes of that many images; every pixel of image m is m."""
     sizes = np.array(counts)
     images = torch.arange(sizes.sum()).to(torch.uint8)[:, None, None, None].expand(-1, *SHAPE)
-    return ClassPool(images, np.cumsum(sizes) - sizes, sizes)
+    kind = StreamPool if task.length else EpisodePool
+    return kind(images, np.cumsum(sizes) - sizes, sizes)
 
 
 def class_of(pool: ClassPool, image: np.ndarray) -> np.ndarray:
@@ -58,7 +60,7 @@ def pools_and_tasks(draw: st.DrawFn) -> tuple[ClassPool, TaskSpec]:
         images = draw(st.integers(1, 6))
         task = TaskSpec(SHAPE, ways, protocol="online", length=ways * images)
     counts = draw(st.lists(st.integers(images, images + 5), min_size=ways, max_size=ways + 6))
-    return pool_of(tuple(counts)), task
+    return pool_of(tuple(counts), task), task
 
 
 @settings(deadline=None)
@@ -113,7 +115,7 @@ def naive_draw(pool: ClassPool, task: TaskSpec, episodes: int, words: np.ndarray
 
 @pytest.mark.parametrize("task", [KSHOT, ONLINE, KSHOT.but(ways=7, shots=4)])
 def test_vectorised_drawing_equals_a_loop(task):
-    pool, episodes = pool_of(RAGGED), 40
+    pool, episodes = pool_of(RAGGED, task), 40
     drawn = draw_episodes(pool, task, episodes, 5, Purpose.TEST, 9)
     items = task.length if task.protocol == "online" else task.ways * (task.shots + task.queries)
     each = len(pool) + task.ways * max(RAGGED) + items
@@ -183,7 +185,7 @@ def test_a_small_draw_is_pinned():
     assert draw.query_y[0].tolist() == [2, 1, 0, 1, 0, 2]
     assert draw.classes[0].tolist() == [5, 4, 0]
     assert draw.digest() == "4905b6efe08fcd423a271b8b9968a119e819ef6c1e5ffd6d5f88d6bc0f5d06a8"
-    online = draw_episodes(pool_of(RAGGED), ONLINE, 4, 11, Purpose.TEST)
+    online = draw_episodes(pool_of(RAGGED, ONLINE), ONLINE, 4, 11, Purpose.TEST)
     assert online.digest() == "4bb4764a5fb2a7ef53211092ba92a8d6f7e0b7fcf5e82fa873759d46f4216456"
 
 
@@ -226,7 +228,7 @@ def test_a_batch_depends_on_seed_purpose_and_number_alone():
 
 @pytest.mark.parametrize("task", [KSHOT, ONLINE])
 def test_banks_are_nested(task):
-    pool = pool_of(RAGGED)
+    pool = pool_of(RAGGED, task)
     long = Bank.drawn(pool, task, 50, 3, Purpose.TEST)
     short = Bank.drawn(pool, task, 20, 3, Purpose.TEST)
     assert len(long.first(20)) == 20
@@ -278,7 +280,7 @@ def ragged_data() -> ImageClasses:
 
 def test_a_pool_has_the_images_of_its_classes_in_their_order():
     data = ragged_data()
-    pool = class_pool(data, np.array([2, 0]), rotations=False)
+    pool = class_pool(data, np.array([2, 0]), rotations=False, kind=EpisodePool)
     assert torch.equal(pool.images, data.images[[3, 4, 5, 0, 1]])
     assert pool.starts.tolist() == [0, 3]
     assert pool.counts.tolist() == [3, 2]
@@ -286,7 +288,7 @@ def test_a_pool_has_the_images_of_its_classes_in_their_order():
 
 def test_rotations_are_classes_of_their_own():
     data, classes = ragged_data(), np.array([2, 0])
-    pool = class_pool(data, classes, rotations=True)
+    pool = class_pool(data, classes, rotations=True, kind=EpisodePool)
     assert len(pool) == 8
     for turns in range(4):
         for p, number in enumerate(classes):
@@ -301,8 +303,8 @@ def test_rotations_are_classes_of_their_own():
 
 def test_gather_divides_by_255():
     images = torch.arange(256, dtype=torch.uint8)[:, None, None, None].expand(-1, *SHAPE)
-    pool = ClassPool(images, np.array([0]), np.array([256]))
-    got = gather(pool, np.arange(256).reshape(2, 128))
+    pool = EpisodePool(images, np.array([0]), np.array([256]))
+    got = pool.gather(np.arange(256).reshape(2, 128))
     assert got.shape == (2, 128, *SHAPE)
     assert got.dtype == torch.float32
     expected = torch.arange(256).view(2, 128) / 255
@@ -314,7 +316,7 @@ def test_gather_divides_by_255():
 def test_a_batch_has_the_drawn_images_under_the_drawn_labels():
     pool = pool_of(RAGGED)
     draw = draw_episodes(pool, KSHOT, 3, 0, Purpose.TEST)
-    batch = build(pool, KSHOT, draw)
+    batch = pool.build(KSHOT, draw)
     assert isinstance(batch, Episodes)
     assert_array_equal((255 * batch.support_x[..., 0, 0, 0]).round(), draw.support)
     assert_array_equal((255 * batch.query_x[..., 0, 0, 0]).round(), draw.query)
@@ -322,7 +324,8 @@ def test_a_batch_has_the_drawn_images_under_the_drawn_labels():
     assert_array_equal(batch.query_y, draw.query_y)
     assert batch.classes is None  # never told outside meta-training
 
-    stream = build(pool, ONLINE, draw_episodes(pool, ONLINE, 3, 0, Purpose.TEST), classes=True)
+    pool = pool_of(RAGGED, ONLINE)
+    stream = pool.build(ONLINE, draw_episodes(pool, ONLINE, 3, 0, Purpose.TEST), classes=True)
     assert isinstance(stream, Stream)
     assert stream.x.shape == (3, 12, *SHAPE)
     assert stream.classes.shape == (3, 3)
@@ -345,7 +348,7 @@ def test_presentation_by_hand():
 def test_an_episode_is_built_in_under_300_microseconds():
     classes, batch = 4112, 16  # the Vinyals meta-training classes with their rotations
     images = torch.full((classes * 20, 1, 28, 28), 7, dtype=torch.uint8)
-    pool = ClassPool(images, np.arange(classes) * 20, np.full(classes, 20))
+    pool = EpisodePool(images, np.arange(classes) * 20, np.full(classes, 20))
     task = TaskSpec((1, 28, 28), ways=5, shots=1, queries=15, episodes_per_update=batch)
     seconds = []
     for update in range(40):

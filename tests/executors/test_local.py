@@ -13,14 +13,16 @@ import pytest
 from bench.api.executor import Cancelled, Limits
 from bench.executors.inline import InlineExecutor
 from bench.executors.local import LocalExecutor
-from bench.running.request import prepare
+from bench.running.prepare import prepare
+from bench.running.request import Request
 from bench.worker.assignment import Assignment
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
 
 def training_of(learner: str, suite: Path, results: Path) -> Assignment:
-    runner = prepare([str(suite)], [learner], budget="smoke", results=results)
+    asked = Request(suites=[suite], learners=[learner], budget="smoke", results=results)
+    runner = prepare(asked)
     training = runner.plan.trainings[0]
     return Assignment("train", training, None, results, runner.folders, "cpu", 1)
 

@@ -10,20 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api import Learner
-from bench.episodes.classes import ClassPool
 from bench.episodes.words import uniform
+from bench.protocols.kshot import EpisodePool
 
 CLASSES, EACH = 12, 8
 
 
-def codes(first: int) -> ClassPool:
+def codes(first: int) -> EpisodePool:
     """12 random binary 4x4 images, 8 noisy copies of each."""
     shape = (CLASSES, EACH, 1, 4, 4)
     clean = uniform(first, (CLASSES, 1, 1, 4, 4)) < 0.5
     images = 255 * (clean ^ (uniform(first + 1, shape) < 0.1))
     starts = np.arange(CLASSES) * EACH
     flat = torch.from_numpy(images.astype(np.uint8)).flatten(0, 1)
-    return ClassPool(flat, starts, np.full(CLASSES, EACH))
+    return EpisodePool(flat, starts, np.full(CLASSES, EACH))
 
 
 class Noisy(Learner):

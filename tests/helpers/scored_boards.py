@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.results.boards import boards
 from bench.results.pairs import compare_board
-from bench.results.table import load_results
+from bench.results.reading import read_results
 from bench.store.records import CellResult, EpisodeScores
 from tests.helpers.synthetic import interval, store, write_cell
 
@@ -42,7 +42,7 @@ def write_learners(root, means, **changes):
 
 
 def compared(root):
-    [board] = boards(load_results(root))
+    [board] = boards(read_results(root).rows)
     return compare_board(board)
 
 

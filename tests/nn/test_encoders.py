@@ -41,6 +41,17 @@ def test_conv4_refuses_an_image_that_vanishes():
         Conv4((1, 15, 28))
 
 
+def test_conv4_that_halves_less_leaves_larger_maps():
+    network = Conv4((1, 28, 20), filters=3, halvings=2).eval()
+    x = torch.rand(2, 5, 1, 28, 20)
+    maps = network.maps(x)
+    assert maps.shape == (2, 5, 3, 7, 5)
+    assert network.out_features == 3 * 7 * 5
+    torch.testing.assert_close(network(x), maps.flatten(2))
+    with pytest.raises(ValueError, match="2 times; 3x28 is too small"):
+        Conv4((1, 3, 28), halvings=2)
+
+
 def test_encoder_by_name():
     assert isinstance(encoder("conv4", (1, 28, 28)), Conv4)
     assert isinstance(encoder("pixels", (1, 28, 28)), Pixels)

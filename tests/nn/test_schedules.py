@@ -41,6 +41,18 @@ def test_a_constant_rate_stays():
     assert rates(made, 9) == pytest.approx([0.4] * 10)
 
 
+def test_the_fused_adam_takes_the_steps_of_the_plain_one():
+    start = torch.randn(7, 3)
+    made = [nn.Parameter(start.clone()), nn.Parameter(start.clone())]
+    optimizers = adam(made[:1], 1e-2, 9, "constant")[0], torch.optim.Adam(made[1:], 1e-2)
+    for seed in range(5):
+        gradient = torch.randn(7, 3, generator=torch.Generator().manual_seed(seed))
+        for parameter, optimizer in zip(made, optimizers, strict=True):
+            parameter.grad = gradient.clone()
+            optimizer.step()
+    torch.testing.assert_close(*made, rtol=0, atol=1e-6)
+
+
 def test_adam_is_adam_and_falls_linearly_unless_asked_otherwise():
     made = adam(weight(), 1e-3, 2)
     assert isinstance(made[0], torch.optim.Adam)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,19 @@ def test_a_cell_follows_its_training_and_not_its_timings(make_training):
     training = make_training()
     assert cell_of(training).id != cell_of(make_training(seed=1)).id
     assert cell_of(training).id == cell_of(training, timing_batch=32).id
+
+
+def test_a_changed_copy_has_another_id(make_training):
+    training = make_training()
+    cell = cell_of(training)
+    before = training.id, cell.id  # were they kept, the copies would have them
+    later = training.model_copy(update={"seed": 99})
+    assert later.id == make_training(seed=99).id != before[0]
+    moved = cell.model_copy(update={"training": later})
+    assert moved.id == cell_of(later).id != before[1]
+    assert moved.folder(Path()).name == f"toy-{moved.id}"
+    later.config["width"] = 9
+    assert later.id == make_training(seed=99, config={"width": 9, "lr": 0.01}).id
 
 
 def test_folders_and_what_is_written_first(make_training, tmp_path):

@@ -14,8 +14,11 @@ from bench_plugins.metric_based.baseline import Baseline
 from bench_plugins.metric_based.matching import Matching
 from bench_plugins.metric_based.pixel_nearest_neighbour import PixelNearestNeighbour
 from bench_plugins.metric_based.prototypical import Prototypical
+from bench_plugins.metric_based.relation import Relation
 from bench_plugins.metric_based.siamese import Siamese
+from bench_plugins.model_based.cnp import CNP
 from bench_plugins.model_based.feedforward import FeedForward
+from bench_plugins.model_based.icl import ICL
 from bench_plugins.model_based.lstm import LSTM
 from bench_plugins.model_based.mann import MANN
 from bench_plugins.model_based.memory_network import MemoryNetwork
@@ -25,7 +28,10 @@ from bench_plugins.model_based.snail import SNAIL
 from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
+from bench_plugins.optimization_based.meta_sgd import MetaSGD
+from bench_plugins.optimization_based.proto_maml import ProtoMAML
 from bench_plugins.optimization_based.reptile import Reptile
+from bench_plugins.optimization_based.ridge import Ridge
 
 SMALL = {
     PixelNearestNeighbour: {},
@@ -33,17 +39,23 @@ SMALL = {
     Matching: {"filters": 8, "training_ways": 10},
     Siamese: {"filters": 8, "training_ways": 10},
     Baseline: {"filters": 8, "training_ways": 10},
-    MAML: {"filters": 8, "meta_batch": 8},
-    FOMAML: {"filters": 8, "meta_batch": 8},
-    ANIL: {"filters": 8, "meta_batch": 8},
+    MAML: {"filters": 8, "episodes_per_update": 8},
+    FOMAML: {"filters": 8, "episodes_per_update": 8},
+    ANIL: {"filters": 8, "episodes_per_update": 8},
+    MetaSGD: {"filters": 8, "episodes_per_update": 8},
+    ProtoMAML: {"filters": 8, "episodes_per_update": 8},
     Reptile: {"filters": 8, "training_shots": 3, "inner_steps_test": 5},
-    MetaNet: {"filters": 8, "key": 8, "hidden": 8, "batch": 8},
+    MetaNet: {"filters": 8, "key": 8, "hidden": 8, "episodes_per_update": 8},
     MANN: {"encoder": "pixels", "hidden": 32, "rows": 16, "width": 8, "heads": 2},
     NTM: {"encoder": "pixels", "hidden": 32, "rows": 16, "width": 8, "read_heads": 2},
     LSTM: {"encoder": "pixels", "hidden": 32, "layers": 2},
     FeedForward: {"encoder": "pixels", "hidden": 32},
     SNAIL: {"filters": 8, "dense_filters": 16},
     MemoryNetwork: {"filters": 8, "width": 32, "training_ways": 5},
+    Ridge: {"filters": 8, "training_ways": 10},
+    Relation: {"filters": 8, "training_ways": 10},
+    CNP: {"filters": 8, "width": 32, "training_ways": 10},
+    ICL: {"filters": 8, "layers": 2, "width": 32, "heads": 2},
 }
 LEARNERS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 TRAINED = pytest.mark.parametrize("cls", [c for c in SMALL if c.trained], ids=lambda c: c.__name__)
@@ -96,7 +108,7 @@ def test_no_built_in_learner_is_forgotten():
 
 
 @pytest.mark.parametrize(
-    "cls", [MAML, ANIL, MetaNet, MANN, NTM, LSTM, FeedForward, SNAIL, MemoryNetwork]
+    "cls", [MAML, ANIL, MetaNet, MANN, NTM, LSTM, FeedForward, SNAIL, MemoryNetwork, ICL]
 )
 def test_more_ways_than_trained_are_refused_in_words(cls, slightly_trained, tiny):
     episodes = tiny.episodes(ways=6)
@@ -136,7 +148,10 @@ def test_it_says_who_it_is(cls):
 
 
 # trained once for all
-ANY_SHOTS = (Siamese, Baseline, Reptile, SNAIL, MemoryNetwork, MANN, NTM, LSTM, FeedForward)
+ANY_SHOTS = (
+    Siamese, Baseline, Reptile, SNAIL, MemoryNetwork, MANN, NTM, LSTM, FeedForward, Ridge, Relation,
+    CNP, ICL,
+)  # fmt: skip
 
 
 @TRAINED

@@ -27,6 +27,7 @@ from bench_plugins.learn2learn.network import BatchNorm, Network
 from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
+from bench_plugins.optimization_based.meta_sgd import MetaSGD
 
 ROOT = Path(__file__).parents[2]
 POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
@@ -96,7 +97,8 @@ def pair(ours, name, tiny, **options):
             if not key.startswith(("weight", "head")):
                 p.add_(0.2 * torch.randn_like(p))
     theirs = learner(name)
-    config = theirs.Config(**{**options, "first_order": mine.config.first_order})
+    told = ("first_order", "inner_steps_test")
+    config = theirs.Config(**options, **{key: getattr(mine.config, key) for key in told})
     theirs = theirs(config, tiny.task())
     theirs._wrap(Network(mine.theta, mine.network.convolutional).double())
     return mine.double(), theirs
@@ -115,6 +117,22 @@ def as_theta(body, head):
         named[f"weight{block}"] = g.T if g.dim() == 2 else g.movedim(1, 3).flatten(1).T
         named[f"scale{block}"], named[f"shift{block}"] = norm.scale.grad, norm.shift.grad
     return named
+
+
+def as_layers(named, names):
+    """What is named and laid out as ours, as the parameters of the layers of conv4."""
+    laid_out = {}
+    for name in names:
+        if name.startswith("head"):
+            laid_out[name] = named["head"].T if name.endswith("weight") else named["bias"]
+            continue
+        _, kind, block, what = name.split(".")
+        if kind == "norm":
+            laid_out[name] = named[f"{what}{block}"]
+        else:
+            g = named[f"weight{block}"].T
+            laid_out[name] = g.unflatten(1, (3, 3, -1)).movedim(3, 1)
+    return laid_out
 
 
 @pytest.mark.parametrize("encoder", ["conv4", "pixels"])
@@ -160,6 +178,8 @@ def test_a_single_value_has_no_spread():
         (FOMAML, "maml-l2l", {"inner_steps": 2}),
         (MAML, "metasgd-l2l", {"inner_steps": 2}),  # which starts as MAML
         (FOMAML, "metasgd-l2l", {"inner_steps": 2}),
+        (MetaSGD, "metasgd-l2l", {}),
+        (MetaSGD, "metasgd-l2l", {"inner_steps": 2, "encoder": "pixels"}),
         (ANIL, "anil-l2l", {}),
         (ANIL, "anil-l2l", {"encoder": "pixels", "transductive": True, "inner_steps": 1}),
     ],
@@ -186,6 +206,40 @@ def test_the_same_logits_and_meta_gradients(ours, name, options, tiny):
             for one in (mine, theirs)
         ]
     torch.testing.assert_close(*answers)
+
+
+@needs_learn2learn
+@pytest.mark.parametrize("first_order", [False, True])
+def test_meta_sgd_has_the_rates_and_the_gradients_of_theirs(first_order, tiny):
+    """Rates of either sign, each another one; logits, gradients by the weights and by the rates."""
+    mine, theirs = pair(MetaSGD, "metasgd-l2l", tiny, inner_steps=2, first_order=first_order)
+    names = [name for name, _ in theirs.model.module.named_parameters()]
+    with torch.no_grad():
+        for rate in mine.alpha.values():
+            rate.uniform_(-0.2, 0.4)
+        by_layer = as_layers(mine.alpha, names)
+        for rate, name in zip(theirs.model.lrs, names, strict=True):
+            rate.copy_(by_layer[name])
+    batch = double(tiny.episodes(shots=2, batch=3))
+    logits = []
+    for one in (mine.train(), theirs.train()):
+        logits.append(one.predict(one.adapt(batch.support_x, batch.support_y, 5), batch.query_x))
+        F.cross_entropy(logits[-1].flatten(0, 1), batch.query_y.flatten()).backward()
+    torch.testing.assert_close(*logits)
+    network = theirs.model.module
+    for key, gradient in as_theta(network.body, network.head).items():
+        torch.testing.assert_close(gradient, mine.theta[key].grad, msg=key)
+    gradients = as_layers({key: p.grad for key, p in mine.alpha.items()}, names)
+    for rate, name in zip(theirs.model.lrs, names, strict=True):
+        torch.testing.assert_close(rate.grad, gradients[name], msg=name)
+
+
+@needs_learn2learn
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("option", ["learned_rates", "shared_head"])
+def test_what_the_library_lacks_is_refused(name, option):
+    with pytest.raises(ValueError, match="learn2learn has neither"):
+        learner(name).Config(**{option: True})
 
 
 @needs_learn2learn
@@ -251,7 +305,7 @@ def test_a_task_alone_is_adapted_as_among_others(tiny):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_passes_all_checks_that_apply(name):
     cls = learner(name)
-    results = check_learner(cls, cls.Config(filters=8, meta_batch=8))
+    results = check_learner(cls, cls.Config(filters=8, episodes_per_update=8))
     assert [str(result) for result in results if result.status == "fail"] == []
     idle = {result.name for result in results if result.status == "not applicable"}
     assert idle <= {"support-order", "label-order"}

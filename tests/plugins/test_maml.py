@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-import bench_plugins.optimization_based.task_network as module
 from bench.api import Episodes, TaskSpec
+from bench_plugins.optimization_based import maml
 from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
+from bench_plugins.optimization_based.task_layers import EPSILON
 
 
 def build(tiny, protocol="kshot", cls=MAML, **options):
@@ -37,21 +38,6 @@ def double(batch):
     return batch
 
 
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 7), (5, 8), (2, 1)])
-def test_patches_times_weight_is_a_strided_convolution(height, width):
-    x, weight = torch.randn(2, 3, height, width, 4), torch.randn(5, 4, 3, 3)
-    expected = F.conv2d(x.movedim(-1, 2).flatten(0, 1), weight, stride=2, padding=1)
-    # Patches list the window's pixels first and the channels within a pixel.
-    y = module.patches(x) @ weight.movedim(1, 3).flatten(1).T
-    torch.testing.assert_close(y.movedim(-1, 2).flatten(0, 1), expected, atol=1e-4, rtol=1e-4)
-
-
-def test_the_gradient_of_patches_and_its_gradient():
-    x = torch.randn(2, 1, 3, 4, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(module.patches, x)
-    assert torch.autograd.gradgradcheck(lambda x: module.patches(x) ** 2, x)
-
-
 # -- an independent MAML: an ordinary network, F.conv2d, one task after the other -----------------
 
 
@@ -63,6 +49,11 @@ class Plain(nn.Module):
         self.convolutional = learner.config.encoder == "conv4"
         for name, p in learner.theta.items():
             self.register_parameter(name, nn.Parameter(p.detach().clone()))
+        self.rates = None
+        if learner.config.learned_rates:
+            self.rates = {
+                name: p.detach().clone().requires_grad_() for name, p in learner.rates.items()
+            }
 
     def forward(self, x, reference):
         for b in range(4):
@@ -72,8 +63,7 @@ class Plain(nn.Module):
             var = reference.var(axes, correction=0, keepdim=True)
             gain, shift = (getattr(self, f"{n}{b}")[:, None, None] for n in ("scale", "shift"))
             x, reference = (
-                F.relu((i - mean) / (var + module.EPSILON).sqrt() * gain + shift)
-                for i in (x, reference)
+                F.relu((i - mean) / (var + EPSILON).sqrt() * gain + shift) for i in (x, reference)
             )
         return x.mean((2, 3)) @ self.head + self.bias
 
@@ -84,6 +74,9 @@ class Plain(nn.Module):
         return F.conv2d(x, kernel, stride=2, padding=1)
 
 
+HEAD = ("head", "bias")
+
+
 def plain_loss(plain, learner, batch):
     losses = []
     for sx, sy, qx, qy in zip(
@@ -91,7 +84,9 @@ def plain_loss(plain, learner, batch):
     ):
         weights = dict(plain.named_parameters())
         adapted = ["head", "bias"] if isinstance(learner, ANIL) else list(weights)
-        for _ in range(learner.config.inner_steps):
+        if learner.config.shared_head:
+            weights |= {name: weights[name].expand(*weights[name].shape[:-1], 5) for name in HEAD}
+        for step in range(learner.config.inner_steps):
             inner = F.cross_entropy(functional_call(plain, weights, (sx, sx)), sy)
             gradients = torch.autograd.grad(
                 inner,
@@ -99,7 +94,8 @@ def plain_loss(plain, learner, batch):
                 create_graph=not isinstance(learner, FOMAML),
             )
             for name, g in zip(adapted, gradients, strict=True):
-                weights[name] = weights[name] - learner.config.inner_lr * g
+                rate = plain.rates[name][step] if plain.rates else learner.config.inner_lr
+                weights[name] = weights[name] - rate * g
         logits = functional_call(plain, weights, (qx, qx if learner.transductive else sx))
         losses.append(F.cross_entropy(logits, qy))
     return torch.stack(losses).mean()
@@ -112,14 +108,22 @@ def plain_loss(plain, learner, batch):
         (MAML, {"inner_steps": 3, "inner_lr": 0.1}),
         (MAML, {"transductive": True}),
         (MAML, {"encoder": "pixels"}),
+        (MAML, {"learned_rates": True, "inner_steps": 2}),
+        (MAML, {"shared_head": True}),
         (FOMAML, {"inner_steps": 2}),
+        (FOMAML, {"learned_rates": True, "inner_steps": 2}),
         (ANIL, {}),
+        (ANIL, {"learned_rates": True, "shared_head": True}),
         (ANIL, {"transductive": True, "encoder": "pixels"}),
     ],
     ids=str,
 )
 def test_loss_and_meta_gradient_against_a_plain_loop(cls, options, tiny):
     learner = build(tiny, cls=cls, **options).double().train()
+    if learner.config.learned_rates:  # each another one
+        with torch.no_grad():
+            for rate in learner.rates.values():
+                rate.uniform_(-0.1, 0.3)
     batch = double(tiny.episodes(shots=2, batch=3))
     plain = Plain(learner)
     loss = exact_loss(learner, batch)
@@ -130,6 +134,61 @@ def test_loss_and_meta_gradient_against_a_plain_loop(cls, options, tiny):
     expected.backward()
     for name, p in plain.named_parameters():
         torch.testing.assert_close(learner.theta[name].grad, p.grad, msg=name)
+    for name, rate in (plain.rates or {}).items():
+        torch.testing.assert_close(learner.rates[name].grad, rate.grad, msg=name)
+
+
+@pytest.mark.parametrize("cls", [MAML, FOMAML, ANIL])
+@pytest.mark.parametrize("transductive", [False, True])
+def test_groups_of_tasks_change_nothing(cls, transductive, tiny, monkeypatch):
+    """One group, groups of 2, 2 and 1 tasks, and single tasks: loss, gradients and meta-test."""
+    learner = build(tiny, cls=cls, transductive=transductive).double()
+    batch, seen = double(tiny.episodes(batch=5)), []
+    one_task = 5 * 6 * 10 * 10  # 5 images, whose widest feature map is 6 channels of 10x10
+    for values in (5 * one_task, 2 * one_task, 1):
+        monkeypatch.setattr(maml, "VALUES_AT_ONCE", values)
+        assert learner._parts(batch.support_x) == {5: 1, 2: 3, 0: 5}[values // one_task]
+        learner.zero_grad()
+        learner.train().loss(batch).backward()
+        with torch.no_grad():
+            state = learner.eval().adapt(batch.support_x, batch.support_y, 5)
+            seen.append((
+                learner.predict(state, batch.query_x),
+                {name: p.grad.clone() for name, p in learner.named_parameters()},
+            ))  # fmt: skip
+    for other in seen[1:]:
+        torch.testing.assert_close(other, seen[0], atol=1e-6, rtol=1e-5)  # the loss is float32
+
+
+@torch.no_grad()
+def test_steps_beyond_the_trained_take_the_last_learned_rate(tiny):
+    learner = build(tiny, learned_rates=True, inner_steps=2, inner_steps_test=3)
+    for name, rate in learner.rates.items():
+        assert rate.tolist() == pytest.approx([0.4, 0.4]), name
+        rate.copy_(torch.tensor([1.0, 2.0]))
+    weights = {name: torch.zeros_like(p)[None] for name, p in learner.theta.items()}
+    slope = {name: torch.ones_like(w) for name, w in weights.items()}
+    for step, expected in enumerate((-1.0, -2.0, -2.0)):
+        for w in learner._gradient_descent(weights, slope, step).values():
+            assert (w == expected).all()
+
+
+@torch.no_grad()
+def test_a_shared_head_starts_every_class_alike_and_takes_any_ways(tiny):
+    """Before an inner step all logits of an image are equal; renamed labels rename the answers."""
+    learner, batch = build(tiny, shared_head=True).eval(), tiny.episodes(ways=7)
+    assert learner.theta["head"].shape[-1] == learner.theta["bias"].shape[-1] == 1
+    state = learner.adapt(batch.support_x, batch.support_y, 7)
+    logits = learner.predict(state, batch.query_x)
+    assert logits.shape[-1] == 7
+    renamed = learner.adapt(batch.support_x, (batch.support_y + 3) % 7, 7)
+    torch.testing.assert_close(
+        learner.predict(renamed, batch.query_x), logits.roll(3, -1), atol=1e-4, rtol=1e-4
+    )
+    learner.config = MAML.Config(filters=6, shared_head=True, inner_steps_test=0)
+    state = learner.adapt(batch.support_x, batch.support_y, 7)
+    logits = learner.predict(state, batch.query_x)
+    torch.testing.assert_close(logits, logits[..., :1].expand_as(logits))
 
 
 def test_second_order_is_not_first_order(tiny):
@@ -271,20 +330,23 @@ def test_a_stream_is_cut_at_one_place_drawn_by_torch(tiny):
 
 
 def test_its_tasks_and_its_share_of_the_bank():
-    config = MAML.Config(meta_batch=7, training_queries=0)
+    config = MAML.Config(episodes_per_update=7)
     kshot = TaskSpec((1, 28, 28), 5, shots=5, queries=15)
     online = TaskSpec((1, 28, 28), 5, protocol="online", length=50)
     trained = MAML.training_task(config, kshot)
     assert (trained.queries, trained.episodes_per_update) == (5, 7), "K queries per class"
+    assert MAML.training_task(MAML.Config(training_queries=3), kshot).queries == 3
+    assert MAML.training_task(MAML.Config(training_queries=None), kshot).queries == 15
+    assert MAML.training_task(config, online).episodes_per_update == 7
     assert MAML.bank_share(config, kshot, 1000) == 1000
     assert MAML.bank_share(config, online, 1000) == 200
     assert MAML.bank_share(config, online, 150) == 150
 
 
 def test_the_learning_rate_falls_to_zero_unless_told_otherwise(tiny):
-    optimizer, schedule = build(tiny).optimizer(10)
-    for _ in range(10):
-        optimizer.step()
-        schedule.step()
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
-    assert isinstance(build(tiny, decay=False).optimizer(10), torch.optim.Optimizer)
+    for schedule, end in (("cosine", 0.0), ("constant", 2e-3)):
+        optimizer, scheduler = build(tiny, schedule=schedule).optimizer(10)
+        for _ in range(10):
+            optimizer.step()
+            scheduler.step()
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(end)

@@ -23,7 +23,7 @@ def plane():
 def contextual(tiny):
     """Full context embeddings, slightly trained online."""
     torch.manual_seed(0)
-    config = Matching.Config(filters=8, fce=True, training_streams=8)
+    config = Matching.Config(filters=8, fce=True, streams_per_update=8)
     learner = Matching(config, Matching.training_task(config, tiny.task("online")))
     tiny.train(learner, 10)
     return learner

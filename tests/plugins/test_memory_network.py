@@ -157,5 +157,5 @@ def test_one_training_serves_one_shot_and_five():
     asked = MemoryNetwork.training_task(config, task)
     assert asked == MemoryNetwork.training_task(config, task.but(shots=5))
     assert (asked.ways, asked.shots) == (20, (1, 5))
-    as_tested = MemoryNetwork.Config(training_ways=0)
+    as_tested = MemoryNetwork.Config(training_ways=None)
     assert MemoryNetwork.training_task(as_tested, task).ways == 5

@@ -94,8 +94,20 @@ def test_it_trains_on_more_classes_than_it_is_tested_on():
     assert task == twenty, "one training serves 5 and 20 ways"
 
 
-def test_the_learning_rate_is_halved_every_2000_episodes():
+def test_the_learning_rate_falls_linearly_to_zero_over_the_budget():
     learner = Prototypical(Prototypical.Config(filters=1), TaskSpec((1, 16, 16), 5))
+    optimizer, schedule = learner.optimizer(4)
+    rates = []
+    for _ in range(5):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4, 0])
+
+
+def test_the_paper_halves_its_learning_rate_every_2000_episodes():
+    config = Prototypical.Config(**{**Prototypical.presets["paper"], "filters": 1})
+    learner = Prototypical(config, TaskSpec((1, 16, 16), 5))
     optimizer, schedule = learner.optimizer(10_000)
     optimizer.step()  # torch warns otherwise
     rates = []

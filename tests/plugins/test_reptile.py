@@ -32,12 +32,23 @@ def data(batch, b):
     return x[order], y[order]
 
 
-def plain(learner, x, y, size, steps):
-    """θ' of one task, by an optimizer of torch."""
+def plain(learner, x, y, size, steps, moments=None, taken=0):
+    """θ' of one task, by an optimizer of torch.
+
+    Args:
+        moments: Adam's second moments to start from, changed in place to those at the end.
+        taken: how many steps have made them.
+    """
     config = learner.config
     weights = {name: p.detach().clone().requires_grad_() for name, p in learner.theta.items()}
     if config.inner_optimizer == "adam":
         optimizer = torch.optim.Adam(weights.values(), config.inner_lr, betas=(0.0, 0.999))
+        for name, w in weights.items() if moments else ():
+            optimizer.state[w] = {
+                "step": torch.tensor(float(taken)),
+                "exp_avg": torch.zeros_like(w),
+                "exp_avg_sq": moments[name],
+            }
     else:
         optimizer = torch.optim.SGD(weights.values(), config.inner_lr)
     stream = list(range(len(y))) * steps  # again and again in the same order
@@ -83,6 +94,68 @@ def test_a_full_outer_step_lands_on_the_mean_of_the_adapted_weights(tiny):
         torch.testing.assert_close(p.detach(), (ends[0][name] + ends[1][name]) / 2, msg=name)
 
 
+def test_moments_are_carried_from_task_to_task_and_into_meta_test(tiny):
+    """Of updates with one task: exactly what one Adam for all of them has."""
+    learner, batch = build(tiny, inner_batch_test=4).train(), episodes(tiny)
+    moments = {name: torch.zeros_like(p) for name, p in learner.theta.items()}
+    for b, taken in ((0, 0), (1, 5)):
+        one = Episodes(5, *(t[b : b + 1] for t in (
+            batch.support_x, batch.support_y, batch.query_x, batch.query_y
+        )))  # fmt: skip
+        end = plain(learner, *data(batch, b), 10, 5, moments, taken)
+        learner.zero_grad()
+        torch.manual_seed(7)
+        learner.loss(one).backward()
+        for name, p in learner.theta.items():
+            torch.testing.assert_close(p.grad, p.detach() - end[name], msg=name)
+    assert learner.steps == 10
+    carried = {name: getattr(learner, f"moment_{name}") for name in learner.theta}
+    torch.testing.assert_close(carried, moments)
+    with torch.no_grad():
+        answer = learner.eval().adapt(batch.support_x, batch.support_y, 5)["weights"]
+    assert learner.steps == 10, "meta-test leaves nothing behind"
+    torch.testing.assert_close(
+        {name: getattr(learner, f"moment_{name}") for name in learner.theta}, moments
+    )
+    expected = plain(learner, batch.support_x[0], batch.support_y[0], 4, 50, moments, 10)
+    torch.testing.assert_close({name: w[0] for name, w in answer.items()}, expected)
+
+
+@torch.no_grad()
+def test_tasks_of_an_update_leave_what_one_after_the_other_would(tiny):
+    """Two tasks of two steps, β2 = 0.999, from a moment 8, with g² = 1 throughout in the first task
+    and 4 in the second."""
+    learner = build(tiny, inner_steps=2)
+    for name in learner.theta:
+        getattr(learner, f"moment_{name}").fill_(8.0)
+
+    def after(moment, square):
+        for _ in range(2):
+            moment = 0.999 * moment + 0.001 * square
+        return moment
+
+    ends = {
+        name: torch.stack(
+            [torch.full_like(p, after(8.0, 1.0)), torch.full_like(p, after(8.0, 4.0))]
+        )
+        for name, p in learner.theta.items()
+    }
+    learner._carry(ends)
+    for name in learner.theta:
+        moment = getattr(learner, f"moment_{name}")
+        torch.testing.assert_close(moment, torch.full_like(moment, after(after(8.0, 1.0), 4.0)))
+    assert learner.steps == 4
+
+
+def test_without_carried_moments_every_task_begins_with_none(tiny):
+    learner, batch = build(tiny, carried_moments=False).train(), episodes(tiny)
+    torch.manual_seed(7)
+    first = learner.loss(batch)
+    torch.manual_seed(7)
+    torch.testing.assert_close(learner.loss(batch), first)
+    assert learner.steps == 0
+
+
 @torch.no_grad()
 def test_meta_test_takes_its_own_steps_and_mini_batches(tiny):
     learner = build(tiny, inner_steps_test=7, inner_batch_test=4).eval()
@@ -110,8 +183,8 @@ def test_no_graph_goes_through_the_inner_loop(tiny, monkeypatch):
 
 def test_all_images_of_an_episode_are_data(tiny):
     """Which of them the episode calls queries makes no difference."""
-    learner, batch = build(tiny, inner_batch=15).train(), episodes(tiny)
-    cut = 4
+    learner = build(tiny, inner_batch=15, carried_moments=False).train()
+    batch, cut = episodes(tiny), 4
     x = torch.cat([batch.support_x, batch.query_x], dim=1)
     y = torch.cat([batch.support_y, batch.query_y], dim=1)
     other = Episodes(5, x[:, :cut], y[:, :cut], x[:, cut:], y[:, cut:])

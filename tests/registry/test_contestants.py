@@ -36,7 +36,9 @@ class Bare(Learner):
     family, contract = "test", 1
 
 
-INSTALLED: Found[type[Learner]] = Found({"toy": Toy, "tonic": Bare, "bare": Bare}, {}, [])
+INSTALLED: Found[type[Learner]] = Found(
+    "learner", {"toy": Toy, "tonic": Bare, "bare": Bare}, {}, []
+)
 
 
 def labels(*specs: str) -> list[str]:

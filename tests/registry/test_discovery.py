@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 
 from bench import registry as plugins
+from bench.cli.kinds import of_kind
 from bench.errors import BenchError
 from bench.registry.discovery import Problem
+from bench.suites import installed as suites
 
 GOOD = """
     from bench.api import Learner
     class Good(Learner):
         family, contract = "test", 1
+        def adapt(self, support_x, support_y, ways): ...
+        def predict(self, state, query_x): ...
 """
 
 
@@ -49,6 +53,15 @@ BROKEN = [
         "its Config is not a dataclass",
     ),
     (
+        "from bench.api import Learner\nclass Plugin(Learner): family, contract = 'x', 1",
+        "Plugin does not define adapt, predict",
+    ),
+    (
+        "from bench.api import SequenceLearner\nclass Plugin(SequenceLearner):\n"
+        " family, contract = 'x', 1\n def step(self, state, z, label): ...",
+        "Plugin does not define initial_state",
+    ),
+    (
         "from dataclasses import dataclass\nfrom bench.api import Learner\n"
         "class Plugin(Learner):\n family, contract = 'x', 1\n @dataclass\n"
         " class Config: rate: 'Absent' = 1",
@@ -74,9 +87,9 @@ def test_a_broken_learner_is_a_problem_and_the_others_work(install, request, sou
     assert told.package == f"{package} 2.5"
     assert ("importing" in reason) == (told.traceback is not None)
     assert "prototypical" in found.things
-    assert told in plugins.all_problems()
+    assert told in suites.all_problems()
     with pytest.raises(BenchError, match=f"the learner 'broken' of {package} 2.5 cannot be used"):
-        found.get("learner", "broken")
+        found.get("broken")
 
 
 NEEDS_MORE = """
@@ -95,15 +108,15 @@ def test_a_learner_that_lacks_something_optional_says_what_installs_it(install):
     assert "prototypical" in found.things
     for name in ("lacking-one", "*king-one"):  # a glob that matches nothing else
         with pytest.raises(BenchError, match=r"'lacking-one' of lacking 2\.5 cannot be") as raised:
-            found.get("learner", name)
+            found.get(name)
         assert str(raised.value).endswith("\n  pip install rare==1.2")
 
 
-@pytest.mark.parametrize("kind", ["suite", "dataset", "executor"])
-def test_suites_datasets_and_executors_may_lack_something_too(install, kind):
+@pytest.mark.parametrize("kind", ["suite", "dataset", "protocol", "executor"])
+def test_other_plugins_may_lack_something_too(install, kind):
     package = f"lacking_{kind}"
     install(package, NEEDS_MORE, **{f"{kind}s": {"lacking": f"{package}:A"}})
-    assert problem(getattr(plugins, f"{kind}s")(), "lacking").install == "pip install rare==1.2"
+    assert problem(of_kind(f"{kind}s"), "lacking").install == "pip install rare==1.2"
 
 
 def test_an_import_error_within_the_optional_package_is_a_broken_plugin(install):
@@ -136,18 +149,18 @@ def test_a_package_that_is_on_the_path_twice_counts_once(install, put_on_path):
 
 def test_unknown_names_give_the_nearest(tiny_plugins):
     with pytest.raises(BenchError, match="no learner is called 'nearest-cod'; did you mean 'near"):
-        plugins.learners().get("learner", "nearest-cod")
+        plugins.learners().get("nearest-cod")
     with pytest.raises(BenchError, match=r"no suite is called 'omniglot-6way'; did you mean 'omni"):
-        plugins.suites().get("suite", "omniglot-6way")
+        suites.suites().get("omniglot-6way")
     with pytest.raises(BenchError, match="`bench list datasets` shows all"):
-        plugins.datasets().get("dataset", "imagenet")
+        plugins.datasets().get("imagenet")
 
 
 def test_the_built_in_plugins_are_found():
     assert {"prototypical", "maml", "pixel-nearest-neighbour"} <= set(plugins.learners().things)
     assert {"omniglot", "glyphs"} <= set(plugins.datasets().things)
     assert {"inline", "local"} <= set(plugins.executors().things)
-    assert {"omniglot-5way", "glyphs-5way"} <= set(plugins.suites().things)
+    assert {"omniglot-5way", "glyphs-5way"} <= set(suites.suites().things)
 
 
 def test_datasets_and_executors_must_be_of_their_kind(install):
@@ -156,9 +169,27 @@ def test_datasets_and_executors_must_be_of_their_kind(install):
         datasets={"wrong-data": "wrong_kinds:Good"}, executors={"wrong-exec": "wrong_kinds:thing"},
     )  # fmt: skip
     told = problem(plugins.datasets(), "wrong-data")
-    assert "not a subclass of bench.api.dataset.Source" in told.reason
+    assert "not a subclass of bench.api.Source" in told.reason
     told = problem(plugins.executors(), "wrong-exec")
-    assert "3 is not a subclass of bench.api.executor.Executor" in told.reason
+    assert "3 is not a subclass of bench.api.Executor" in told.reason
+
+
+@pytest.mark.parametrize(("kind", "base"), [("dataset", "DatasetSource"), ("executor", "Executor")])
+def test_datasets_and_executors_state_a_contract_and_are_complete(install, kind, base):
+    source = f"""
+    from bench.api.{kind} import {base}
+    class Later({base}): contract = 2
+    class Partial({base}): contract = 1
+    """
+    package = f"stated_{kind}"
+    install(
+        package, source,
+        **{f"{kind}s": {"later": f"{package}:Later", "partial": f"{package}:Partial"}},
+    )  # fmt: skip
+    found = getattr(plugins, f"{kind}s")()
+    told = problem(found, "later").reason
+    assert "was written for version 2 of the contract, and this is version 1" in told
+    assert "Partial does not define " in problem(found, "partial").reason
 
 
 # -- suites of packages ---------------------------------------------------------------------------
@@ -174,7 +205,7 @@ def test_suites_of_a_package_a_folder_or_one_file(install):
     (folder / "one").mkdir()
     (folder / "one" / "a.toml").write_text(TINY.replace('"tiny"', '"tiny-a"'))
     (folder / "b.toml").write_text(TINY.replace('"tiny"', '"tiny-b"'))
-    found = plugins.suites()
+    found = suites.suites()
     assert {"tiny-a", "tiny-b"} <= set(found.things)
     assert found.packages["tiny-b"] == "suite_package 2.5"
 
@@ -187,7 +218,7 @@ def test_broken_suites_are_problems(install):
     (folder / "again.toml").write_text(TINY.replace('"tiny"', '"omniglot-5way"'))
     (folder / "bad.toml").write_text("name = ")
     (folder / "good.toml").write_text(TINY)
-    found = plugins.suites()
+    found = suites.suites()
     assert "tiny" in found.things
     assert "not valid TOML" in problem(found, "bad").reason
     assert "neither a suite file nor a folder" in problem(found, "gone").reason
@@ -204,7 +235,7 @@ def test_packages_may_give_their_folders_of_suites_the_same_name(install):
             suites={"builtin": f"folder{number}:FOLDER"},
         )  # fmt: skip
         (folder / "a.toml").write_text(TINY.replace('"tiny"', f'"tiny-{number}"'))
-    found = plugins.suites()
+    found = suites.suites()
     assert {"tiny-1", "tiny-2", "omniglot-5way"} <= set(found.things)
     assert (found.packages["tiny-1"], found.packages["tiny-2"]) == ("folder1 2.5", "folder2 2.5")
     assert not found.problems
@@ -216,5 +247,5 @@ def test_a_file_that_is_registered_twice_is_one_suite(install):
         suites={"folder": "both_ways:FOLDER", "file": "both_ways:FILE"},
     )  # fmt: skip
     (folder / "a.toml").write_text(TINY)
-    assert "tiny" in plugins.suites().things
-    assert not plugins.suites().problems
+    assert "tiny" in suites.suites().things
+    assert not suites.suites().problems

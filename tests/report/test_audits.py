@@ -13,7 +13,7 @@ from bench.report.audits import with_audits
 from bench.report.board_tables import Table, tables
 from bench.report.exports import as_csv, as_latex, as_markdown
 from bench.results.boards import boards
-from bench.results.table import load_results
+from bench.results.reading import read_results
 from bench.store.files import Problem, audit_records
 from bench.store.records import Audit, AuditResult
 from tests.helpers.synthetic import NOW, a_failure, environment, store, write_cell, write_probe
@@ -37,8 +37,8 @@ def write_audits(root: Path, training: str, *audits: Audit) -> Path:
 
 
 def audit_tables(root: Path) -> list[Table]:
-    frame = with_audits(load_results(root), root, [])
-    return [t for board in boards(frame) for t in tables(board) if t.kind == "audits"]
+    rows = with_audits(read_results(root).rows, root, [])
+    return [t for board in boards(rows) for t in tables(board) if t.kind == "audits"]
 
 
 def page_of(root: Path) -> str:

@@ -16,6 +16,7 @@ from bench.report import write_report
 from bench.report.board_tables import Table, accuracy_table, cost_table, tables
 from bench.report.exports import WRITERS, as_csv, as_latex, as_markdown, file_name, save_tables
 from bench.results.boards import boards
+from bench.results.reading import read_results
 from bench.results.table import load_results
 from tests.helpers.synthetic import gallery, write_cell
 
@@ -23,7 +24,7 @@ EVIL = r"a|b_$\x%&#{~^}<i>"
 
 
 def table(folder: Path, kind: str = "accuracy") -> Table:
-    (board,) = boards(load_results(folder))
+    (board,) = boards(read_results(folder).rows)
     made = {"accuracy": accuracy_table, "cost": cost_table}[kind](board)
     assert made is not None
     return made
@@ -77,7 +78,7 @@ def test_latex_escapes_what_is_special_there(tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
 def test_latex_compiles(tmp_path: Path) -> None:
     gallery(tmp_path)
-    made = [t for board in boards(load_results(tmp_path)) for t in tables(board)]
+    made = [t for board in boards(read_results(tmp_path).rows) for t in tables(board)]
     document = "".join(map(as_latex, made))
     (tmp_path / "all.tex").write_text(
         r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,textcomp}"
@@ -105,7 +106,7 @@ def test_all_tables_become_files(tmp_path: Path) -> None:
 
 def test_file_names_have_nothing_of_a_path_in_them(tmp_path: Path) -> None:
     write_cell(tmp_path)
-    (board,) = boards(load_results(tmp_path))
+    (board,) = boards(read_results(tmp_path).rows)
     hostile = replace(board, suite="../../etc", setting="a/b\\c", budget="5min")
     assert file_name(hostile, "cost") == "etc-a-b-c-5min-cost"
 
@@ -113,7 +114,7 @@ def test_file_names_have_nothing_of_a_path_in_them(tmp_path: Path) -> None:
 def test_tables_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None:
     write_cell(tmp_path, suite="my-suite", setting="s")
     write_cell(tmp_path, suite="my", setting="suite-s")
-    made = [accuracy_table(board) for board in boards(load_results(tmp_path))]
+    made = [accuracy_table(board) for board in boards(read_results(tmp_path).rows)]
     assert [path.name for path in save_tables(made, tmp_path / "tables", ["csv"])] == [
         "my-suite-s-standard-accuracy.csv",
         "my-suite-s-standard-accuracy-2.csv",

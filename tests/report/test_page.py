@@ -22,7 +22,8 @@ from bench.report import write_report
 from bench.report.figures import Palette, suite_pictures
 from bench.report.summary import commands, ranges
 from bench.results.boards import boards
-from bench.results.table import load_results, rows
+from bench.results.reading import read_results
+from bench.results.table import load_results
 from tests.helpers.synthetic import (
     a_failure,
     environment,
@@ -139,7 +140,7 @@ def test_probes_have_errors_by_length_and_pictures_of_the_heads(probes: Path) ->
 
 def test_a_single_length_has_no_figure_by_length(tmp_path: Path) -> None:
     write_probe(tmp_path, items=10)
-    assert suite_pictures(boards(load_results(tmp_path)), Palette(["model-based"])) == []
+    assert suite_pictures(boards(read_results(tmp_path).rows), Palette(["model-based"])) == []
     (alt,) = [
         attributes["alt"]
         for tag, attributes in Page(page_of(tmp_path).read_text()).tags
@@ -247,7 +248,7 @@ def test_commands_make_the_same_cells_again(tmp_path: Path) -> None:
             )
         write_cell(tmp_path, "pixels", suite=suite, budget="none")
     write_cell(tmp_path, "mann", suite="glyphs-5way", seed=7, budget="smoke")
-    main, smoke = sorted(commands(rows(load_results(tmp_path)), "my results"), key=len)[::-1]
+    main, smoke = sorted(commands(read_results(tmp_path).rows, "my results"), key=len)[::-1]
     assert shlex.split(main) == [
         "bench", "run", "--suite", "glyphs-5way", "--suite", "omniglot-5way",
         "--learner", "maml[a=1,b=2]", "--learner", "pixels", "--device", "cpu", "--device", "cpu/1",
@@ -259,7 +260,7 @@ def test_commands_make_the_same_cells_again(tmp_path: Path) -> None:
 
 def test_commands_without_anything_to_train(tmp_path: Path) -> None:
     write_cell(tmp_path, "pixels", budget="none")
-    (line,) = commands(rows(load_results(tmp_path)), "results")
+    (line,) = commands(read_results(tmp_path).rows, "results")
     assert "--learner pixels" in line
     assert "--budget" not in line
 

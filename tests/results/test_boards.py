@@ -6,24 +6,24 @@ import pytest
 
 from bench.report.summary import sentences
 from bench.results.boards import boards
-from bench.results.table import load_results, rows
+from bench.results.reading import read_results
 from tests.helpers.synthetic import write_cell, write_probe
 
 LATER = "2026-11-21T09:30:00+00:00"
 
 
 def board_of(root):
-    [board] = boards(load_results(root))
+    [board] = boards(read_results(root).rows)
     return board
 
 
 def told(root):
-    frame = load_results(root)
-    return sentences(rows(frame), boards(frame), [])
+    rows = read_results(root).rows
+    return sentences(rows, boards(rows), [])
 
 
 def scores(entry):
-    return [round(cell["accuracy"], 1) for cell in entry.cells]
+    return [round(row.score("accuracy").mean, 1) for row in entry.cells]
 
 
 def write_twice(root, **after):
@@ -72,9 +72,8 @@ def test_a_seed_that_only_the_later_code_has_stays_with_it(tmp_path):
     write_cell(tmp_path, "maml", seed=3, status="unfinished")
     entries = sorted(board_of(tmp_path).entries, key=lambda entry: len(entry.cells))
     assert [scores(entry) for entry in entries[:1]] == [[0.9] * 2]
-    assert [cell["accuracy"] and round(cell["accuracy"], 1) for cell in entries[1].cells] == [
-        0.5, 0.5, 0.5, None
-    ]  # fmt: skip
+    assert [row.status for row in entries[1].cells] == ["done"] * 3 + ["unfinished"]
+    assert [round(row.score("accuracy").mean, 1) for row in entries[1].done] == [0.5] * 3
 
 
 def test_code_that_changed_between_seeds_makes_no_further_learner(tmp_path):

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.cli.terminal import board_text, render
-from bench.cli.terminal import print_boards as leaderboard
+from bench.cli.terminal import board_text, print_boards, render
 from bench.results.boards import boards
-from bench.results.formats import duration, natural, ordinal, percent, wrong_bits
+from bench.results.formats import amount, duration, natural, ordinal, percent
 from bench.results.measures import ACCURACY
+from bench.results.reading import read_results
 from bench.results.table import load_results
 from tests.helpers.synthetic import gallery, write_cell, write_probe
 
@@ -93,7 +93,7 @@ def test_leaderboard_groups_families_and_shows_presentations(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gallery(tmp_path)
-    leaderboard(load_results(tmp_path))
+    print_boards(read_results(tmp_path).rows)
     text = capsys.readouterr().out
     assert "\x1b" not in text
     first, second, online = text.strip().split("\n\n")
@@ -110,10 +110,10 @@ def test_probes_are_ranked_by_their_wrong_bits(tmp_path: Path) -> None:
     write_probe(tmp_path, "lstm", wrong=40.0, timed={"cpu": 0.002})
     write_probe(tmp_path, "ntm", wrong=0.5)
     write_probe(tmp_path, "gone", status="unfinished")
-    (board,) = boards(load_results(tmp_path))
+    (board,) = boards(read_results(tmp_path).rows)
     assert board.best is None
     shutil.rmtree(next(tmp_path.glob("cells/*/*/gone-*")))
-    (board,) = boards(load_results(tmp_path))
+    (board,) = boards(read_results(tmp_path).rows)
     assert [entry.learner for entry in board.entries] == ["ntm", "lstm"]
     assert board.best is board.entries[0]
     title, header, family, ntm, lstm = board_text(board).splitlines()
@@ -127,22 +127,22 @@ def test_probes_are_ranked_by_their_wrong_bits(tmp_path: Path) -> None:
 
 
 def test_wrong_bits_are_written_for_people() -> None:
-    assert wrong_bits(0.0424, 0.0131) == "0.042 ± 0.013"
-    assert wrong_bits(12.345, 1.5) == "12.35 ± 1.50"
-    assert wrong_bits(412.345, 9.87) == "412.3 ± 9.9"
-    assert wrong_bits(0.0) == "0.000"
-    assert wrong_bits(None) == "–"
+    assert amount(0.0424, 0.0131) == "0.042 ± 0.013"
+    assert amount(12.345, 1.5) == "12.35 ± 1.50"
+    assert amount(412.345, 9.87) == "412.3 ± 9.9"
+    assert amount(0.0) == "0.000"
+    assert amount(None) == "–"
 
 
 def test_complete_boards_rank_and_others_do_not(tmp_path: Path) -> None:
     write_cell(tmp_path, "good", accuracy=0.95)
     write_cell(tmp_path, "better", accuracy=0.99)
-    (board,) = boards(load_results(tmp_path))
+    (board,) = boards(read_results(tmp_path).rows)
     assert [entry.learner for entry in board.entries] == ["better", "good"]
     assert board.best is board.entries[0]
     assert "*9" in board_text(board)
     write_cell(tmp_path, "better", seed=1, status="failed")
-    (board,) = boards(load_results(tmp_path))
+    (board,) = boards(read_results(tmp_path).rows)
     assert [entry.learner for entry in board.entries] == ["good", "better"]
     assert not board.complete
     assert board.best is None
@@ -153,10 +153,10 @@ def test_seeds_are_averaged_and_their_deviation_stands_apart(tmp_path: Path) -> 
     for seed, accuracy in enumerate((0.90, 0.94)):
         write_cell(tmp_path, seed=seed, accuracy=accuracy)
     frame = load_results(tmp_path)
-    (entry,) = boards(frame)[0].entries
-    assert entry.mean("accuracy") == pytest.approx(frame.accuracy.mean())
+    (entry,) = boards(read_results(tmp_path).rows)[0].entries
+    assert entry.score(ACCURACY) == pytest.approx(frame.accuracy.mean())
     assert entry.seed_deviation(ACCURACY) == pytest.approx(frame.accuracy.std())
-    assert entry.mean("accuracy_ci95") == pytest.approx(frame.accuracy_ci95.mean())
+    assert entry.half_width(ACCURACY) == pytest.approx(frame.accuracy_ci95.mean())
 
 
 def test_budgets_make_boards_and_the_untrained_stand_on_each(tmp_path: Path) -> None:
@@ -164,16 +164,16 @@ def test_budgets_make_boards_and_the_untrained_stand_on_each(tmp_path: Path) -> 
         write_cell(tmp_path, budget=budget, episodes=episodes)
         folder = write_cell(tmp_path, "pixels", budget="none", episodes=episodes)
         folder.rename(folder.with_name(f"pixels-{episodes}"))
-    smoke, standard = boards(load_results(tmp_path))
+    smoke, standard = boards(read_results(tmp_path).rows)
     for board, episodes in ((smoke, 200), (standard, 1000)):
         assert {entry.learner for entry in board.entries} == {"prototypical", "pixels"}
-        assert {entry.mean("episodes") for entry in board.entries} == {episodes}
+        assert {entry.mean(lambda row: row.episodes) for entry in board.entries} == {episodes}
 
 
 def test_devices_and_precisions_are_told_apart(tmp_path: Path) -> None:
     write_cell(tmp_path)
     write_cell(tmp_path, device="cuda", precision="bf16")
-    labels = {entry.label for entry in boards(load_results(tmp_path))[0].entries}
+    labels = {entry.label for entry in boards(read_results(tmp_path).rows)[0].entries}
     assert labels == {"prototypical · cpu · fp32", "prototypical · cuda · bf16"}
 
 
@@ -181,7 +181,7 @@ def test_a_narrow_window_shows_the_first_device_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_cell(tmp_path, timed={"cpu": 0.01, "cpu/1": 0.02})
-    (board,) = boards(load_results(tmp_path))
+    (board,) = boards(read_results(tmp_path).rows)
     for columns, shown in (("80", False), ("160", True)):
         monkeypatch.setenv("COLUMNS", columns)
         assert ("cpu/1" in board_text(board, terminal=True)) is shown
@@ -192,4 +192,8 @@ def test_the_same_seed_three_times_makes_three_entries(tmp_path: Path) -> None:
     for number in range(3):
         folder = write_cell(tmp_path)
         folder.rename(folder.with_name(f"training-{number}"))
-    assert [len(entry.cells) for entry in boards(load_results(tmp_path))[0].entries] == [1, 1, 1]
+    assert [len(entry.cells) for entry in boards(read_results(tmp_path).rows)[0].entries] == [
+        1,
+        1,
+        1,
+    ]

@@ -13,10 +13,10 @@ import pytest
 from scipy import stats as scipy_stats
 
 from bench.results.boards import boards
-from bench.results.claims import sentence
+from bench.results.claims import sentences
 from bench.results.measures import ACCURACY
 from bench.results.pairs import compare_board, compare_pairs
-from bench.results.table import load_results
+from bench.results.reading import read_results
 from bench.statistics.significance import holm
 from bench.store.records import CellResult, EpisodeScores
 from tests.helpers.scored_boards import compared, drawn, labels, write_learners, write_scores
@@ -153,7 +153,7 @@ def test_of_wrong_bits_fewer_are_better(tmp_path):
     [pair] = result.pairs
     assert (pair.a.learner, pair.b.learner) == ("ntm", "lstm")
     assert pair.mean == pytest.approx(np.mean(np.arange(40) % 3) - 5 - 1.5)
-    assert sentence(result) == [
+    assert sentences(result) == [
         "Of these trained weights, ntm is ahead of lstm; a claim about the learners takes 3 seeds "
         "or more of each."
     ]
@@ -171,7 +171,7 @@ def test_nothing_is_averaged_over_a_missing_cell(tmp_path, status):
     assert [entry.label for entry in result.compared] == ["a", "b"]
     [(entry, reason)] = result.left_out
     assert (entry.label, reason) == ("c", f"of 3 cells 1 {status}")
-    assert f"c is not compared: of 3 cells 1 {status}." in sentence(result)
+    assert f"c is not compared: of 3 cells 1 {status}." in sentences(result)
 
 
 def test_other_banks_are_left_out(tmp_path):
@@ -217,7 +217,7 @@ def test_missing_and_truncated_episode_files_are_named(tmp_path, content):
     if content is not None:
         file.write_bytes(content)
     problems = []
-    [board] = boards(load_results(tmp_path))
+    [board] = boards(read_results(tmp_path).rows)
     result = compare_board(board, problems)
     assert (result.pairs, [entry.label for entry in result.compared]) == ([], ["a"])
     assert "episodes.json" in result.left_out[0][1]
@@ -232,7 +232,7 @@ def test_pairs_say_which_side_cannot_be_compared(tmp_path):
     write_learners(tmp_path, {"a": [0.9], "b": [0.8]})
     write_cell(tmp_path, "c", status="failed")
     write_scores(tmp_path, "d", drawn([0.9])[0], bank="another")
-    [board] = boards(load_results(tmp_path))
+    [board] = boards(read_results(tmp_path).rows)
     a, b, c, d = sorted(board.entries, key=lambda entry: entry.label)
     made = compare_pairs([(a, b, ACCURACY), (a, c, ACCURACY), (a, d, ACCURACY)])
     assert made[1:] == ["B: failed", "A and B answered other episodes"]
@@ -254,7 +254,7 @@ def test_tie_groups_and_their_sentence(tmp_path):
         ["maml"],
     ]
     first, second = labels(result.tie_groups)[0]
-    assert sentence(result) == [
+    assert sentences(result) == [
         f"{first} and {second} cannot be told apart; both are ahead of maml."
     ]
 
@@ -263,7 +263,7 @@ def test_with_one_seed_the_sentence_speaks_of_these_weights(tmp_path):
     write_learners(tmp_path, {"prototypical": [0.9], "maml": [0.8], "mann": [0.7]})
     result = compared(tmp_path)
     assert result.tie_groups is None
-    assert sentence(result) == [
+    assert sentences(result) == [
         "Of these trained weights, prototypical is ahead of maml, which is ahead of mann; a claim "
         "about the learners takes 3 seeds or more of each."
     ]
@@ -273,7 +273,7 @@ def test_learners_and_weights_have_a_sentence_each(tmp_path):
     write_learners(tmp_path, {"prototypical": CLOSE, "maml": APART, "mann": [0.7]})
     result = compared(tmp_path)
     assert labels(result.tie_groups) == [["prototypical"], ["maml"]]
-    assert sentence(result) == [
+    assert sentences(result) == [
         "prototypical is ahead of maml.",
         "Of these trained weights (mann with fewer than 3 seeds), prototypical is ahead of maml, "
         "which is ahead of mann; a claim about the learners takes 3 seeds or more of each.",
@@ -288,7 +288,7 @@ def test_overlapping_groups(tmp_path):
     )
     result = compared(tmp_path)
     assert labels(result.tie_groups) == [["a", "b"], ["b", "c"]]
-    assert sentence(result) == [
+    assert sentences(result) == [
         "a and b, as well as b and c, cannot be told apart; of every other pair the one named "
         "first is ahead: a, b, c."
     ]
@@ -299,7 +299,7 @@ def test_where_the_shared_part_turns_the_order_the_sentence_says_so(tmp_path):
     a[200:] -= 0.4  # a dear learner has not answered these
     write_scores(tmp_path, "long", a)
     write_scores(tmp_path, "short", b[:200])
-    told = sentence(compared(tmp_path))[0]
+    told = sentences(compared(tmp_path))[0]
     assert "but long is ahead of short on the episodes that both answered" in told
 
 
@@ -315,7 +315,7 @@ def test_what_is_not_trained_has_no_variance_between_seeds(tmp_path):
     df = (seeds + episodes) ** 2 / (seeds**2 / 2 + episodes**2 / 199)
     error = math.sqrt(seeds + episodes)
     assert pair.p == pytest.approx(2 * scipy_stats.t.sf(pair.mean / error, df))
-    assert sentence(result) == ["maml is ahead of pixels."]
+    assert sentences(result) == ["maml is ahead of pixels."]
 
 
 def test_two_untrained_learners_are_compared_over_the_episodes(tmp_path):
@@ -326,9 +326,9 @@ def test_two_untrained_learners_are_compared_over_the_episodes(tmp_path):
     [pair] = result.pairs
     assert (pair.about, pair.n) == ("learners", 200)
     assert pair.p == pytest.approx(scipy_stats.ttest_rel(a, b).pvalue)
-    assert sentence(result) == ["features is ahead of pixels."]
+    assert sentences(result) == ["features is ahead of pixels."]
     write_scores(tmp_path, "maml", drawn([0.7])[0])
-    assert sentence(compared(tmp_path)) == [
+    assert sentences(compared(tmp_path)) == [
         "features is ahead of pixels.",
         "Of these trained weights (maml with fewer than 3 seeds), features is ahead of pixels, "
         "which is ahead of maml; a claim about the learners takes 3 seeds or more of each that is "
@@ -341,26 +341,25 @@ def test_of_many_learners_groups_are_neither_made_nor_told(tmp_path):
     for k in range(26):
         write_scores(tmp_path, f"l{k:02}", [0.5, 0.75])
     told = "Of these trained weights, 0 of 325 pairs can be told apart; who from whom stands in"
-    assert sentence(compared(tmp_path))[0].startswith(told)
+    assert sentences(compared(tmp_path))[0].startswith(told)
 
 
 def test_many_groups_are_not_told(tmp_path):
     """Each of 14 learners is tied with the next one alone: 13 groups."""
     write_learners(tmp_path, {f"l{k:02}": [0.9] for k in range(14)})
     result = compared(tmp_path)
-    place = {id(entry): k for k, entry in enumerate(result.compared)}
+    place = {entry: k for k, entry in enumerate(result.compared)}
     pairs = [
-        replace(pair, p_holm=float(place[id(pair.b)] == place[id(pair.a)] + 1))
-        for pair in result.pairs
+        replace(pair, p_holm=float(place[pair.b] == place[pair.a] + 1)) for pair in result.pairs
     ]
-    told = sentence(replace(result, pairs=pairs))[0]
+    told = sentences(replace(result, pairs=pairs))[0]
     assert "78 of 91 pairs can be told apart" in told  # 14 * 13 / 2 less 13
 
 
 def test_one_learner_needs_no_sentence(tmp_path):
     write_learners(tmp_path, {"a": CLOSE})
     result = compared(tmp_path)
-    assert (result.pairs, result.tie_groups, sentence(result)) == ([], None, [])
+    assert (result.pairs, result.tie_groups, sentences(result)) == ([], None, [])
 
 
 # -- size -----------------------------------------------------------------------------------------
@@ -369,7 +368,7 @@ def test_one_learner_needs_no_sentence(tmp_path):
 def test_a_board_of_200_cells_takes_a_fraction_of_a_second(tmp_path):
     """A report must bear fifty such boards in well under a minute."""
     write_learners(tmp_path, {f"l{k}": np.linspace(0.9, 0.91, 10) for k in range(20)})
-    [board] = boards(load_results(tmp_path))
+    [board] = boards(read_results(tmp_path).rows)
     start = time.process_time()
     result = compare_board(board)
     assert time.process_time() - start < 2.0

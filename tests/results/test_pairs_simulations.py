@@ -17,7 +17,7 @@ SEED, NOISE, DIFFICULTY = 0.2, 1.55, 3.0
 """Standard deviations in points: between the seeds of a learner, and of 5-way accuracies between
 the trainings on an episode and between the episodes."""
 REPETITIONS = 2000
-NOBODY = Entry("", "", "", [])
+NOBODY = Entry("", "", "", ())
 
 
 def simulate(learners, seeds, episodes, interaction=0.0, spread=SEED):

@@ -8,7 +8,7 @@ import pytest
 
 from bench.results.boards import boards
 from bench.results.ranks import CriticalDifference, critical_difference
-from bench.results.table import load_results
+from bench.results.reading import read_results
 from tests.helpers.synthetic import write_cell, write_probe
 
 
@@ -24,7 +24,7 @@ def write_datasets(root, n, learners=("a", "b", "c"), **changes):
 def test_learners_are_ranked_over_six_datasets_and_not_over_fewer(tmp_path):
     write_datasets(tmp_path, 6)
     write_cell(tmp_path, "d", suite="suite0", dataset="data0")  # nowhere else
-    every = boards(load_results(tmp_path))
+    every = boards(read_results(tmp_path).rows)
     # Three learners in the same order everywhere: chi^2 = 6 * (3 - 1) = 12, p = exp(-6);
     # CD = 2.343 sqrt(3 * 4 / (6 * 6)) = 1.353.
     assert critical_difference(every) == CriticalDifference(
@@ -45,20 +45,20 @@ def test_suites_of_one_dataset_are_one_dataset(tmp_path):
     write_datasets(tmp_path, 5)
     for number, learner in enumerate("abc"):
         write_cell(tmp_path, learner, suite="more", dataset="data0", accuracy=0.9 - 0.1 * number)
-    assert critical_difference(boards(load_results(tmp_path))) is None
+    assert critical_difference(boards(read_results(tmp_path).rows)) is None
 
 
 def test_no_ranks_over_unequal_sets_of_cells(tmp_path):
     write_datasets(tmp_path, 6, ("a", "b", "c", "d"))
     write_cell(tmp_path, "b", suite="suite3", dataset="data3", seed=1, status="failed")
-    ranked = critical_difference(boards(load_results(tmp_path)))
+    ranked = critical_difference(boards(read_results(tmp_path).rows))
     assert (ranked.learners, ranked.left_out) == (["a", "c", "d"], ["b"])
 
 
 def test_probes_do_not_keep_learners_of_classes_from_being_ranked(tmp_path):
     write_datasets(tmp_path, 6)
     write_probe(tmp_path, "ntm")
-    ranked = critical_difference(boards(load_results(tmp_path)))
+    ranked = critical_difference(boards(read_results(tmp_path).rows))
     assert (ranked.learners, len(ranked.datasets), ranked.left_out) == (["a", "b", "c"], 6, [])
 
 
@@ -68,7 +68,7 @@ def test_probes_alone_are_ranked(tmp_path):
             write_probe(
                 tmp_path, learner, wrong=1 + 9 * wrong, suite=f"probe{k}", dataset=f"probe{k}"
             )
-    ranked = critical_difference(boards(load_results(tmp_path)))
+    ranked = critical_difference(boards(read_results(tmp_path).rows))
     assert (ranked.learners, ranked.ranks) == (["ntm", "lstm", "mann"], [1, 2, 3])
 
 
@@ -76,4 +76,4 @@ def test_ranks_are_of_one_budget(tmp_path):
     write_datasets(tmp_path, 6)
     write_datasets(tmp_path, 1, budget="smoke")
     with pytest.raises(ValueError, match="several budgets: smoke, standard"):
-        critical_difference(boards(load_results(tmp_path)))
+        critical_difference(boards(read_results(tmp_path).rows))

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 
 from bench.cli.results import results as results_command
 from bench.errors import BenchError
-from bench.results.table import COLUMNS, load_results, read_results, rows, select
+from bench.results.reading import read_results, select
+from bench.results.table import COLUMNS, load_results, records
 from bench.store.files import episode_scores, weightings
 from bench.store.records import CellResult
 from tests.helpers.synthetic import a_failure, store, write_cell, write_probe, write_training
@@ -58,7 +59,8 @@ def test_online_cells_carry_the_accuracy_by_presentation(tmp_path: Path) -> None
 def test_probes_carry_wrong_bits_and_items_and_no_ways(tmp_path: Path) -> None:
     folder = write_probe(tmp_path, items=20, wrong=3.0)
     write_cell(tmp_path)
-    probe, images = sorted(rows(load_results(tmp_path)), key=lambda row: row["suite"])
+    rows = records(read_results(tmp_path).rows)
+    probe, images = sorted(rows, key=lambda row: row["suite"])
     assert probe["bit_errors"] == pytest.approx(160 * (1 - probe["accuracy"]))
     assert 0 < probe["bit_errors_ci95"] < 3
     assert (probe["items"], probe["training_items"], probe["bits"]) == (20, [1, 20], 160)
@@ -144,7 +146,7 @@ def test_a_damaged_result_is_named_and_the_cell_still_counts(
     damaged = write_cell(tmp_path, "damaged") / "result.json"
     damaged.write_bytes(content)
     found = read_results(tmp_path)
-    assert dict(zip(found.frame.learner, found.frame.status, strict=True)) == {
+    assert {row.learner: row.status for row in found.rows} == {
         "intact": "done", "damaged": "unfinished",
     }  # fmt: skip
     assert [problem.path for problem in found.problems] == [str(damaged)]
@@ -161,14 +163,13 @@ def test_foreign_files_and_folders_are_named_and_skipped(tmp_path: Path) -> None
     nameless.mkdir()
     (nameless / "cell.json").write_text('{"learner": "x", "seed": 1}')
     found = read_results(tmp_path)
-    assert found.frame.learner.tolist() == ["prototypical"]
-    assert found.frame.timings[0] == {}
+    assert [(row.learner, row.timings) for row in found.rows] == [("prototypical", {})]
     reasons = {Path(problem.path).name: problem.reason for problem in found.problems}
     assert reasons.keys() == {"cpu.json", "notes.txt", "experiment", "nameless"}
     assert (
         reasons["nameless"] == "does not say its suite, setting, family, device, precision, budget"
     )
-    assert found.frame.attrs["problems"] == found.problems
+    assert load_results(tmp_path).attrs["problems"] == found.problems
 
 
 def test_numbers_without_sense_do_not_stop_the_reading(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_numbers_without_sense_do_not_stop_the_reading(tmp_path: Path) -> None:
     content["training_task"]["ways"] = "five"
     content["metrics"]["nll"]["mean"] = None  # how NaN is stored
     result.write_text(json.dumps(content))
-    row = rows(load_results(tmp_path))[0]
+    [row] = records(read_results(tmp_path).rows)
     assert (row["status"], row["updates"], row["training_ways"], row["nll"]) == (
         "done", None, None, None,
     )  # fmt: skip
@@ -195,7 +196,7 @@ def test_an_older_schema_reads_with_gaps(tmp_path: Path) -> None:
     content["of_a_newer_schema"] = 1
     result.write_text(json.dumps(content))
     found = read_results(tmp_path)
-    row = rows(found.frame)[0]
+    [row] = records(found.rows)
     assert found.problems == []
     assert row["status"] == "done"
     assert row["learner_name"] == "prototypical"
@@ -235,11 +236,10 @@ def test_select_by_suite_and_learner(tmp_path: Path) -> None:
     for learner in ("maml", "maml[inner_steps=5]", "mann", "[odd]"):
         for suite in ("glyphs-5way", "omniglot-5way"):
             write_cell(tmp_path, learner, suite=suite)
-    frame = load_results(tmp_path)
+    rows = read_results(tmp_path).rows
 
     def chosen(suites: list[str], learners: list[str]) -> set[tuple[str, str]]:
-        part = select(frame, suites, learners)
-        return set(zip(part.suite, part.learner, strict=True))
+        return {(row.suite, row.learner) for row in select(rows, suites, learners)}
 
     assert len(chosen([], [])) == 8
     assert chosen(["glyphs*"], ["maml"]) == {
@@ -250,7 +250,7 @@ def test_select_by_suite_and_learner(tmp_path: Path) -> None:
     }  # fmt: skip
     assert {learner for _, learner in chosen([], ["[odd]"])} == {"[odd]"}
     with pytest.raises(BenchError, match="did you mean 'glyphs-5way'"):
-        select(frame, ["glyph-5way"], [])
+        select(rows, ["glyph-5way"], [])
 
 
 def test_2000_cells_load_quickly_and_without_torch(tmp_path: Path) -> None:

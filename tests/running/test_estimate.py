@@ -5,18 +5,21 @@ from __future__ import annotations
 import pytest
 
 from bench import registry as plugins
-from bench.api import Episodes, Stream, TaskSpec
+from bench.api import TaskSpec
 from bench.planning.plan import choose_suites, make_plan
 from bench.registry.contestants import contestants
-from bench.running.estimate import any_batch, estimate_cells, random_batch, training_seconds
+from bench.running.estimate import any_batch, estimate_cells, training_seconds
 from bench.suites.schema import Budget
+from bench.worker.devices import Device
+
+PLACE = Device.parse("cpu/1")
 
 
 @pytest.fixture
 def plan_of(tiny_plugins, tiny_suite):
     def plan(*specs, **options):
         chosen, who = choose_suites([str(tiny_suite)]), contestants(specs, plugins.learners())
-        asked = {"seeds": (0,), "device": "cpu/1", "budget": "standard", "precision": "fp32"}
+        asked = {"seeds": (0,), "device": "cpu", "budget": "standard", "precision": "fp32"}
         return make_plan(chosen, who, **{**asked, **options}, folders=tiny_plugins, notify=print)
 
     return plan
@@ -24,7 +27,7 @@ def plan_of(tiny_plugins, tiny_suite):
 
 def test_one_row_per_cell_with_the_seconds_it_needs(plan_of, tmp_path):
     plan = plan_of("nearest-code", "untrained", "raises")
-    rows = estimate_cells(plan, tmp_path)
+    rows = estimate_cells(plan, tmp_path, PLACE)
     assert [(row["learner"], row["setting"]) for row in rows] == [
         (cell.training.learner, cell.setting) for cell in plan.cells
     ]
@@ -43,12 +46,12 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
     (folder / "result.json").write_text("{}")
     measured = []
 
-    def time_once(training, cell):
+    def time_once(training, cell, device):
         measured.append(cell)
         return 2.0, 0.5
 
     monkeypatch.setattr("bench.running.estimate.time_once", time_once)
-    first, second = estimate_cells(plan, tmp_path)
+    first, second = estimate_cells(plan, tmp_path, PLACE)
     assert (first["status"], first["seconds"]) == ("done", 0)
     assert measured == [missing]
     # 8,000 images are 50 updates of 4 episodes of 5 classes of 5 + 3 images; 60 test episodes
@@ -56,18 +59,18 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
 
 
 def test_a_training_that_serves_two_cells_counts_once(plan_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.running.estimate.time_once", lambda training, cell: (2.0, 0.0))
+    monkeypatch.setattr("bench.running.estimate.time_once", lambda *_: (2.0, 0.0))
     learner = plugins.learners().things["nearest-code"]
     shared = TaskSpec((1, 16, 16), 5, 5, 3, episodes_per_update=4)
     monkeypatch.setattr(learner, "training_task", classmethod(lambda *_: shared))
-    rows = estimate_cells(plan_of("nearest-code"), tmp_path)
+    rows = estimate_cells(plan_of("nearest-code"), tmp_path, PLACE)
     assert [row["seconds"] for row in rows] == [100.0, 0.0]
 
 
 def test_probes_are_timed_on_sequences_of_a_middle_length(tiny_plugins, tiny_probe, tmp_path):
     chosen, who = choose_suites([str(tiny_probe)]), contestants(["recurrent"], plugins.learners())
-    plan = make_plan(chosen, who, (0,), "cpu/1", "smoke", "fp32", tiny_plugins, print)
-    rows = estimate_cells(plan, tmp_path)
+    plan = make_plan(chosen, who, (0,), "cpu", "smoke", "fp32", tiny_plugins, print)
+    rows = estimate_cells(plan, tmp_path, PLACE)
     assert [row["setting"] for row in rows] == ["length2", "length4"]
     assert all(row["seconds"] is not None for row in rows)
     training = plan.trainings[0]
@@ -80,16 +83,3 @@ def test_a_budget_of_minutes_takes_its_minutes(make_training):
     assert training_seconds(make_training(budget=Budget(minutes=3)), 1e9) == 180
     assert training_seconds(make_training(budget=Budget(updates=7)), 2.0) == 14
     assert training_seconds(make_training(budget=None), 2.0) == 0
-
-
-def test_random_batches_have_the_shape_of_their_task():
-    task = TaskSpec((1, 4, 4), ways=3, shots=(1, 2), queries=5, episodes_per_update=2)
-    batch = random_batch(task)
-    assert isinstance(batch, Episodes)
-    assert batch.support_x.shape == (2, 6, 1, 4, 4)
-    assert batch.query_x.shape == (2, 15, 1, 4, 4)
-    assert batch.query_y[0].bincount().tolist() == [5, 5, 5]
-    stream = random_batch(TaskSpec((1,), 3, protocol="online", length=12))
-    assert isinstance(stream, Stream)
-    assert stream.x.shape == (16, 12, 1)
-    assert stream.y.max() == 2

@@ -15,7 +15,9 @@ import pytest
 
 import bench
 from bench.errors import BenchError
-from bench.running.request import prepare
+from bench.running.prepare import prepare
+from bench.running.request import Request
+from bench.worker.devices import Device
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
@@ -41,7 +43,7 @@ def results_of(folder: Path) -> dict[str, object]:
     }
 
 
-def events_of(*arguments, **options) -> list[tuple[str, str]]:
+def events_of(**options) -> list[tuple[str, str]]:
     """Runs, and lists (kind, phase) of all that happened but progress."""
     happened = []
 
@@ -49,15 +51,15 @@ def events_of(*arguments, **options) -> list[tuple[str, str]]:
         if event.kind != "progress":
             happened.append((event.kind, event.assignment.phase))
 
-    prepare(*arguments, listener=listen, **options).run()
+    prepare(Request(**options), listen).run()
     return happened
 
 
 def test_every_cell_is_computed_once_and_then_kept(tiny_suite, tmp_path):
     asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
-    first = events_of([str(tiny_suite)], ["nearest-code"], **asked)
+    first = events_of(suites=[tiny_suite], learners=["nearest-code"], **asked)
     before = results_of(tmp_path)
-    second = events_of([str(tiny_suite)], ["nearest-code"], **asked)
+    second = events_of(suites=[tiny_suite], learners=["nearest-code"], **asked)
     assert ("done", "train") in first
     assert {kind for kind, _ in second} == {"kept"}
     assert results_of(tmp_path) == before
@@ -65,7 +67,7 @@ def test_every_cell_is_computed_once_and_then_kept(tiny_suite, tmp_path):
 
 def test_two_devices_train_once_and_give_two_sets_of_timings(tiny_suite, tmp_path):
     happened = events_of(
-        [str(tiny_suite)], ["nearest-code"], devices=["cpu", "cpu/1"], budget="smoke",
+        suites=[tiny_suite], learners=["nearest-code"], devices=["cpu", "cpu/1"], budget="smoke",
         results=tmp_path, executor="inline",
     )  # fmt: skip
     cells = happened.count(("done", "test"))
@@ -78,10 +80,103 @@ def test_two_devices_train_once_and_give_two_sets_of_timings(tiny_suite, tmp_pat
     assert frame.timings[0]["cpu/1"]["adapt"] > 0
 
 
+def test_a_training_is_of_a_kind_of_device_and_not_of_one(tiny_suite, tmp_path, monkeypatch):
+    monkeypatch.setattr(Device, "check", lambda self: None)  # as if two GPUs were here
+
+    def planned(*devices):
+        asked = Request(suites=[tiny_suite], learners=["nearest-code"], devices=devices,
+                        results=tmp_path)  # fmt: skip
+        return prepare(asked)
+
+    def ids(*devices):
+        return [(cell.id, cell.training.id) for cell in planned(*devices).plan.cells]
+
+    assert ids("cuda") == ids("cuda:0") == ids("cuda:1") == ids("cuda:1", "cpu")
+    assert ids("cpu") == ids("cpu/1") == ids("cpu", "cpu/1") == ids("cpu/1", "cuda:0")
+    assert not {*ids("cpu")} & {*ids("cuda")}
+    assert [place.name for place in planned("cuda", "cuda:0", "cuda:1").places] == [
+        "cuda:0", "cuda:1",
+    ]  # fmt: skip
+
+
+def test_where_it_ran_stands_in_the_environment(tiny_suite, tmp_path):
+    asked = {"suites": [tiny_suite], "learners": ["nearest-code"], "budget": "smoke",
+             "results": tmp_path, "executor": "inline"}  # fmt: skip
+    events_of(**asked, devices=["cpu/1"])
+    for file in tmp_path.glob("**/result.json"):
+        stored = json.loads(file.read_text())
+        assert (stored["device"], stored["environment"]["device"]) == ("cpu", "cpu/1")
+        assert stored["environment"]["threads"] == 1
+    again = events_of(**asked, devices=["cpu", "cpu/1"])  # only the timing on cpu is missing
+    assert [phase for kind, phase in again if kind == "done"] == ["time", "time"]
+
+
+def test_equal_threads_give_equal_results_whatever_else_runs(tiny_suite, tmp_path):
+    # products that are large enough to be split among threads
+    wide = [f"nearest-code[width={width}]" for width in (512, 768)]
+    asked = {"suites": [tiny_suite], "learners": wide, "budget": "smoke", "threads": 2}
+    for jobs in (1, 2):
+        events_of(**asked, jobs=jobs, results=tmp_path / str(jobs))
+    one, two = (results_of(tmp_path / str(jobs)) for jobs in (1, 2))
+    assert one == two
+    trainings = [result for name, result in one.items() if name.startswith("trainings")]
+    tests = [r for name, r in one.items() if name.startswith("cells") and "environment" in r]
+    assert {t["threads"] for t in trainings} == {2}
+    assert {r["environment"]["threads"] for r in trainings + tests} == {2}  # torch's own, there
+
+
+def test_threads_are_shared_among_the_jobs(tiny_suite, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.running.runner.cores", lambda: 8)
+
+    def threads(**asked):
+        return prepare(Request(suites=[tiny_suite], results=tmp_path, **asked)).threads
+
+    assert threads() == 8
+    assert threads(jobs=3) == 2
+    assert threads(jobs=20) == 1
+    assert threads(jobs=3, threads=5) == 5
+    assert threads(devices=["cpu/3", "cpu"], jobs=2) == 3
+
+
+def test_a_begun_training_keeps_its_threads(tiny_suite, tmp_path):
+    asked = {"suites": [tiny_suite], "learners": ["nearest-code"], "budget": "smoke",
+             "results": tmp_path, "executor": "inline"}  # fmt: skip
+    first, second = prepare(Request(**asked)).plan.trainings  # one per setting
+    begun = first.folder(tmp_path) / "started.json"
+    begun.parent.mkdir(parents=True)
+    begun.write_text('{"threads": 3, "device": "cpu", "started": "2026-01-01T00:00:00+00:00"}')
+
+    def stored(training):
+        return json.loads((training.folder(tmp_path) / "result.json").read_text())
+
+    runner = prepare(Request(**asked, threads=1))
+    note = (
+        "1 of 2 trainings were begun with 3 CPU threads, not with 1, and are kept as they are; "
+        "train them anew with --rerun"
+    )
+    assert note in runner.plan.notes
+    runner.run()
+    assert [stored(training)["threads"] for training in (first, second)] == [3, 1]
+    assert stored(first)["environment"]["threads"] == 3
+    tested = {}
+    for file in tmp_path.glob("cells/**/result.json"):
+        result = json.loads(file.read_text())
+        tested[result["training"]] = result["environment"]["threads"]
+    assert tested == {first.folder(tmp_path).name: 3, second.folder(tmp_path).name: 1}
+
+    assert note in prepare(Request(**asked, threads=1)).plan.notes  # finished ones too
+    assert prepare(Request(**asked)).plan.notes == []  # nobody asked for a number
+    assert prepare(Request(**asked, jobs=2)).plan.notes == []
+    anew = prepare(Request(**asked, threads=1, rerun=True))
+    assert anew.plan.notes == []
+    anew.run()
+    assert [stored(training)["threads"] for training in (first, second)] == [1, 1]
+
+
 def test_the_same_cell_twice_gives_identical_scores(tiny_suite, tiny_online, tmp_path):
     suites = [str(tiny_suite), str(tiny_online)]
     for name in ("one", "two"):
-        events_of(suites, ["nearest-code"], budget="smoke", results=tmp_path / name)
+        events_of(suites=suites, learners=["nearest-code"], budget="smoke", results=tmp_path / name)
     assert results_of(tmp_path / "one")
     assert results_of(tmp_path / "one") == results_of(tmp_path / "two")
 
@@ -98,24 +193,27 @@ def test_a_failing_learner_never_stops_the_others(tiny_suite, tmp_path):
 
 def test_failures_are_kept_until_they_are_retried(tiny_suite, tmp_path):
     asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
-    events_of([str(tiny_suite)], ["raises"], **asked)
-    kept = events_of([str(tiny_suite)], ["raises"], **asked)
+    events_of(suites=[tiny_suite], learners=["raises"], **asked)
+    kept = events_of(suites=[tiny_suite], learners=["raises"], **asked)
     assert {kind for kind, _ in kept} == {"kept"}
-    again = events_of([str(tiny_suite)], ["raises"], retry_failed=True, **asked)
+    again = events_of(suites=[tiny_suite], learners=["raises"], retry_failed=True, **asked)
     assert ("start", "train") in again
 
 
 def test_rerun_computes_again(tiny_suite, tmp_path):
     asked = {"budget": "smoke", "results": tmp_path, "executor": "inline"}
-    events_of([str(tiny_suite)], ["nearest-code"], **asked)
-    again = events_of([str(tiny_suite)], ["nearest-code"], rerun=True, **asked)
+    events_of(suites=[tiny_suite], learners=["nearest-code"], **asked)
+    again = events_of(suites=[tiny_suite], learners=["nearest-code"], rerun=True, **asked)
     assert "kept" not in {kind for kind, _ in again}
 
 
 def test_altered_data_is_noticed_by_the_worker(tiny_suite, tmp_path):
     runner = prepare(
-        [str(tiny_suite)], ["nearest-code"], budget="smoke", results=tmp_path, executor="inline"
-    )
+        Request(
+            suites=[tiny_suite], learners=["nearest-code"], budget="smoke", results=tmp_path,
+            executor="inline",
+        )
+    )  # fmt: skip
     plan = runner.plan
     plan.cells = [cell.model_copy(update={"bank": "0" * 64}) for cell in plan.cells]
     runner.run()

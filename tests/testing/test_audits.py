@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench import registry
 from bench.api import Learner, Stream, TaskSpec
+from bench.protocols.kshot import KShot
+from bench.protocols.online import Online
 from bench.testing.audits import AUDITS, Trained, audit
 from bench.testing.check import CheckResult
 from bench.testing.tasks import draw, tiny_task
@@ -141,7 +144,8 @@ def audited(learner: type[Learner], protocol: Any, gate: float = 0.0) -> dict[st
 
     batches = [draw(task, 4, seed) for seed in (1, 2)]
     given = draw(task, 2, seed=3, training=True)
-    return {result.name: result for result in audit(Trained(learner, build, *batches, given))}
+    trained = Trained(registry.protocol(protocol), learner, build, *batches, given)
+    return {result.name: result for result in audit(trained)}
 
 
 def failures(results: dict[str, CheckResult]) -> dict[str, str | None]:
@@ -265,7 +269,7 @@ def test_the_trained_learner_itself_is_never_touched():
         return made[-1]
 
     batches = [draw(task, 2, seed) for seed in (1, 2)]
-    audit(Trained(Honest, build, *batches, draw(task, 2, seed=3, training=True)))
+    audit(Trained(KShot(), Honest, build, *batches, draw(task, 2, seed=3, training=True)))
     assert len(made) >= 6  # query labels twice, four that look at one view
     assert len({id(one) for one in made}) == len(made)
 
@@ -296,7 +300,8 @@ def test_the_halves_of_a_stream_are_support_and_queries():
     task = tiny_task("online")  # 5 ways, 10 steps
     streams = draw(task, 2, seed=1)
     assert isinstance(streams, Stream)
-    made = Trained(Honest, lambda: Honest(Honest.Config(), task), streams, streams, streams)
+    build = lambda: Honest(Honest.Config(), task)  # noqa: E731
+    made = Trained(Online(), Honest, build, streams, streams, streams)
     _, episodes = made.support()
     assert torch.equal(torch.cat([episodes.support_y, episodes.query_y], 1), streams.y)
     assert torch.equal(torch.cat([episodes.support_x, episodes.query_x], 1), streams.x)

@@ -12,9 +12,12 @@ import torch
 from bench.api import Episodes, Learner, Stream, TaskSpec
 from bench.episodes.classes import ClassPool
 from bench.episodes.words import Purpose
-from bench.running.request import prepare
+from bench.protocols.kshot import EpisodePool
+from bench.protocols.online import Online, StreamPool
+from bench.running.prepare import prepare
+from bench.running.request import Request
 from bench.store.records import AuditResult
-from bench.worker.auditing import FEWEST, IMAGES, MOST, audit_episodes
+from bench.worker.auditing import FEWEST, MOST, audit_episodes
 from tests.fixtures.tiny_plugins.tiny_plugins import NearestCode, Opens
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
@@ -22,12 +25,12 @@ pytestmark = pytest.mark.usefixtures("tiny_plugins")
 COMMON: dict[str, Any] = {"budget": "smoke", "executor": "inline"}
 
 
-def pool(classes: int = 12, images: int = 20) -> ClassPool:
+def pool(classes: int = 12, images: int = 20, kind: type[ClassPool] = EpisodePool) -> ClassPool:
     """An image's pixels all say which class it is of."""
     pixels = torch.arange(classes, dtype=torch.uint8).repeat_interleave(images)
     starts = torch.arange(classes).numpy() * images
     counts = torch.full((classes,), images).numpy()
-    return ClassPool(pixels.view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous(), starts, counts)
+    return kind(pixels.view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous(), starts, counts)
 
 
 def run(suite: Path, learner: str, results: Path, **options: Any) -> list[tuple[str, str]]:
@@ -39,7 +42,8 @@ def run(suite: Path, learner: str, results: Path, **options: Any) -> list[tuple[
             happened.append((event.kind, event.assignment.phase))
 
     options = {**COMMON, **options}
-    prepare([str(suite)], [learner], results=results, listener=listen, **options).run()
+    asked = Request(suites=[suite], learners=[learner], results=results, **options)
+    prepare(asked, listen).run()
     return happened
 
 
@@ -87,14 +91,14 @@ def test_large_tasks_are_cut_down(make_training):
 def test_a_learner_that_reads_every_prefix_gets_short_streams(make_training):
     task = TaskSpec((1, 4, 4), 5, protocol="online", length=50)
     training = make_training(task=task, budget_name="standard")
-    prefixes, _, _ = audit_episodes(training, NearestCode, pool())
-    streams, _, _ = audit_episodes(training, Opens, pool())
+    prefixes, _, _ = audit_episodes(training, NearestCode, pool(kind=StreamPool))
+    streams, _, _ = audit_episodes(training, Opens, pool(kind=StreamPool))
     assert NearestCode.unroll is Learner.unroll
     # two presentations: 10 x 9 / 2 = 45 images a stream, 160 / 45 = 3
     assert prefixes.y.shape == (3, 10)
     # all ten: 160 / 50 = 3
     assert streams.y.shape == (3, 50)
-    assert IMAGES == 160
+    assert Online().audit_room == 160
 
 
 def test_they_are_not_those_of_meta_validation(make_training):
@@ -108,7 +112,7 @@ def test_they_are_not_those_of_meta_validation(make_training):
 
 def test_loss_gets_class_numbers_that_the_learner_knows(make_training):
     training = make_training(task=TaskSpec((1, 4, 4), 5, protocol="online", length=10, classes=4))
-    _, _, given = audit_episodes(training, NearestCode, pool(classes=12))
+    _, _, given = audit_episodes(training, NearestCode, pool(kind=StreamPool))
     assert isinstance(given, Stream)
     assert given.classes is not None
     assert given.classes.shape == (2, 5)

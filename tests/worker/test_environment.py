@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.errors import BenchError
-from bench.running.places import usable_devices
+from bench.running.places import usable_places
 from bench.worker.devices import Device, cores
 from bench.worker.environment import checkout, environment
 
@@ -38,7 +38,7 @@ def test_a_device_has_one_name(name, same):
 def test_a_device_that_is_named_twice_is_used_once(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     asked = ["cuda", "cpu/1", "cuda:0", "cuda:1", "cpu/1"]
-    assert usable_devices(asked) == ["cuda:0", "cpu/1", "cuda:1"]
+    assert [place.name for place in usable_places(asked)] == ["cuda:0", "cpu/1", "cuda:1"]
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_a_device_that_is_not_here_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "threads", "used"), [("cpu/1", 3, 1), ("cpu/2", None, 2), ("cpu", 2, 2)]
+    ("name", "threads", "used"), [("cpu/1", 3, 3), ("cpu/2", None, 2), ("cpu", 2, 2)]
 )
-def test_threads_are_those_of_the_device_or_else_those_given(name, threads, used):
+def test_threads_are_those_given_or_else_those_of_the_device(name, threads, used):
     before = torch.get_num_threads()
     try:
         Device.parse(name).use(threads)

@@ -17,15 +17,11 @@ from bench.data.probes import Copy
 from bench.episodes.banks import Bank
 from bench.episodes.classes import ClassPool, Draw
 from bench.episodes.words import Purpose
+from bench.protocols.answers import ContractError, NotFiniteError
+from bench.protocols.kshot import EpisodePool
+from bench.protocols.online import StreamPool, presentation
 from bench.statistics.intervals import first_presentation_p
-from bench.worker.evaluation import (
-    ContractError,
-    NotFiniteError,
-    batch_size,
-    evaluate,
-    picture,
-    presentation,
-)
+from bench.worker.evaluation import batch_size, evaluate, picture
 
 SHAPE = (1, 2, 2)
 KSHOT = TaskSpec(SHAPE, ways=2, shots=1, queries=2)
@@ -55,9 +51,9 @@ class Scripted(Learner):
         return self.predict(None, x)
 
 
-def pool(classes: int = 2, each: int = 10) -> ClassPool:
+def pool(classes: int = 2, each: int = 10, kind: type[ClassPool] = EpisodePool) -> ClassPool:
     images = torch.zeros(classes * each, *SHAPE, dtype=torch.uint8)
-    return ClassPool(images, np.arange(classes) * each, np.full(classes, each))
+    return kind(images, np.arange(classes) * each, np.full(classes, each))
 
 
 def bank_with(task: TaskSpec, labels: list[list[int]]) -> Bank:
@@ -66,7 +62,8 @@ def bank_with(task: TaskSpec, labels: list[list[int]]) -> Bank:
     classes = np.tile(np.arange(task.ways), (len(y), 1))
     none = np.zeros((len(y), 0), dtype=np.int64)
     if task.protocol == "online":
-        return Bank(pool(), task, Draw(np.zeros_like(y), y, none, none, classes))
+        streams = pool(kind=StreamPool)
+        return Bank(streams, task, Draw(np.zeros_like(y), y, none, none, classes))
     return Bank(pool(), task, Draw(classes, classes, np.zeros_like(y), y, classes))
 
 
@@ -311,7 +308,7 @@ class PerfectGuesser(Learner):
 @pytest.mark.parametrize(("ways", "ceiling"), [(5, 0.457), (15, 0.221)])
 def test_a_perfect_guesser_reaches_the_ceiling_and_a_leak_exceeds_it(ways, ceiling):
     task = TaskSpec(SHAPE, ways, protocol="online", length=3 * ways)
-    bank = Bank.drawn(pool(20), task, 3000, 0, Purpose.TEST)
+    bank = Bank.drawn(pool(20, kind=StreamPool), task, 3000, 0, Purpose.TEST)
     by_presentation = evaluate(PerfectGuesser(Peeking(0.0), task), bank).by_presentation
     first = by_presentation[:, 0]
     assert first.mean() == pytest.approx(ceiling, abs=0.01)

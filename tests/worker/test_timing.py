@@ -15,6 +15,8 @@ from bench.data.probes import Copy
 from bench.episodes.banks import Bank, training_batch
 from bench.episodes.classes import ClassPool
 from bench.episodes.words import Purpose
+from bench.protocols.kshot import EpisodePool
+from bench.protocols.online import StreamPool
 from bench.worker.devices import Device
 from bench.worker.timing import REPEATS, WARM_UP, Stopwatch, measure, peak_memory, phase
 
@@ -51,13 +53,14 @@ def _brief(monkeypatch):
     monkeypatch.setattr("bench.worker.timing.SECONDS", 0.05)
 
 
-def pool() -> ClassPool:
+def pool(kind: type[ClassPool] = EpisodePool) -> ClassPool:
     images = torch.zeros(50, 1, 2, 2, dtype=torch.uint8)
-    return ClassPool(images, np.arange(5) * 10, np.full(5, 10))
+    return kind(images, np.arange(5) * 10, np.full(5, 10))
 
 
 def bank(task: TaskSpec) -> Bank:
-    return Bank.drawn(pool(), task, 4, 0, Purpose.TEST)
+    kind = StreamPool if task.length else EpisodePool
+    return Bank.drawn(pool(kind), task, 4, 0, Purpose.TEST)
 
 
 def test_each_phase_of_the_kshot_protocol():

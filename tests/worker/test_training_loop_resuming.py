@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from bench.api import TaskSpec
 from bench.data.probes import Copy
 from bench.episodes.banks import Bank
 from bench.episodes.words import Purpose
+from bench.protocols.answers import Scores
 from bench.suites.schema import Budget
 from bench.worker.training_loop import (
     History,
@@ -109,7 +109,7 @@ def scripted(monkeypatch):
         def evaluate(learner, bank, precision):
             seen.append({key: value.clone() for key, value in learner.state_dict().items()})
             accuracy, nll = next(remaining)
-            return SimpleNamespace(accuracy=np.array([accuracy]), nll=np.array([nll]))
+            return Scores({"accuracy": np.array([accuracy]), "nll": np.array([nll])})
 
         monkeypatch.setattr("bench.worker.training_loop.evaluate", evaluate)
         return seen
@@ -214,7 +214,7 @@ def test_a_probe_that_stays_at_chance_is_told(make_training):
     training = make_training(task=probe_task((1, 6)))
     bank = validation_bank(training, Copy())
     for accuracy, told in ((0.502, 1), (0.7, 0)):
-        history = History(best={"val_accuracy": accuracy, "updates": 5})
+        history = History(best={"val_accuracy": accuracy, "val_nll": 0.6, "updates": 5})
         found = warnings(history, bank)
         assert len(found) == told
     assert warnings(History(best={"val_accuracy": 0.502}), bank) == [

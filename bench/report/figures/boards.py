@@ -25,6 +25,9 @@ from bench.store.files import Problem
 MOST = 40
 """Learners in a figure."""
 
+OVER_SETTINGS = {"items": length_picture, "ways and shots": grid_picture}
+"""By what the settings of a suite differ in."""
+
 
 def board_pictures(
     board: Board,
@@ -47,16 +50,14 @@ def board_pictures(
     """
     shown = _best(board)
     pictures = [score_picture(shown, palette)]
-    if board.online:
-        pictures += [presentation_picture(shown, palette, published or {})]
+    pictures += [presentation_picture(shown, palette, published or {})]
     if compared:
         pictures += [differences_picture(_among(compared, shown), palette)]
     pictures += cost_pictures(shown, palette)
     pictures += [calibration_picture(shown, palette)]
     if root is not None:
         pictures += training_pictures(shown, palette, Path(root), problems)
-    if board.probe:
-        pictures += weightings_pictures(shown, problems)
+    pictures += weightings_pictures(shown, problems)
     note = f" The best {MOST} of {len(board.entries)} learners." if shown is not board else ""
     return [replace(p, caption=p.caption + note) for p in pictures if p]
 
@@ -68,14 +69,14 @@ def suite_pictures(boards: Sequence[Board], palette: Palette) -> list[Picture]:
         boards: all boards of the suite: its settings, budgets and versions.
         palette: of the whole report.
     """
-    by_budget: dict[Any, list[Board]] = defaultdict(list)
+    groups: dict[Any, list[Board]] = defaultdict(list)
     for board in boards:
-        by_budget[board.suite_version, board.budget].append(_best(board))
-    pictures = []
-    for own in by_budget.values():
-        if probes := [board for board in own if board.probe]:
-            pictures += [length_picture(probes, palette)]
-        pictures += [grid_picture(own, palette)]
+        groups[board.suite_version, board.budget].append(_best(board))
+    pictures = [
+        draw([board for board in own if board.kind.settings == settings], palette)
+        for own in groups.values()
+        for settings, draw in OVER_SETTINGS.items()
+    ]
     return [picture for picture in pictures if picture]
 
 
@@ -88,10 +89,10 @@ def _best(board: Board) -> Board:
 def _among(compared: BoardComparisons, shown: Board) -> BoardComparisons:
     if shown is compared.board:
         return compared
-    there = {id(entry) for entry in shown.entries}
+    there = set(shown.entries)
     return replace(
         compared,
-        compared=[entry for entry in compared.compared if id(entry) in there],
-        pairs=[p for p in compared.pairs if id(p.a) in there and id(p.b) in there],
-        left_out=[(entry, why) for entry, why in compared.left_out if id(entry) in there],
+        compared=[entry for entry in compared.compared if entry in there],
+        pairs=[p for p in compared.pairs if p.a in there and p.b in there],
+        left_out=[(entry, why) for entry, why in compared.left_out if entry in there],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,6 +20,7 @@ from bench.report.figures.style import (
 )
 from bench.results.boards import Board, Entry
 from bench.results.formats import number
+from bench.results.rows import Reliability
 
 FEWEST = 20
 """A bin of fewer answers says little, and is left out."""
@@ -43,11 +43,13 @@ def reliability(entry: Entry) -> NDArray[np.float64] | None:
 
 def _tables(entry: Entry) -> list[NDArray[np.float64]]:
     """(3, bins) confidence, accuracy and answers, of each seed that has stored them."""
-    return [table for cell in entry.done if (table := _table(cell["reliability"])) is not None]
+    return [table for row in entry.done if (table := _table(row.reliability)) is not None]
 
 
-def _table(stored: Any) -> NDArray[np.float64] | None:
-    columns = [(stored or {}).get(key) or [] for key in ("confidence", "accuracy", "answers")]
+def _table(stored: Reliability | None) -> NDArray[np.float64] | None:
+    if stored is None:
+        return None
+    columns = [stored.confidence, stored.accuracy, stored.answers]
     if not all(columns) or len({len(column) for column in columns}) != 1:
         return None
     return np.nan_to_num(np.array(columns, dtype=float))  # null: a mean of nothing
@@ -58,23 +60,27 @@ def calibration_picture(board: Board, palette: Palette) -> Picture | None:
     curves = [(e, curve) for e in board.entries if (curve := reliability(e)) is not None]
     if not curves:
         return None
-    told = ", ".join(f"{entry.label} ECE {number(entry.mean('ece'))}" for entry, _ in curves)
-    with_curve = {id(entry) for entry, _ in curves}
-    what = "bits" if board.probe else "answers"
+    errors = ", ".join(f"{entry.label} ECE {number(_ece(entry))}" for entry, _ in curves)
+    with_curve = {entry for entry, _ in curves}
+    what = board.kind.answers
     lacking: dict[str, list[str]] = {"Not stored": [], f"Too few {what}": []}
     for entry in board.entries:
-        if id(entry) not in with_curve:
+        if entry not in with_curve:
             lacking[f"Too few {what}" if _tables(entry) else "Not stored"].append(entry.label)
     lacks = "".join(f" {why} of {', '.join(own)}." for why, own in lacking.items() if own)
     return Picture(
         picture_name(board, "calibration"),
-        f"Fraction of right answers by confidence. {told}",
+        f"Fraction of right answers by confidence. {errors}",
         f"Reliability diagrams: how many {what} of a confidence are right, in 15 bins (those of "
         f"fewer than {FEWEST} {what} left out); on the diagonal confidence is accuracy, below it "
         f"too high. ECE: expected calibration error.{lacks} {summary.board_name(board)}.",
         lambda: calibration_figure(curves, palette),
         list(by_family(entry for entry, _ in curves)),
     )
+
+
+def _ece(entry: Entry) -> float | None:
+    return entry.mean(lambda row: row.score("ece").mean)
 
 
 def calibration_figure(
@@ -90,12 +96,12 @@ def calibration_figure(
             own = [(entry, curve) for entry, curve in curves if entry.family == family]
             axes.plot([0, 100], [0, 100], color=CONTEXT, linewidth=0.8, zorder=1)
             for entry, (confidence, accuracy, _) in own:
-                axes.plot(100 * confidence, 100 * accuracy, **look[id(entry)], zorder=2)
+                axes.plot(100 * confidence, 100 * accuracy, **look[entry], zorder=2)
             axes.set(xlim=(0, 103), ylim=(-2, 103))
             axes.grid(color=RULE, linewidth=0.6)
             members = families[family]
             labels = [
-                (f"{number(entry.mean('ece'))}  {name}", look[id(entry)])
+                (f"{number(_ece(entry))}  {name}", look[entry])
                 for entry, name in zip(members, names(members, 22), strict=True)
             ]
             legend_of(axes, labels, below=True, title="ECE")

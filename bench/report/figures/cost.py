@@ -34,7 +34,8 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board, Entry
-from bench.results.formats import duration, percent
+from bench.results.formats import duration
+from bench.results.rows import Place
 from bench.results.written import seeds
 
 FIRST = "first_answer"
@@ -65,15 +66,15 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 def cost_pictures(board: Board, palette: Palette) -> list[Picture]:
     """Accuracy against the time to the first answer, and the phases; none without timings."""
-    name = summary.board_name(board)
+    name, title = summary.board_name(board), board.metric.title
     pictures = []
-    if not board.probe and any(_points(board, device) for device in board.devices):
+    if FIRST in board.phases and any(_points(board, place) for place in board.places):
         pictures.append(
             Picture(
                 picture_name(board, "first-answer"),
-                "Accuracy in percent against the time to the first answer. "
-                + "; ".join(_front_told(board, device) for device in board.devices),
-                "Accuracy with 95 % intervals against the time to the first answer (adapt and one "
+                f"{title}{' in percent' * board.metric.in_percent} against the time to the first "
+                "answer. " + "; ".join(_front_text(board, place) for place in board.places),
+                f"{title} with 95 % intervals against the time to the first answer (adapt and one "
                 "query, one episode at a time). Filled and joined: the Pareto front, which no "
                 f"learner beats in both{_lacking(board)}.{_untimed(board, FIRST)} {name}.",
                 lambda: tradeoff_figure(board, palette),
@@ -85,7 +86,7 @@ def cost_pictures(board: Board, palette: Palette) -> list[Picture]:
             Picture(
                 picture_name(board, "phases"),
                 "Time of each phase and peak memory. "
-                + "; ".join(_cost_told(entry, board) for entry in _timed(board)),
+                + "; ".join(_cost_text(entry, board) for entry in _timed(board)),
                 "Median time of each phase, one episode at a time, and the peak memory (of the "
                 f"process on a CPU, else allocated on the device).{_untimed(board)} {name}.",
                 lambda: phases_figure(board, palette),
@@ -95,21 +96,21 @@ def cost_pictures(board: Board, palette: Palette) -> list[Picture]:
     return pictures
 
 
-def _points(board: Board, device: str) -> list[tuple[Entry, float, float]]:
-    """Who was timed: entry, seconds, accuracy."""
+def _points(board: Board, place: Place) -> list[tuple[Entry, float, float]]:
+    """Who was timed: entry, seconds, score."""
     found = []
     for entry in board.entries:
-        seconds, accuracy = entry.time(device, FIRST), entry.score(board.metric)
-        if seconds and accuracy is not None:
-            found.append((entry, seconds, accuracy))
+        seconds, score = entry.time(place, FIRST), entry.score(board.metric)
+        if seconds and score is not None:
+            found.append((entry, seconds, score))
     return found
 
 
-def _on_front(points: Sequence[tuple[Entry, float, float]]) -> list[bool]:
-    """Which of `_points` are on the front; a learner whose seeds are not all done is off it."""
-    whole = [(seconds, accuracy) for entry, seconds, accuracy in points if entry.complete]
-    front = iter(pareto_front(whole))
-    return [entry.complete and next(front) for entry, _, _ in points]
+def _on_front(board: Board, points: Sequence[tuple[Entry, float, float]]) -> set[Entry]:
+    """Who of `_points` is on the front; a learner whose seeds are not all done is off it."""
+    whole = [point for point in points if point[0].complete]
+    front = pareto_front([(seconds, board.metric.sign * score) for _, seconds, score in whole])
+    return {entry for (entry, _, _), on in zip(whole, front, strict=True) if on}
 
 
 def _lacking(board: Board) -> str:
@@ -118,26 +119,28 @@ def _lacking(board: Board) -> str:
     return " (of those with all seeds; else the mean is of the finished ones)"
 
 
-def _front_told(board: Board, device: str) -> str:
-    points = _points(board, device)
-    told = sorted(
+def _front_text(board: Board, place: Place) -> str:
+    points = _points(board, place)
+    front = _on_front(board, points)
+    texts = sorted(
         (
             took,
-            f"{entry.label} {percent(accuracy)} in {duration(took)}"
-            + " (front)" * on
+            f"{entry.label} {board.metric.write(score)} in {duration(took)}"
+            + " (front)" * (entry in front)
             + f" ({seeds(entry)} seeds)" * (not entry.complete),
         )
-        for (entry, took, accuracy), on in zip(points, _on_front(points), strict=True)
+        for entry, took, score in points
     )
-    return f"{device}: " + ", ".join(text for _, text in told)
+    return f"{place.label}: " + ", ".join(text for _, text in texts)
 
 
 def _timed(board: Board) -> list[Entry]:
-    return [e for e in board.entries if any(cell["timings"] for cell in e.done)]
+    return [e for e in board.entries if any(row.timings for row in e.done)]
 
 
 def _phases(board: Board) -> list[str]:
-    there = {p for e in board.entries for c in e.done for t in c["timings"].values() for p in t}
+    timings = (t for e in board.entries for row in e.done for t in row.timings.values())
+    there = {phase for timing in timings for phase in timing.phases}
     return [phase for phase in PHASES if phase in there]
 
 
@@ -146,65 +149,67 @@ def _untimed(board: Board, phase: str | None = None) -> str:
         entry.label
         for entry in board.entries
         if not any(
-            cell["timings"].get(device, {}).get(phase) if phase else cell["timings"].get(device)
-            for cell in entry.done
-            for device in board.devices
+            timing.phases.get(phase) if phase else timing.phases
+            for row in entry.done
+            for timing in row.timings.values()
         )
     ]
     return f" Without timings: {', '.join(without)}." if without else ""
 
 
-def _cost_told(entry: Entry, board: Board) -> str:
-    told = []
-    for device in board.devices:
+def _cost_text(entry: Entry, board: Board) -> str:
+    texts = []
+    for place in board.places:
         times = [
             f"{title} {duration(seconds)}"
             for phase, title in PHASES.items()
-            if (seconds := entry.time(device, phase)) is not None
+            if (seconds := entry.time(place, phase)) is not None
         ]
-        if peak := entry.per_device("peak_memory", device):
+        if peak := entry.peak_memory(place):
             times.append(f"{peak / MIB:,.0f} MiB")
         if times:
-            told.append(f"{device}: {', '.join(times)}")
-    return f"{entry.label} on {' and '.join(told)}"
+            texts.append(f"{place.label}: {', '.join(times)}")
+    return f"{entry.label} on {' and '.join(texts)}"
 
 
 def tradeoff_figure(board: Board, palette: Palette) -> Figure:
     """A panel per device; the legend names the learners, family by family."""
-    devices = [device for device in board.devices if _points(board, device)]
+    points = {place: own for place in board.places if (own := _points(board, place))}
+    scale = board.metric.scale
     look = looks(board.entries, palette)
-    columns = min(len(devices), 2)
-    rows = -(-len(devices) // columns)
-    shown = {id(e): e for device in devices for e, _, _ in _points(board, device)}
-    legend = _legend(list(shown.values()), palette, look)
+    columns = min(len(points), 2)
+    rows = -(-len(points) // columns)
+    shown = dict.fromkeys(entry for own in points.values() for entry, _, _ in own)
+    legend = _legend(list(shown), palette, look)
     with style():
         height = max(rows * 2.6, 0.4 + 0.165 * len(legend))
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        seconds = [s for device in devices for _, s, _ in _points(board, device)]
-        for axes, device in zip(panels.flat, devices, strict=False):
+        seconds = [s for own in points.values() for _, s, _ in own]
+        for axes, (place, own) in zip(panels.flat, points.items(), strict=False):
             log_axis(axes, seconds, duration, gap=0.25)
-            points = _points(board, device)
-            front = _on_front(points)
-            best = sorted((s, 100 * a) for (_, s, a), on in zip(points, front, strict=True) if on)
-            best += [(axes.get_xlim()[1], accuracy) for _, accuracy in best[-1:]]
+            front = _on_front(board, own)
+            best = sorted((s, scale * score) for entry, s, score in own if entry in front)
+            best += [(axes.get_xlim()[1], score) for _, score in best[-1:]]
             xy = list(zip(*best, strict=True)) or [(), ()]
             axes.step(*xy, where="post", color=CONTEXT, linewidth=1, zorder=1)
-            for (entry, s, accuracy), on in zip(points, front, strict=True):
+            for entry, s, score in own:
                 axes.errorbar(
-                    s, 100 * accuracy, yerr=100 * (entry.half_width(board.metric) or 0.0),
-                    color=palette.light(entry.family), marker=look[id(entry)]["marker"],
-                    fillstyle="full" if on else "none", markersize=5.5, linewidth=0.9,
+                    s, scale * score, yerr=scale * (entry.half_width(board.metric) or 0.0),
+                    color=palette.light(entry.family), marker=look[entry]["marker"],
+                    fillstyle="full" if entry in front else "none", markersize=5.5, linewidth=0.9,
                 )  # fmt: skip
-            axes.set_title(short(device, 30), fontsize=9, color=INK, loc="left", parse_math=False)
+            axes.set_title(
+                short(place.label, 30), fontsize=9, color=INK, loc="left", parse_math=False
+            )
             axes.grid(color=RULE, linewidth=0.6)
             sns.despine(ax=axes)
-        for axes in panels.flat[len(devices) :]:
+        for axes in panels.flat[len(points) :]:
             axes.set_visible(False)
         for axes in panels[-1]:
             axes.set_xlabel("time to the first answer")
         for axes in panels[:, 0]:
-            axes.set_ylabel("accuracy, %")
+            axes.set_ylabel(board.metric.axis(board.kind.episode))
         names = figure.legend(
             handles=legend, loc="outside right upper", frameon=False, fontsize=7.5,
             handlelength=1.2, labelspacing=0.35, borderpad=0,
@@ -217,14 +222,14 @@ def tradeoff_figure(board: Board, palette: Palette) -> Figure:
         return figure
 
 
-def _legend(entries: Sequence[Entry], palette: Palette, look: Mapping[int, Look]) -> list[Line2D]:
+def _legend(entries: Sequence[Entry], palette: Palette, look: Mapping[Entry, Look]) -> list[Line2D]:
     handles = []
     for family, members in by_family(entries).items():
         handles.append(Line2D([], [], linestyle="none", label=family))
         handles += [
             Line2D(
                 [], [], linestyle="none", color=palette.light(family), markersize=5,
-                marker=look[id(entry)]["marker"], label=name,
+                marker=look[entry]["marker"], label=name,
                 fillstyle="full" if entry.complete else "none",
             )
             for entry, name in zip(members, names(members, 28), strict=True)
@@ -235,25 +240,23 @@ def _legend(entries: Sequence[Entry], palette: Palette, look: Mapping[int, Look]
 def phases_figure(board: Board, palette: Palette) -> Figure:
     """A column per phase and one for memory, a row per learner, a mark per device."""
     phases = _phases(board)
-    devices = board.devices
+    places = board.places
     with style():
         figure, panels, placed = rows_of_learners(_timed(board), palette, len(phases) + 1, 28)
         for axes, phase in zip(panels, [*phases, None], strict=True):
             drawn = []
-            for place, device in enumerate(devices):
+            for k, place in enumerate(places):
                 for entry, y in placed:
                     value = (
-                        entry.time(device, phase)
-                        if phase
-                        else (entry.per_device("peak_memory", device) or 0) / MIB
+                        entry.time(place, phase) if phase else (entry.peak_memory(place) or 0) / MIB
                     )
                     if not value:
                         continue
                     drawn.append(value)
                     axes.plot(
-                        value, y + _shift(place, len(devices)), color=palette.light(entry.family),
+                        value, y + _shift(k, len(places)), color=palette.light(entry.family),
                         marker=palette.marker(entry.family), linestyle="none", markersize=4.5,
-                        fillstyle=FILLS[place % len(FILLS)],
+                        fillstyle=FILLS[k % len(FILLS)],
                     )  # fmt: skip
             # Labels of half an inch; the names to the left take two.
             gap = 0.52 / ((WIDTH - 2.1) / len(panels) - 0.1)
@@ -263,20 +266,21 @@ def phases_figure(board: Board, palette: Palette) -> Figure:
                 log_axis(axes, drawn, "{:,.0f}".format, gap)
             axes.set_title(PHASES[phase] if phase else MEMORY, fontsize=8.5, color=INK)
             axes.tick_params(axis="x", labelsize=7.5)
-        if len(devices) > 1:
+        labels = [place.label for place in places]
+        if len(places) > 1:
             shared_legend(
                 figure,
                 {
                     name: {
-                        "marker": MARKERS[0], "fillstyle": FILLS[place % len(FILLS)],
+                        "marker": MARKERS[0], "fillstyle": FILLS[k % len(FILLS)],
                         "color": FAINT,
                     }
-                    for place, name in enumerate(shortened(devices, 30))
+                    for k, name in enumerate(shortened(labels, 30))
                 },
             )  # fmt: skip
         else:
             figure.supxlabel(
-                f"on {short(devices[0], 40)}", fontsize=8, color=FAINT, parse_math=False
+                f"on {short(labels[0], 40)}", fontsize=8, color=FAINT, parse_math=False
             )
         return figure
 

@@ -83,11 +83,11 @@ def trained_learners(board: Board, root: Path, problems: list[Problem]) -> list[
     """
     found: list[tuple[Entry, list[list[Validation]]]] = []
     for entry in board.entries:
-        names = [str(cell["training"]) for cell in entry.cells if cell["training"]]
+        names = [row.training for row in entry.cells if row.training]
         curves = [learning_curve(root, name, problems) for name in dict.fromkeys(names)]
         if any(curves):
             found.append((entry, [curve for curve in curves if curve]))
-    ways = [entry.common("training_ways") for entry, _ in found]
+    ways = [entry.common(lambda row: row.training_ways) for entry, _ in found]
     several = len(set(ways)) > 1
     return [
         Trained(entry, f"{entry.label}, {n}-way" if several and n else entry.label, curves)
@@ -157,10 +157,10 @@ def _course(trained: Trained) -> str:
 
 def _arrival(trained: Trained, target: float) -> str:
     points = [reached(curve, target) for curve in trained.curves]
-    told = [
+    texts = [
         f"{count(p.examples)} examples, {duration(p.seconds)}" if p else "never" for p in points
     ]
-    return f"{trained.label} at {100 * target:g} %: {', '.join(told)}"
+    return f"{trained.label} at {100 * target:g} %: {', '.join(texts)}"
 
 
 def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
@@ -178,10 +178,10 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
                 for t in others:
                     _lines(axes, t, spent, color=CONTEXT, linewidth=0.6, zorder=1)
                 for t in own:
-                    _lines(axes, t, spent, **look[id(t.entry)], markevery=_apart(t), zorder=2)
+                    _lines(axes, t, spent, **look[t.entry], markevery=_apart(t), zorder=2)
             panels[0].set_ylabel("accuracy, %")
             own_names = shortened([t.label for t in own], 28)
-            own_looks = [look[id(t.entry)] for t in own]
+            own_looks = [look[t.entry] for t in own]
             legend_of(panels[-1], zip(own_names, own_looks, strict=True))
         for axes, (name, (spent, text)) in zip(panels, spent_on.items(), strict=True):
             axes.set_xlabel(name)
@@ -214,7 +214,7 @@ def target_figure(
     trained: Sequence[Trained], palette: Palette, targets: Sequence[float] = TARGETS
 ) -> Figure:
     """A row per learner, against examples and against time; the targets one above the other."""
-    curves = {id(t.entry): t.curves for t in trained}
+    curves = {t.entry: t.curves for t in trained}
     spent_on = spendings(trained)
     fills = [("none", "full", "left", "right")[place % 4] for place in range(len(targets))]
     with style():
@@ -226,7 +226,7 @@ def target_figure(
             for entry, y in placed:
                 for place, target in enumerate(targets):
                     height = y + 0.3 * (place - (len(targets) - 1) / 2)
-                    runs = [(reached(curve, target), curve[-1]) for curve in curves[id(entry)]]
+                    runs = [(reached(curve, target), curve[-1]) for curve in curves[entry]]
                     there = [spent(point) for point, _ in runs if point]
                     ended = [spent(last) for point, last in runs if not point]
                     drawn += there + ended
@@ -241,7 +241,7 @@ def target_figure(
             axes.set_xlabel(name)
             log_axis(axes, drawn, text, pad=0.1)
         for entry, y in placed:
-            best = max(point.accuracy for curve in curves[id(entry)] for point in curve)
+            best = max(point.accuracy for curve in curves[entry] for point in curve)
             beside(panels[-1], 1.02, y, f"{100 * best:.1f}", FAINT)
         beside(panels[-1], 1.02, -0.35, "best, %", FAINT)
         shared_legend(

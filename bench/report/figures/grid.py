@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
@@ -37,16 +36,16 @@ def grid_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
     if len(grid) < 2:
         return None
     first = boards[0]
-    told = [
+    texts = [
         f"{ways}-way {shots}-shot: "
         + ", ".join(summary.labelled_score(board, entry) for entry in board.scored)
         for (ways, shots), board in grid.items()
     ]
     return Picture(
         slug(first.suite, first.budget, "ways-and-shots"),
-        "Accuracy by ways and shots. " + "; ".join(told),
-        "Accuracy by ways and shots of the meta-test, with 95 % intervals over episodes; "
-        f"{first.suite}, budget {first.budget}."
+        f"{first.metric.title} by ways and shots. " + "; ".join(texts),
+        f"{first.metric.title} by ways and shots of the meta-test, with 95 % intervals over "
+        f"{first.kind.episodes}; {first.suite}, budget {first.budget}."
         + hollow_note(entry for board in grid.values() for entry in board.scored),
         lambda: grid_figure(grid, palette),
         family_order(family for board in grid.values() for family in board.families),
@@ -54,33 +53,32 @@ def grid_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
 
 
 def grid_of(boards: Sequence[Board]) -> Grid:
-    """The k-shot boards by their (ways, shots)."""
+    """The boards by their (ways, shots)."""
     found: Grid = {}
     for board in boards:
-        shots = {cell["task"].get("shots") for cell in board.cells if not _is_list(cell)}
+        given = [row.task.get("shots") for row in board.cells]
+        shots = {shot for shot in given if not isinstance(shot, list)}
         shot = shots.pop() if len(shots) == 1 else None
-        if board.protocol == "kshot" and board.ways and isinstance(shot, int) and board.scored:
+        if board.ways and isinstance(shot, int) and board.scored:
             found.setdefault((board.ways, shot), board)
     return dict(sorted(found.items()))
-
-
-def _is_list(cell: dict[str, Any]) -> bool:
-    return isinstance(cell["task"].get("shots"), list)
 
 
 def grid_figure(grid: Grid, palette: Palette) -> Figure:
     """A row of panels per family: a panel per number of ways with a line over the shots, or one
     panel with a line over the ways where all shots are equal."""
+    first = next(iter(grid.values()))
     by_shots = len({shots for _, shots in grid}) > 1
     columns = sorted({ways for ways, _ in grid}) if by_shots else [0]
     entries: dict[Line, Entry] = {}
     lines: dict[tuple[Line, int], list[tuple[int, float, float, bool]]] = defaultdict(list)
-    keys = {id(board): key for key, board in grid.items()}
+    keys = {board.key: key for key, board in grid.items()}
     for line, board, entry in lines_over(grid.values()):
-        ways, shots = keys[id(board)]
+        ways, shots = keys[board.key]
         x, column = (shots, ways) if by_shots else (ways, 0)
-        score = 100 * (entry.score(board.metric) or 0.0)
-        half = 100 * (entry.half_width(board.metric) or 0.0)
+        scale = board.metric.scale
+        score = scale * (entry.score(board.metric) or 0.0)
+        half = scale * (entry.half_width(board.metric) or 0.0)
         lines[line, column].append((x, score, half, entry.complete))
         if line not in entries or entries[line].complete:  # the legend names missing seeds
             entries[line] = entry
@@ -93,9 +91,9 @@ def grid_figure(grid: Grid, palette: Palette) -> Figure:
             for axes, column in zip(panels, columns, strict=True):
                 for line, entry in own.items():
                     if points := lines.get((line, column)):
-                        error_bars(axes, points, look[id(entry)])
-            panels[0].set_ylabel("accuracy, %")
-            own_looks = [look[id(entry)] for entry in own.values()]
+                        error_bars(axes, points, look[entry])
+            panels[0].set_ylabel(first.metric.axis(first.kind.episode))
+            own_looks = [look[entry] for entry in own.values()]
             legend_of(panels[-1], zip(names(own.values(), 28), own_looks, strict=True))
         for axes, column in zip(panels, columns, strict=True):
             axes.set_xlabel(f"shots, {column}-way" if by_shots else "ways")

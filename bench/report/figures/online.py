@@ -42,22 +42,22 @@ def presentation_picture(
     board: Board, palette: Palette, published: PublishedCurves | None = None
 ) -> Picture | None:
     """Accuracy at the 1st, 2nd, ... presentation of a class; None where nobody has such a curve."""
-    told = [
+    texts = [
         f"{entry.label} {', '.join(percent(value) for value in curve)}"
         for entry in board.entries
-        if (curve := entry.curve("accuracy_by_presentation"))
+        if (curve := entry.curve())
     ]
-    if not told:
+    if not texts:
         return None
     curves_of_papers = published or {}
-    told += [
+    texts += [
         f"{label} {', '.join(f'{percent(y)} at {ordinal(k)}' for k, y in points)}"
         for label, points in curves_of_papers.items()
     ]
     dashed = "grey and dashed: published; " if curves_of_papers else ""
     return Picture(
         picture_name(board, "presentations"),
-        "Accuracy in percent by presentation of a class. " + "; ".join(told),
+        "Accuracy in percent by presentation of a class. " + "; ".join(texts),
         "Accuracy at the 1st, 2nd, … presentation of a class, a panel per family; grey: "
         f"the other families; {dashed}the short line: the highest honest accuracy at the "
         f"first presentation; {summary.board_name(board)}.",
@@ -70,7 +70,7 @@ def presentation_figure(
     board: Board, palette: Palette, published: PublishedCurves | None = None
 ) -> Figure:
     """One panel per family; the other families' learners stand behind it in grey."""
-    curves = [(e, e.curve("accuracy_by_presentation")) for e in board.entries]
+    curves = [(entry, entry.curve()) for entry in board.entries]
     curves = [(entry, curve) for entry, curve in curves if curve]
     look = looks([entry for entry, _ in curves], palette)
     families = by_family(entry for entry, _ in curves)
@@ -85,7 +85,7 @@ def presentation_figure(
                     _curve(axes, curve, color=CONTEXT, linewidth=0.8, zorder=1)
             own = [(entry, curve) for entry, curve in curves if entry.family == family]
             for entry, curve in own:
-                _curve(axes, curve, **look[id(entry)], zorder=2)
+                _curve(axes, curve, **look[entry], zorder=2)
             for points in (published or {}).values():
                 axes.plot(
                     [k for k, _ in points], [100 * y for _, y in points], color=FAINT,
@@ -95,7 +95,7 @@ def presentation_figure(
                 axes.plot([0.7, 1.3], [100 * board.ceiling] * 2, color=INK, linewidth=1.2, zorder=3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="y", color=RULE, linewidth=0.6)
-            own_looks = [look[id(entry)] for entry in families[family]]
+            own_looks = [look[entry] for entry in families[family]]
             named = zip(names(families[family], 25), own_looks, strict=True)
             legend_of(axes, named, below=True)
         for axes in last:

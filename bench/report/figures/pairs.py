@@ -37,8 +37,8 @@ def differences_picture(compared: BoardComparisons, palette: Palette) -> Picture
     if not compared.pairs:
         return None
     board = compared.board
-    unit = "wrong bits" if board.probe else "points of accuracy"
-    told = "; ".join(
+    unit = board.metric.units
+    texts = "; ".join(
         f"{pair.a.label} less {pair.b.label} {_signed(_points(pair, compared))}"
         + ("" if pair.told_apart else " (not told apart)")
         for pair in compared.pairs
@@ -47,7 +47,7 @@ def differences_picture(compared: BoardComparisons, palette: Palette) -> Picture
     left = f" Not compared: {', '.join(without)}." if without else ""
     return Picture(
         picture_name(board, "differences"),
-        f"Paired differences in {unit}. {told}",
+        f"Paired differences in {unit}. {texts}",
         f"Row less column in {unit}, paired over the episodes that both answered. Grey and without "
         "a ground: the two cannot be told apart after Holm's adjustment over all pairs."
         f"{left} {summary.board_name(board)}.",
@@ -57,7 +57,7 @@ def differences_picture(compared: BoardComparisons, palette: Palette) -> Picture
 
 
 def _points(pair: Comparison, compared: BoardComparisons) -> float:
-    return pair.mean * (1 if compared.board.probe else 100)
+    return pair.mean * compared.board.metric.scale
 
 
 def _signed(value: float) -> str:
@@ -70,17 +70,19 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
     """A square: row less column, the best first."""
     entries = compared.compared
     n = len(entries)
-    place = {id(entry): k for k, entry in enumerate(entries)}
+    place = {entry: k for k, entry in enumerate(entries)}
     values = np.zeros((n, n))
     apart = np.zeros((n, n), bool)
     for pair in compared.pairs:
-        i, j = place[id(pair.a)], place[id(pair.b)]
+        i, j = place[pair.a], place[pair.b]
         values[i, j], values[j, i] = _points(pair, compared), -_points(pair, compared)
         apart[i, j] = apart[j, i] = pair.told_apart
     limit = max(float(np.abs(values).max()), 1.0)
     norm = SymLogNorm(linthresh=1.0, vmin=-limit, vmax=limit)
     # Blue is ahead, whatever the sign that stands for it.
-    colours = sns.color_palette("vlag" if compared.board.probe else "vlag_r", as_cmap=True)
+    colours = sns.color_palette(
+        "vlag_r" if compared.board.metric.sign > 0 else "vlag", as_cmap=True
+    )
     labels = shortened([entry.label for entry in entries], 24)
     longest = 0.072 * max(map(len, labels))  # in inches, as are the next two
     room = (WIDTH - 0.25 - longest) / max(n, FEWEST_COLUMNS)
@@ -127,14 +129,14 @@ def ranks_picture(ranked: CriticalDifference, suites: str) -> Picture:
         ranked: mean ranks over six datasets or more.
         suites: what was ranked over, for the figure's name.
     """
-    told = ", ".join(
+    ranks = ", ".join(
         f"{learner} {rank:.2f}" for learner, rank in zip(ranked.learners, ranked.ranks, strict=True)
     )
     groups = "; ".join(", ".join(group) for group in ranked.groups)
     left = f" Not complete everywhere: {', '.join(ranked.left_out)}." if ranked.left_out else ""
     return Picture(
         slug(suites, ranked.budget, "ranks"),
-        f"Mean ranks: {told}. Critical difference {ranked.critical_difference:.2f}. "
+        f"Mean ranks: {ranks}. Critical difference {ranked.critical_difference:.2f}. "
         f"Cannot be told apart: {groups or 'none'}.",
         f"Mean ranks over {len(ranked.datasets)} datasets, the best on the left (Demšar 2006). "
         "Bars join learners that lie closer than the critical difference (CD) of Nemenyi's test, "

@@ -47,10 +47,10 @@ Look = dict[str, Any]
 """Options of a matplotlib line."""
 
 
-def looks(entries: Iterable[Entry], palette: Palette) -> dict[int, Look]:
-    """By the entry's `id`, how a learner's line looks: the same in all figures of a board."""
+def looks(entries: Iterable[Entry], palette: Palette) -> dict[Entry, Look]:
+    """How each learner's line looks: the same in all figures of a board."""
     return {
-        id(entry): line_style(palette, family, place)
+        entry: line_style(palette, family, place)
         for family, members in by_family(entries).items()
         for place, entry in enumerate(sorted(members, key=lambda entry: entry.label))
     }
@@ -88,16 +88,16 @@ def lines_over(boards: Iterable[Board]) -> Iterator[tuple[Line, Board, Entry]]:
     """
     for board in boards:
         times: Counter[tuple[str, str]] = Counter()
-        line: dict[int, Line] = {}
+        line: dict[Entry, Line] = {}
         for entry in sorted(board.scored, key=_trainings):
             key = entry.family, entry.label
-            line[id(entry)] = (*key, times[key])
+            line[entry] = (*key, times[key])
             times[key] += 1
-        yield from ((line[id(entry)], board, entry) for entry in board.scored)
+        yield from ((line[entry], board, entry) for entry in board.scored)
 
 
 def _trainings(entry: Entry) -> list[str]:
-    return sorted(str(cell["training"]) for cell in entry.cells)
+    return sorted(str(row.training) for row in entry.cells)
 
 
 def error_bars(axes: Axes, points: Sequence[tuple[float, float, float, bool]], look: Look) -> None:
@@ -136,9 +136,9 @@ def rows_of_learners(
     """
     lines: list[tuple[str, Entry | None]] = []
     texts = shortened(labels, width) if labels else names(entries, width)
-    text = dict(zip(map(id, entries), texts, strict=True))
+    text = dict(zip(entries, texts, strict=True))
     for family, members in by_family(entries).items():
-        lines += [(family, None), *((text[id(entry)], entry) for entry in members)]
+        lines += [(family, None), *((text[entry], entry) for entry in members)]
     figure = Figure(figsize=(WIDTH, 0.8 + LINE * len(lines)), layout="constrained")
     panels = list(figure.subplots(1, columns, sharey=True, squeeze=False)[0])
     placed = [(entry, float(y)) for y, (_, entry) in enumerate(lines) if entry]

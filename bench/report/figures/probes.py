@@ -36,6 +36,7 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board, Entry, family_order
+from bench.results.rows import CellRow
 from bench.store.files import FloatArray, Problem, Weightings, weightings
 
 AT_A_ROW = 0.1
@@ -48,9 +49,9 @@ def length_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
     Args:
         boards: the settings of one memory probe at one budget.
     """
-    if len({entry.common("items") for _, _, entry in _measured(boards)}) < 2:
+    if len({entry.common(_items) for _, _, entry in _measured(boards)}) < 2:
         return None
-    told = [
+    texts = [
         f"{board.setting}: "
         + ", ".join(summary.labelled_score(board, entry) for entry in board.scored)
         for board in boards
@@ -58,7 +59,7 @@ def length_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
     first = boards[0]
     return Picture(
         slug(first.suite, first.budget, "lengths"),
-        "Wrong bits by items. " + "; ".join(told),
+        "Wrong bits by items. " + "; ".join(texts),
         "Wrong bits per sequence by its items, with 95 % intervals over sequences; band: "
         f"the items of meta-training; {first.suite}, budget {first.budget}."
         + hollow_note(entry for _, _, entry in _measured(boards)),
@@ -71,8 +72,16 @@ def _measured(boards: Sequence[Board]) -> list[tuple[Line, Board, Entry]]:
     return [
         (line, board, entry)
         for line, board, entry in lines_over(boards)
-        if entry.common("items") is not None and entry.common("bits") is not None
+        if entry.common(_items) is not None and entry.common(_bits) is not None
     ]
+
+
+def _items(row: CellRow) -> int | None:
+    return row.items
+
+
+def _bits(row: CellRow) -> int | None:
+    return row.bits
 
 
 def _is_range(items: Any) -> bool:
@@ -86,13 +95,13 @@ def length_figure(boards: Sequence[Board], palette: Palette) -> Figure:
     chance: dict[int, float] = {}
     trained: set[tuple[int, ...]] = set()
     for line, board, entry in _measured(boards):
-        items, wrong = entry.common("items"), entry.score(board.metric) or 0.0
+        items, wrong = entry.common(_items) or 0, entry.score(board.metric) or 0.0
         half = entry.half_width(board.metric) or 0.0
         lines[line].append((items, wrong, half, entry.complete))
         if line not in entries or entries[line].complete:  # the legend names missing seeds
             entries[line] = entry
-        chance[items] = entry.common("bits") / 2
-        ranges = (cell["training_items"] for cell in entry.done)
+        chance[items] = (entry.common(_bits) or 0) / 2
+        ranges = (row.training_items for row in entry.done)
         trained |= {tuple(r) for r in ranges if _is_range(r)}
     with style():
         figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
@@ -103,9 +112,9 @@ def length_figure(boards: Sequence[Board], palette: Palette) -> Figure:
         found = sorted(entries.values(), key=lambda entry: entry.label)
         look = looks(found, palette)
         ordered = [entry for members in by_family(found).values() for entry in members]
-        of_entry = {id(entry): lines[line] for line, entry in entries.items()}
+        of_entry = {entry: lines[line] for line, entry in entries.items()}
         for entry, name in zip(ordered, names(ordered, 40), strict=True):
-            error_bars(axes, of_entry[id(entry)], look[id(entry)] | {"label": name})
+            error_bars(axes, of_entry[entry], look[entry] | {"label": name})
         axes.set_yscale("symlog", linthresh=0.1, linscale=0.5)
         axes.set_ylim(bottom=-0.02)  # room for the markers of learners without an error
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -126,14 +135,14 @@ def weightings_pictures(board: Board, problems: list[Problem]) -> list[Picture]:
     """
     pictures = []
     for entry in board.entries:
-        for cell in entry.done[:1]:
+        for row in entry.done[:1]:
             try:
-                shown = weightings(cell["path"])
+                shown = weightings(row.path)
             except BenchError as error:
-                problems.append(Problem(cell["path"], str(error)))
+                problems.append(Problem(row.path, str(error)))
                 continue
             if shown is not None:
-                what = f"{entry.label}, seed {cell['seed']}: a test sequence"
+                what = f"{entry.label}, seed {row.seed}: a test sequence"
                 pictures.append(_weightings_picture(board, entry.label, what, shown))
     return pictures
 

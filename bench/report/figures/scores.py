@@ -20,15 +20,15 @@ from bench.results.written import score
 
 
 def score_picture(board: Board, palette: Palette) -> Picture | None:
-    """Accuracy, or a memory probe's wrong bits, by learner; None where nobody has a score."""
+    """What the board ranks by, by learner; None where nobody has a score."""
     scored = [entry for entry in board.entries if entry.score(board.metric) is not None]
     if not scored:
         return None
-    what, over = ("Wrong bits", "sequences") if board.probe else ("Accuracy", "episodes")
-    told = ", ".join(summary.labelled_score(board, entry) for entry in scored)
+    what, over = board.metric.title, board.kind.episodes
+    texts = ", ".join(summary.labelled_score(board, entry) for entry in scored)
     return Picture(
         picture_name(board, "scores"),
-        f"{what} by learner. {told}",
+        f"{what} by learner. {texts}",
         f"{what} with 95 % intervals over {over}; {summary.board_name(board)}."
         + hollow_note(scored),
         lambda: score_figure(board, palette),
@@ -38,7 +38,7 @@ def score_picture(board: Board, palette: Palette) -> Picture | None:
 
 def score_figure(board: Board, palette: Palette) -> Figure:
     """A dot and its 95 % interval per learner, family by family."""
-    metric, scale = board.metric, 1 if board.probe else 100
+    metric, scale = board.metric, board.metric.scale
     scored = [entry for entry in board.entries if entry.score(metric) is not None]
     with style():
         figure, (axes,), placed = rows_of_learners(scored, palette, 1, 40)
@@ -52,8 +52,8 @@ def score_figure(board: Board, palette: Palette) -> Figure:
             )  # fmt: skip
             beside(axes, 1.02, y, score(board, entry), INK)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.set_xlabel("wrong bits per sequence" if board.probe else "accuracy, %")
+        axes.set_xlabel(metric.axis(board.kind.episode))
         low, high = axes.get_xlim()
-        if not board.probe:
+        if metric.in_percent:
             axes.set_xlim(max(low, 0), min(high, 100.5))
         return figure

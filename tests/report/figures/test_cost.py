@@ -23,9 +23,10 @@ from bench.report.figures.curves import (
 from bench.report.figures.pairs import ON_COLOUR, differences_figure, ranks_figure, readable_on
 from bench.report.figures.style import FAINT
 from bench.results.boards import Board, boards
+from bench.results.measures import ACCURACY
 from bench.results.pairs import BoardComparisons, Comparison
 from bench.results.ranks import CriticalDifference
-from bench.results.table import load_results
+from bench.results.reading import read_results
 from bench.store.files import Problem, Validation, learning_curve
 from tests.helpers.synthetic import write_cell, write_training
 
@@ -35,7 +36,7 @@ MODEL, METRIC = PALETTE.light("model-based"), PALETTE.light("metric-based")
 
 def board(root: Path) -> Board:
     """The only board of a results folder."""
-    (found,) = boards(load_results(root))
+    (found,) = boards(read_results(root).rows)
     return found
 
 
@@ -62,15 +63,15 @@ def trained(tmp_path: Path) -> Path:
 
 
 def test_a_learning_curve_is_read(trained: Path) -> None:
-    cell = next(row for row in board(trained).cells if row["learner"] == "slow")
+    cell = next(row for row in board(trained).cells if row.learner == "slow")
     problems: list[Problem] = []
     curve = [Validation(1000, 600, 0.5), Validation(2000, 1200, 0.9)]
-    assert learning_curve(trained, cell["training"], problems) == curve
-    path = trained / "trainings" / cell["training"] / "result.json"
+    assert learning_curve(trained, cell.training, problems) == curve
+    path = trained / "trainings" / cell.training / "result.json"
     path.write_text(path.read_text().replace('"val_accuracy": 0.5', '"val_accuracy": null'))
-    assert learning_curve(trained, cell["training"], problems) == curve[1:]
+    assert learning_curve(trained, cell.training, problems) == curve[1:]
     path.write_text('{"curve": [null]}')
-    assert learning_curve(trained, cell["training"], problems) == []
+    assert learning_curve(trained, cell.training, problems) == []
     assert problems == []
 
 
@@ -182,7 +183,7 @@ def test_accuracy_stands_against_the_time_to_the_first_answer(tmp_path: Path) ->
     shown = {dot.get_fillstyle(): [] for dot in dots}
     for dot in dots:
         shown[dot.get_fillstyle()] += dot.get_xydata().tolist()
-    accuracy = {entry.label: 100 * (entry.mean("accuracy") or 0) for entry in found.entries}
+    accuracy = {entry.label: 100 * (entry.score(ACCURACY) or 0) for entry in found.entries}
     # the first answer takes 1.6 times as long as to adapt; the best learner comes first
     snail, mann, ntm = (
         [pytest.approx(1.6 * timed[name]), pytest.approx(accuracy[name])]
@@ -269,7 +270,9 @@ def test_cells_of_older_versions_have_no_diagram(tmp_path: Path) -> None:
     assert line.get_xydata() == pytest.approx(np.array([[40, 50], [90, 80]]))
     legend = axes.get_legend()
     assert legend is not None
-    assert [t.get_text() for t in legend.get_texts()] == [f"{entry.mean('ece'):.3f}  new"]
+    assert [t.get_text() for t in legend.get_texts()] == [
+        f"{entry.mean(lambda row: row.score('ece').mean):.3f}  new"
+    ]
     shown = reliability(entry)
     assert shown is not None
     assert calibration_figure([(entry, shown)], PALETTE).axes[0].get_title() == "metric-based"

@@ -34,8 +34,9 @@ from bench.report.figures.probes import length_figure, rows_used
 from bench.report.figures.scores import score_figure
 from bench.report.figures.style import INK, short, shortened, slug, svg
 from bench.results.boards import Board, boards, family_order
+from bench.results.measures import ACCURACY
 from bench.results.pairs import compare_board
-from bench.results.table import load_results
+from bench.results.reading import read_results
 from bench.store.files import Problem
 from tests.helpers.synthetic import gallery, write_cell, write_probe, write_training
 
@@ -46,7 +47,7 @@ RELIABILITY = {"answers": [100, 300], "confidence": [0.4, 0.9], "accuracy": [0.5
 
 def board(root: Path) -> Board:
     """The only board of a results folder."""
-    (found,) = boards(load_results(root))
+    (found,) = boards(read_results(root).rows)
     return found
 
 
@@ -150,9 +151,9 @@ def test_scores_are_dots_with_their_intervals(tmp_path: Path) -> None:
     assert [t.get_text() for t in axes.get_yticklabels()] == ["mann", "maml"]
     for entry, y, container in zip(found.scored, (1, 3), axes.containers, strict=True):
         dot, _, (bar,) = container
-        assert dot.get_xydata().tolist() == [[100 * (entry.mean("accuracy") or 0), y]]
+        assert dot.get_xydata().tolist() == [[100 * (entry.score(ACCURACY) or 0), y]]
         (low, high) = bar.get_segments()[0][:, 0]
-        assert high - low == pytest.approx(200 * (entry.mean("accuracy_ci95") or 0))
+        assert high - low == pytest.approx(200 * (entry.half_width(ACCURACY) or 0))
         assert dot.get_color() == PALETTE.light(entry.family)
 
 
@@ -164,7 +165,7 @@ def test_presentations_stand_beside_published_curves(tmp_path: Path) -> None:
     assert [axes.get_title() for axes in figure.axes] == ["model-based", "optimization-based"]
     for axes, entry in zip(figure.axes, found.entries, strict=True):
         lines = {line.get_color(): line.get_xydata().tolist() for line in axes.lines}
-        curve = entry.curve("accuracy_by_presentation")
+        curve = entry.curve()
         own = [[k + 1, 100 * (value or 0)] for k, value in enumerate(curve)]
         assert lines[PALETTE.light(entry.family)] == own
         assert [[1, 34.5], [3, 70]] in lines.values()
@@ -185,13 +186,13 @@ def test_ways_and_shots_are_lines_over_the_settings(tmp_path: Path) -> None:
             task = {"ways": ways, "shots": shots}
             setting = f"{ways}way{shots}shot"
             write_cell(tmp_path, setting=setting, task=task, accuracy=0.7 + shots / 20 - ways / 100)
-    grid = grid_of(boards(load_results(tmp_path)))
+    grid = grid_of(boards(read_results(tmp_path).rows))
     assert list(grid) == [(5, 1), (5, 5), (20, 1), (20, 5)]
     figure = grid_figure(grid, PALETTE)
     assert [axes.get_xlabel() for axes in figure.axes] == ["shots, 5-way", "shots, 20-way"]
     for axes, ways in zip(figure.axes, (5, 20), strict=True):
         (container,) = axes.containers
-        expected = [[k, 100 * (grid[ways, k].scored[0].mean("accuracy") or 0)] for k in (1, 5)]
+        expected = [[k, 100 * (grid[ways, k].scored[0].score(ACCURACY) or 0)] for k in (1, 5)]
         assert container[0].get_xydata().tolist() == expected
     (picture,) = suite_pictures(list(grid.values()), PALETTE)
     assert picture.name == "glyphs-5way-standard-ways-and-shots"
@@ -270,7 +271,7 @@ def test_learners_of_one_label_are_lines_of_their_own(tmp_path: Path) -> None:
             folder.rename(folder.with_name(f"{place}"))
     found = [
         replace(one, families={"metric-based": [replace(e, label="maml") for e in one.entries]})
-        for one in boards(load_results(tmp_path))
+        for one in boards(read_results(tmp_path).rows)
     ]
     (axes,) = grid_figure(grid_of(found), PALETTE).axes
     heights = [container[0].get_ydata().tolist() for container in axes.containers]
@@ -285,7 +286,7 @@ def test_who_lacks_seeds_is_hollow_and_said_to(tmp_path: Path) -> None:
         for seed in range(3):
             lacks = "unfinished" if items == 30 and seed else "done"
             write_probe(tmp_path, items=items, seed=seed, status=lacks, timed={"cpu": 0.1})
-    short_one, long_one = found = boards(load_results(tmp_path))
+    short_one, long_one = found = boards(read_results(tmp_path).rows)
     (axes,) = length_figure(found, PALETTE).axes
     assert [t.get_text() for t in axes.get_legend().get_texts()][-1] == "ntm, 1 of 3"
     shown = {
@@ -306,7 +307,7 @@ def test_who_lacks_seeds_is_hollow_and_said_to(tmp_path: Path) -> None:
 def test_training_items_that_are_no_range_have_no_band(tmp_path: Path, items: list[Any]) -> None:
     for length in (10, 20):
         write_probe(tmp_path, items=length, training_task={"items": items})
-    (axes,) = length_figure(boards(load_results(tmp_path)), PALETTE).axes
+    (axes,) = length_figure(boards(read_results(tmp_path).rows), PALETTE).axes
     assert not axes.patches
 
 
@@ -319,10 +320,10 @@ def test_names_of_files_by_hand() -> None:
 
 def test_figures_leave_no_trace_in_matplotlib(tmp_path: Path) -> None:
     gallery(tmp_path)
-    frame = load_results(tmp_path)
-    palette = Palette(family_order(frame.family))
+    rows = read_results(tmp_path).rows
+    palette = Palette(family_order(row.family for row in rows))
     before = dict(mpl.rcParams)
-    online = boards(frame)[-1]
+    online = boards(rows)[-1]
     first, second = (
         [data_uri(picture, palette) for picture in board_pictures(online, palette, [])]
         for _ in range(2)
@@ -391,9 +392,9 @@ def test_what_cannot_be_drawn_is_named_and_left_out(tmp_path: Path) -> None:
 
 def test_every_picture_of_a_suite_has_a_name_of_its_own(tmp_path: Path) -> None:
     gallery(tmp_path)
-    frame = load_results(tmp_path)
-    palette = Palette(family_order(frame.family))
-    found = boards(frame)
+    rows = read_results(tmp_path).rows
+    palette = Palette(family_order(row.family for row in rows))
+    found = boards(rows)
     pictures = [*suite_pictures(found, palette)]
     pictures += chain.from_iterable(board_pictures(one, palette, []) for one in found)
     assert len({picture.name for picture in pictures}) == len(pictures) >= 10

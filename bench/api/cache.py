@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from bench.api.dataset import ImageClasses
-from bench.errors import BenchError
+from bench.api.errors import BenchError
 
 ABANDONED = 3600.0
 """Seconds after which the temporary folder of a killed process is removed."""

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.data.resize import area_average
+from bench.api.resize import area_average
 
 
 def test_by_hand() -> None:
@@ -44,5 +44,5 @@ def test_a_uniform_image_stays_uniform(side: int, size: int, grey: int) -> None:
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.random.default_rng(2).integers(0, 256, (7, 30, 30), dtype=np.uint8)
     whole = area_average(images, 11)
-    monkeypatch.setattr("bench.data.resize.CHUNK", 3)
+    monkeypatch.setattr("bench.api.resize.CHUNK", 3)
     assert np.array_equal(area_average(images, 11), whole)

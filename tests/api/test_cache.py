@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench.api.cache import ABANDONED, cached
 from bench.api.dataset import ImageClasses
-from bench.data.cache import ABANDONED, cached
 from bench.errors import BenchError
 
 KEY = "toy-4-v1"

@@ -1,0 +1,217 @@
+"""Reads a results folder into typed rows. The files are described in `bench.store.records`.
+
+What cannot be read (damaged, truncated, foreign) is left out and named in `ResultSet.problems`; it
+never stops the reading. What an older version did not store reads as missing.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.errors import BenchError, unknown_name
+from bench.results.rows import CellRow, row_of, stored_measure, whole
+from bench.store import layout
+from bench.store.files import Json, Problem, UnreadableError, read_json
+from bench.store.records import CellResult, Failure, Record, TimingResult
+
+REQUIRED = ("suite", "setting", "learner", "family", "seed", "device", "precision", "budget")
+
+
+@dataclass(frozen=True)
+class ResultSet:
+    """What a results folder holds."""
+
+    path: Path
+    rows: list[CellRow]
+    problems: list[Problem]
+
+
+def read_results(
+    path: str | Path = "results", sources: Mapping[str, str] | None = None
+) -> ResultSet:
+    """One row per cell of a results folder.
+
+    Args:
+        path: the results folder.
+        sources: source hash of each installed learner by its entry-point name. Without it `code`
+            is ``"unknown"``.
+
+    Raises:
+        BenchError: there is no such folder, or nothing of ours in it.
+    """
+    root = Path(path)
+    problems: list[Problem] = []
+    folders = list(_cell_folders(root / layout.CELLS, problems)) if root.is_dir() else []
+    if not folders and not problems:
+        what = "is no folder" if root.exists() else "does not exist"
+        what = "holds no results" if root.is_dir() else what
+        raise BenchError(
+            f"the results folder {str(root)!r} {what}\n"
+            "name another with --results, or make some: bench run --suite glyphs-5way"
+        )
+    reader = _Reader(root, sources or {}, problems)
+    rows = [row for folder in folders if (row := reader.cell(folder))]
+    return ResultSet(root, rows, problems)
+
+
+def select(
+    rows: Sequence[CellRow], suites: Sequence[str], learners: Sequence[str]
+) -> list[CellRow]:
+    """The rows of these suites and learners; no pattern means all.
+
+    Args:
+        rows: of `read_results`.
+        suites: names, with ``*`` and ``?`` for any characters.
+        learners: the same. ``maml`` also selects ``maml[inner_steps=5]``.
+
+    Raises:
+        BenchError: for a pattern that nothing stored matches.
+    """
+    in_suites = _matching("suite", suites, [(row.suite,) for row in rows])
+    of_learners = _matching("learner", learners, [(row.learner, row.learner_name) for row in rows])
+    return [
+        row for row, *is_wanted in zip(rows, in_suites, of_learners, strict=True) if all(is_wanted)
+    ]
+
+
+def _matching(kind: str, patterns: Sequence[str], names: Sequence[tuple[str, ...]]) -> list[bool]:
+    """Which of the names any pattern matches, by one of its spellings; all without a pattern."""
+    wanted = [not patterns] * len(names)
+    for pattern in patterns:
+        glob = _glob(pattern)
+        matches = [any(map(glob.fullmatch, spellings)) for spellings in names]
+        if not any(matches):
+            known = {spellings[0] for spellings in names}
+            raise unknown_name(kind, pattern, known, "(among the stored results)")
+        wanted = [a or b for a, b in zip(wanted, matches, strict=True)]
+    return wanted
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    # In a learner's name brackets hold its options; for fnmatch they would be a character class.
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, hidden files left out, in a fixed order."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if e.name[0] != "."), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+
+
+def _cell_folders(cells: Path, problems: list[Problem]) -> Iterator[Path]:
+    level = [cells]
+    for _ in ("suite", "setting", "cell"):
+        below: list[Path] = []
+        for folder in level:
+            try:
+                entries = _entries(folder)
+            except OSError as error:
+                problems.append(Problem(str(folder), error.strerror or str(error)))
+                continue
+            for entry in entries:
+                if entry.is_dir():
+                    below.append(Path(entry.path))
+                else:
+                    problems.append(Problem(entry.path, "is no folder; nothing of ours"))
+        level = below
+    yield from level
+
+
+class _Reader:
+    """Reads cells; a training that several of them share is read once."""
+
+    def __init__(self, root: Path, sources: Mapping[str, str], problems: list[Problem]) -> None:
+        self.root, self.sources, self.problems = root, sources, problems
+        self.threads: dict[str, int | None] = {}
+
+    def cell(self, folder: Path) -> CellRow | None:
+        """The row of a cell; None, and a problem noted, where not even its name can be read."""
+        names: dict[str, str] = {}
+        timing_files: list[os.DirEntry[str]] = []
+        try:
+            names = {entry.name: entry.path for entry in _entries(folder)}
+            if layout.TIMINGS in names:
+                timing_files = _entries(folder / layout.TIMINGS)
+        except OSError as error:
+            self.problems.append(Problem(str(folder), error.strerror or str(error)))
+        if not names.keys() & {layout.CELL, layout.RESULT}:
+            self._note(folder, f"holds neither {layout.CELL} nor {layout.RESULT}")
+            return None
+        result = self._read(names.get(layout.RESULT), CellResult)
+        failure = self._read(names.get(layout.FAILURE), Failure)
+        record = result or self._read(names.get(layout.CELL), CellResult)
+        if record is None:
+            return None
+        if lacking := [key for key in REQUIRED if record.get(key) is None]:
+            self._note(folder, f"does not say its {', '.join(lacking)}")
+            return None
+        if whole(record["seed"]) is None:
+            self._note(folder, f"seed: {record['seed']} is out of range")
+            return None
+        if record.get("measure") is not None and stored_measure(record) is None:
+            self._note(folder, "measure: is not one that bench knows how to write")
+        timings, timing_failures = [], {}
+        for entry in timing_files:
+            device, _, suffix = entry.name.partition(".")
+            if suffix == "json" and (timing := self._read(entry.path, TimingResult)):
+                timings.append(timing)
+            elif suffix == layout.FAILURE and (why := self._read(entry.path, Failure)):
+                timing_failures[device] = why
+        return row_of(
+            record,
+            str(folder),
+            "done" if result else "failed" if failure else "unfinished",
+            self._code(record),
+            failure,
+            timings,
+            timing_failures,
+            self._training_threads(record.get("training")),
+        )
+
+    def _note(self, folder: Path, reason: str) -> None:
+        self.problems.append(Problem(str(folder), reason))
+
+    def _read(self, path: str | None, model: type[Record]) -> Json | None:
+        if path is None:
+            return None
+        try:
+            return read_json(path, model)
+        except UnreadableError as error:
+            self.problems.append(Problem(path, str(error)))
+            return None
+
+    def _code(self, record: Json) -> Literal["current", "other", "unknown"]:
+        stored = record.get("source")
+        installed = self.sources.get(record.get("learner_name") or record["learner"])
+        if not stored or not installed:
+            return "unknown"
+        return "current" if stored == installed else "other"
+
+    def _training_threads(self, training: str | None) -> int | None:
+        if training is None:
+            return None
+        if training not in self.threads:
+            self.threads[training] = training_threads(self.root, training)
+        return self.threads[training]
+
+
+def training_threads(root: Path, training: str) -> int | None:
+    """CPU threads of a finished training; None where it is not there, or damaged (who shows its
+    learning curve says so)."""
+    path = layout.training_folder(root, training) / layout.RESULT
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+        return None
+    try:
+        record = read_json(path)
+        return whole(record.get("threads") or (record.get("environment") or {}).get("threads"))
+    except (UnreadableError, AttributeError):
+        return None

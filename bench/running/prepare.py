@@ -1,0 +1,92 @@
+"""From what is asked for to a run that is ready to start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bench.api.dataset import Notify
+from bench.api.executor import Limits
+from bench.data.folders import data_folders
+from bench.errors import BenchError
+from bench.planning.plan import choose_suites, make_plan
+from bench.registry.contestants import contestants
+from bench.registry.installed import executors, learners
+from bench.running.places import usable_places
+from bench.running.request import Request, wrong_value
+from bench.running.runner import Listener, Runner
+from bench.worker.threads import begun_with
+
+
+def prepare(
+    request: Request,
+    listener: Listener = lambda event: None,
+    notify: Notify = lambda message: None,
+) -> Runner:
+    """Plans a run.
+
+    Args:
+        request: what is asked for.
+        listener: told what happens in the run, from any thread.
+        notify: told what takes long before it.
+
+    Raises:
+        BenchError: for anything that was asked for and does not exist or does not fit.
+    """
+    for name, function in (("listener", listener), ("notify", notify)):
+        if not callable(function):
+            raise wrong_value(name, "a function of one argument", function)
+    results = results_folder(request.results)
+    places = usable_places(request.devices)
+    executor = executors().get(request.executor)
+    chosen = contestants(request.learners, learners())
+    if not chosen:
+        raise BenchError("no learner is installed; `bench doctor` says what is wrong")
+    folders = data_folders(request.data_dir)
+    plan = make_plan(
+        choose_suites([str(suite) for suite in request.suites]),
+        chosen,
+        seeds=request.seeds,
+        device=places[0].kind,
+        budget=request.budget,
+        precision=request.precision,
+        folders=folders,
+        notify=notify,
+    )
+    limits = Limits(request.timeout, request.memory)
+    runner = Runner(request, plan, executor(limits), results, folders, places, listener)
+    plan.notes += thread_notes(runner)
+    return runner
+
+
+def thread_notes(runner: Runner) -> list[str]:
+    """What to know where trainings keep another number of threads than the one asked for."""
+    asked = runner.asked_threads
+    if asked is None or runner.request.rerun:
+        return []
+    begun = [begun_with(training, runner.results) for training in runner.plan.trainings]
+    others = [threads for threads in begun if threads not in {None, asked}]
+    if not others:
+        return []
+    numbers = " or ".join(map(str, sorted({threads for threads in others if threads})))
+    return [
+        f"{len(others)} of {len(begun)} trainings were begun with {numbers} CPU threads, not with "
+        f"{asked}, and are kept as they are; train them anew with --rerun"
+    ]
+
+
+def results_folder(path: str | Path) -> Path:
+    """The results folder, absolute; it need not be there yet.
+
+    Raises:
+        BenchError: it is a file, or nothing can be written there.
+    """
+    folder = Path(path).absolute()
+    # os.path.exists: Path.exists raises where a parent may not be looked into.
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))  # noqa: PTH110
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        what = "may not be written to" if there.is_dir() else "is no folder"
+        raise BenchError(
+            f"cannot store results in {folder}: {there} {what}; name another folder with --results"
+        )
+    return folder

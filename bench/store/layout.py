@@ -1,0 +1,68 @@
+"""Where everything lies in a results folder; no other file of the harness spells these names.
+
+::
+
+    trainings/<learner>-<id>/           makes weights
+        training.json                   what was asked for: written first
+        started.json                    TrainingStart, where it begins: its number of CPU threads
+        checkpoint.pt  best.pt          torch files, ignored by git
+        result.json                     TrainingResult, written last: without it unfinished
+        failure.json                    Failure, where it failed
+        audits.json                     AuditResult: what the checks find in the trained weights
+        audits.failure.json             Failure, where they could not be made
+        log.txt                         what its processes printed
+    cells/<suite>/<setting>/<learner>-<id>/   a training on a test setting
+        cell.json                       what was asked for: written first
+        episodes.json                   EpisodeScores: one entry per episode of the bank
+        weightings.npz                  memory probes: one sequence, and where the heads were
+        result.json                     CellResult, written last: without it unfinished
+        failure.json                    Failure, where it failed
+        timings/<device>.json           TimingResult, one per device; "/" and ":" become "-"
+        timings/<device>.failure.json   Failure, where it could not be timed
+        log.txt                         what its processes printed
+
+The records are those of `bench.store.records`. A report that is written here too has names of its
+own: see `bench.report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+TRAININGS, CELLS, TIMINGS = "trainings", "cells", "timings"
+
+TRAINING, CELL = "training.json", "cell.json"
+STARTED, CHECKPOINT, WEIGHTS = "started.json", "checkpoint.pt", "best.pt"
+EPISODES, WEIGHTINGS = "episodes.json", "weightings.npz"
+RESULT, FAILURE = "result.json", "failure.json"
+AUDITS = "audits.json"
+LOG, LOCK = "log.txt", ".lock"
+
+
+def training_folder(results: str | Path, name: str) -> Path:
+    """The folder of a training, ``<learner>-<id>``."""
+    return Path(results) / TRAININGS / name
+
+
+def cell_folder(results: str | Path, suite: str, setting: str, name: str) -> Path:
+    """The folder of a cell, ``<learner>-<id>``."""
+    return Path(results) / CELLS / suite / setting / name
+
+
+def timing_file(cell: Path, device: str) -> Path:
+    """The timing of a cell on a device, whose name has no "/" and ":" any more."""
+    return cell / TIMINGS / f"{device}.json"
+
+
+def failure_file(output: Path) -> Path:
+    """Where it is said why a file could not be made; that of a result bears no name before it."""
+    if output.name == RESULT:
+        return output.with_name(FAILURE)
+    return output.with_suffix(f".{FAILURE}")
+
+
+def failures(folder: Path) -> Iterator[Path]:
+    """The failures that lie in the folder of a training or cell."""
+    for place in (folder, folder / TIMINGS):
+        yield from place.glob(f"*{FAILURE}")

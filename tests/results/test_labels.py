@@ -1,0 +1,118 @@
+"""Where and how learners were trained and timed, where that is not the same for all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.cli.terminal import board_text
+from bench.report.board_tables import accuracy_table, cost_table
+from bench.report.exports import as_markdown
+from bench.results.boards import Board, boards
+from bench.results.labels import threads_note
+from bench.results.reading import read_results
+from tests.helpers.synthetic import environment, store, timing, write_cell, write_training
+
+L4, H100 = "NVIDIA L4", "NVIDIA H100 80GB HBM3"
+
+
+def board_of(root: Path) -> Board:
+    (board,) = boards(read_results(root).rows)
+    return board
+
+
+def write_timed(root: Path, learner: str, model: str, adapt: float) -> None:
+    """Tested on a CPU, timed on a GPU of this model."""
+    where = environment("cuda:0", device_name=model)
+    record = timing("cuda:0", adapt).model_copy(update={"environment": where})
+    store(write_cell(root, learner) / "timings" / "cuda-0.json", record)
+
+
+def test_a_device_of_one_model_is_named_by_its_device(tmp_path: Path) -> None:
+    write_timed(tmp_path, "maml", L4, 0.01)
+    write_timed(tmp_path, "mann", L4, 0.02)
+    board = board_of(tmp_path)
+    assert [place.label for place in board.places] == ["cuda:0"]
+    table = cost_table(board)
+    assert table is not None
+    assert [group.name for group in table.groups] == ["cuda:0"]
+
+
+def test_two_models_of_one_device_have_columns_of_their_own(tmp_path: Path) -> None:
+    write_timed(tmp_path, "maml", L4, 0.01)
+    write_timed(tmp_path, "mann", H100, 0.001)
+    board = board_of(tmp_path)
+    names = [f"cuda:0 ({H100})", f"cuda:0 ({L4})"]
+    assert [place.label for place in board.places] == names
+    table = cost_table(board)
+    assert table is not None
+    assert [group.name for group in table.groups] == names
+    assert {column.device for column in table.columns} == {"cuda:0"}  # what a reader chooses by
+    adapt = [k for k, column in enumerate(table.columns) if column.title == "adapt"]
+    shown = {
+        line.label: [line.values[k] for k in adapt]
+        for lines in table.families.values()
+        for line in lines
+    }
+    assert shown == {"maml": [None, 0.01], "mann": [0.001, None]}
+    assert f"adapt cuda:0 ({L4})" in board_text(board, terminal=False)
+    assert f"cuda:0 ({H100}) adapt" in as_markdown(table)
+
+
+def test_learners_trained_on_two_models_say_which(tmp_path: Path) -> None:
+    for learner, model in (("maml", L4), ("mann", H100), ("snail", H100)):
+        where = environment("cuda", device_name=model)
+        write_cell(tmp_path, learner, device="cuda", environment=where)
+    write_cell(tmp_path, "ntm", device="cpu")
+    assert {entry.label for entry in board_of(tmp_path).entries} == {
+        f"maml · cuda ({L4})", f"mann · cuda ({H100})", f"snail · cuda ({H100})", "ntm · cpu",
+    }  # fmt: skip
+
+
+def write_trained(root: Path, learner: str, threads: int, seed: int = 0, **changes: object) -> None:
+    cell = write_cell(root, learner, seed=seed, training=f"{learner}-{seed}", **changes)
+    write_training(root, cell, environment=environment(threads=threads))
+
+
+def test_other_numbers_of_threads_are_noted(tmp_path: Path) -> None:
+    write_trained(tmp_path, "maml", 1)
+    write_trained(tmp_path, "mann", 1)
+    assert threads_note(board_of(tmp_path)) == ""
+    write_trained(tmp_path, "snail", 2)
+    write_cell(tmp_path, "pixels", budget="none")
+    board = board_of(tmp_path)
+    note = "trained with 1 thread, but snail with 2 threads"
+    assert threads_note(board) == note
+    assert note in accuracy_table(board).notes
+    assert board_text(board, terminal=False).splitlines()[-1] == note
+
+
+def test_seeds_of_one_learner_may_differ_in_their_threads(tmp_path: Path) -> None:
+    for learner in ("maml", "mann", "snail"):
+        for seed in range(2):
+            write_trained(tmp_path, learner, 1 + (learner == "snail" and seed), seed)
+    assert threads_note(board_of(tmp_path)) == (
+        "trained with 1 thread, but snail with 1 or 2 threads"
+    )
+
+
+def test_of_one_learner_too(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_trained(tmp_path, "snail", 1 + seed, seed)
+    assert threads_note(board_of(tmp_path)) == "trained with 1 or 2 threads"
+
+
+def test_where_the_device_names_its_threads_or_nothing_is_stored_there_is_no_note(
+    tmp_path: Path,
+) -> None:
+    write_trained(tmp_path, "maml", 1, device="cpu/1")
+    write_trained(tmp_path, "mann", 2, device="cpu")
+    write_cell(tmp_path, "snail")  # its training was not copied
+    assert threads_note(board_of(tmp_path)) == ""
+
+
+def test_threads_that_a_training_stores_itself_count(tmp_path: Path) -> None:
+    write_trained(tmp_path, "maml", 2)
+    path = tmp_path / "trainings" / "maml-0" / "result.json"
+    path.write_text(path.read_text().replace('"updates"', '"threads": 1,\n "updates"', 1))
+    (row,) = read_results(tmp_path).rows
+    assert row.training_threads == 1
