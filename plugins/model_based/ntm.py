@@ -60,12 +60,24 @@ class NTM(RecurrentLearner):
         'Graves et al. 2014, "Neural Turing Machines", arXiv:1410.5401',
         'Collier and Beel 2018, "Implementing Neural Turing Machines", ICANN, arXiv:1807.08518',
     )
-    presets = {"paper": {**PAPER, "hidden": 100, "width": 20, "read_heads": 1, "start": "plain"}}
+    presets = {
+        "paper": {
+            **PAPER,
+            "hidden": 100,
+            "width": 20,
+            "read_heads": 1,
+            "max_grad_norm": 10.0,
+            "start": "plain",
+        }
+    }
 
     @dataclass(frozen=True)
     class Config(RecurrentLearner.Config):
         """The sizes are MANN's; the paper's for `copy` are in the preset (Table 2)."""
 
+        max_grad_norm: float | None = option(
+            1.0, "Norm that the gradient is clipped to; none: never."
+        )
         controller: Literal["lstm", "feedforward"] = option("lstm", "lstm, or feedforward.")
         hidden: int = option(200, "Units of the controller.")
         rows: int = option(128, "Rows of the memory (N).")

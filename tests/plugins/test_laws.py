@@ -48,7 +48,7 @@ SMALL = {
     MetaNet: {"filters": 8, "key": 8, "hidden": 8, "episodes_per_update": 8},
     MANN: {"encoder": "pixels", "hidden": 32, "rows": 16, "width": 8, "heads": 2},
     NTM: {"encoder": "pixels", "hidden": 32, "rows": 16, "width": 8, "read_heads": 2},
-    LSTM: {"encoder": "pixels", "hidden": 32, "layers": 2},
+    LSTM: {"encoder": "pixels", "hidden": 60},
     FeedForward: {"encoder": "pixels", "hidden": 32},
     SNAIL: {"filters": 8, "dense_filters": 16},
     MemoryNetwork: {"filters": 8, "width": 32, "training_ways": 5},
