@@ -116,12 +116,10 @@ class NoveltyLogit(nn.Module):
     """One learned logit for the classes that were not seen yet.
 
     In the online view a support set may lack classes. Minus infinity there makes a learner choose a
-    seen class for every new one (4.3 % at the first presentation, 5-way, with Prototypical); one
-    scalar, learned online, says "this looks like nothing I know".
+    seen class for every new one; one scalar, learned online, says "this looks like nothing I know".
 
     Logits of distances are tens of units wide, and an optimizer made for weights moves a parameter
     by about its learning rate per update: the parameter is therefore stored divided by `unit`.
-    Without that Prototypical is still at 43.9 % at the second presentation after 150 updates.
 
     Args:
         initial: the logit before training.

@@ -29,7 +29,7 @@ class MetaSGD(MAML):
         *MAML.references,
     )
     presets = {
-        "paper": {  # Section 4.2: one step, also in meta-test
+        "paper": {  # one step, also in meta-test
             "inner_steps_test": 1,
             "transductive": True,
             "max_grad_norm": None,
@@ -42,7 +42,6 @@ class MetaSGD(MAML):
         """MAML's; every step takes the same rates."""
 
         inner_lr: float = option(0.4, "Step size that those of the inner loop (α) start from.")
-        inner_steps_test: int = option(1, "Inner gradient steps in meta-test.")
 
         def __post_init__(self) -> None:
             if self.learned_rates:

@@ -34,6 +34,8 @@ class ProtoMAML(MAML):
         'from Few Examples", ICLR, arXiv:1903.03096',
         *MAML.references,
     )
+    order_invariant = True
+    label_equivariant = True
     presets = {
         "paper": {"first_order": True, "max_grad_norm": None},  # fo-Proto-MAML, Section 4
     }

@@ -291,6 +291,7 @@ def test_tasks_are_told_all_there_is_to_know(plan_of, tiny_suite):
     assert dataclasses.asdict(task) == {
         "input_shape": (1, 16, 16), "ways": 5, "shots": 5, "queries": 3, "protocol": "kshot",
         "length": 0, "episodes_per_update": 4, "classes": 30, "items": 0, "outputs": 0,
+        "details": (),
     }  # fmt: skip
 
 

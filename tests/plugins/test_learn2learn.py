@@ -98,7 +98,7 @@ def pair(ours, name, tiny, **options):
                 p.add_(0.2 * torch.randn_like(p))
     theirs = learner(name)
     told = ("first_order", "inner_steps_test")
-    config = theirs.Config(**options, **{key: getattr(mine.config, key) for key in told})
+    config = theirs.Config(**(options | {key: getattr(mine.config, key) for key in told}))
     theirs = theirs(config, tiny.task())
     theirs._wrap(Network(mine.theta, mine.network.convolutional).double())
     return mine.double(), theirs

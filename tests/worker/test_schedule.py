@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
 from bench.api import TaskSpec
+from bench.suites.installed import suites
 from bench.suites.schema import Budget
-from bench.worker.evaluation import NotFiniteError
 from bench.worker.schedule import advance, steps_due
 from bench.worker.training_loop import MetaTraining, examples, planned_updates
 from tests.helpers.noisy import Noisy, assert_same
@@ -200,17 +200,6 @@ def test_early_stopping_never_at_chance(start):
 
 def test_no_suite_stops_early():
     """Every learner of a board sees equal data, and schedules fall over the whole budget."""
-    from bench.registry.installed import suites
-
     for suite in suites().things.values():
         assert suite.budgets.standard.patience is None
         assert suite.budgets.smoke.patience is None
-
-
-def test_never_good_is_a_failure_still(start):
-    class Infinite(Noisy):
-        def predict(self, state, query_x):
-            return super().predict(state, query_x) * math.nan
-
-    with pytest.raises(NotFiniteError):
-        start(Infinite, budget=Budget(updates=4, validations=2, patience=1)).run()
