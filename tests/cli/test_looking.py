@@ -24,12 +24,12 @@ def bench(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments)
 
 
-@pytest.mark.parametrize("kind", ["learners", "suites", "datasets", "executors"])
+@pytest.mark.parametrize("kind", ["learners", "suites", "datasets", "protocols", "executors"])
 @pytest.mark.parametrize("fmt", ["table", "csv", "json"])
 def test_everything_installed_is_listed_in_every_format(kind, fmt):
     ran = bench("list", kind, "--format", fmt)
     assert ran.exit_code == 0, ran.output
-    names = set(getattr(plugins, kind)().things)
+    names = set(getattr(installed, kind)().things)
     assert names
     if fmt == "json":
         assert names <= {row["name"] for row in json.loads(ran.stdout)}
