@@ -33,7 +33,7 @@ def bench(*words: object) -> str:
 @pytest.fixture
 def ran(tiny_regression: Path, tmp_path: Path) -> Path:
     """Results of both learners on both settings."""
-    results, learners = tmp_path / "results", ["ridge", "flat"]
+    results, learners = tmp_path / "results", ["least-squares", "flat"]
     asked = Request(
         suites=[str(tiny_regression)], learners=learners, results=results,
         devices=["cpu/1"], budget="smoke", executor="inline",
@@ -46,7 +46,9 @@ def test_a_protocol_from_outside_runs_from_suite_file_to_report(ran, tiny_regres
     paths = sorted(ran.glob("cells/*/*/*/result.json"))
     cells = [CellResult.model_validate_json(path.read_bytes()) for path in paths]
     assert {(c.setting, c.learner_name) for c in cells} == {
-        (setting, learner) for setting in ("3points", "6points") for learner in ("ridge", "flat")
+        (setting, learner)
+        for setting in ("3points", "6points")
+        for learner in ("least-squares", "flat")
     }
     for cell, path in zip(cells, paths, strict=True):
         assert cell.protocol == "regression"
@@ -64,7 +66,7 @@ def test_a_protocol_from_outside_runs_from_suite_file_to_report(ran, tiny_regres
         assert timing["throughput"] > 0
     told = bench("results", "--results", ran)
     assert "regression" in told
-    assert "ridge" in told
+    assert "least-squares" in told
     bench("report", "--results", ran)
     assert "tiny-regression" in (ran / "report.html").read_text()
     assert bench("check", tiny_regression).count("fits") == 2
@@ -72,7 +74,7 @@ def test_a_protocol_from_outside_runs_from_suite_file_to_report(ran, tiny_regres
 
 def test_its_settings_share_a_training_and_the_best_weights_have_the_smallest_error(ran):
     """The keys of the suite that only this protocol has make the task of the training."""
-    trainings = list(ran.glob("trainings/ridge-*/result.json"))
+    trainings = list(ran.glob("trainings/least-squares-*/result.json"))
     stored = [TrainingResult.model_validate_json(path.read_bytes()) for path in trainings]
     # the noise of the settings differs, and so do the tasks
     assert {t.task["details"][0][1] for t in stored} == {0.1, 0.2}
@@ -90,7 +92,7 @@ def test_its_settings_share_a_training_and_the_best_weights_have_the_smallest_er
 
 
 def test_its_learners_can_be_checked(tiny_regression):
-    learner = registry.learners().get("ridge")
+    learner = registry.learners().get("least-squares")
     results = {result.name: result for result in check_learner(learner)}
     assert [r for r in results.values() if r.status == "fail"] == []
     assert results["declaration"].status == "pass"
@@ -121,7 +123,7 @@ def test_a_dataset_of_another_kind_is_told(tiny_regression, tmp_path):
     path = tmp_path / "changed.toml"
     path.write_text(tiny_regression.read_text().replace('"waves"', '"copy"', 1))
     with pytest.raises(BenchError, match="is about waves, and 'copy' has none"):
-        prepare(Request(suites=[str(path)], learners=["ridge"], results=tmp_path))
+        prepare(Request(suites=[str(path)], learners=["least-squares"], results=tmp_path))
 
 
 BROKEN = """
