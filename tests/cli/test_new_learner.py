@@ -138,7 +138,7 @@ def test_a_module_that_is_installed_is_not_shadowed(put_on_path, tmp_path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("ridge", "Ridge"),
+        ("lasso", "Lasso"),
         ("my-2nd-learner", "My2ndLearner"),
         ("learner", "LearnerLearner"),  # the contract's own name
         ("none", "NoneLearner"),  # a keyword

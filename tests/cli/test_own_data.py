@@ -263,7 +263,7 @@ MISTAKES = {
         "settings.3way1shot: in test, an episode needs 7 images of each class",
     ),
     "memory probe": (
-        'protocol = "kshot"', 'protocol = "sequence"', "the sequence protocol wants items",
+        'protocol = "kshot"', 'protocol = "sequence"', "settings.3way1shot.items: missing",
     ),
 }  # fmt: skip
 

@@ -217,7 +217,7 @@ def test_a_probe_that_stays_at_chance_is_told(make_training):
         history = History(best={"val_accuracy": accuracy, "val_nll": 0.6, "updates": 5})
         found = warnings(history, bank)
         assert len(found) == told
-    assert warnings(History(best={"val_accuracy": 0.502}), bank) == [
+    assert warnings(History(best={"val_accuracy": 0.502, "val_nll": 0.7}), bank) == [
         "meta-validation stayed at chance: 50.2% of the bits at 6 items"
     ]
 
