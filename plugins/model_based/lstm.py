@@ -97,7 +97,7 @@ class LSTM(RecurrentLearner):
         Left to chance half of a memory is lost at each step, and the gradient has to find labels,
         features and what belongs together at once.
         """
-        units, ways, lstm, scale = self.config.hidden, self.label_size, self.lstm, 0.1
+        units, ways, scale = self.config.hidden, self.label_size, 0.1
         late = units // 4 if self.offset_labels else 0
         pairs = (units - late) // (2 * ways)
         if not pairs:
@@ -105,9 +105,10 @@ class LSTM(RecurrentLearner):
         passing, keeping = slice(late), slice(late, late + 2 * pairs * ways)
         told = slice(features, None)
         # Each (4, H, ...): input gate, forget gate, candidate, output gate.
-        seen = lstm.weight_ih_l0.view(4, units, features + ways)
-        before = lstm.weight_hh_l0.view(4, units, units)
-        bias = lstm.bias_ih_l0.view(4, units)
+        weight = self.lstm.get_parameter
+        seen = weight("weight_ih_l0").view(4, units, features + ways)
+        before = weight("weight_hh_l0").view(4, units, units)
+        bias = weight("bias_ih_l0").view(4, units)
         seen[:2] *= scale
         before *= scale
         owner = F.one_hot(torch.arange(ways).repeat_interleave(2 * pairs), ways).float()
