@@ -195,6 +195,12 @@ class CellRow:
         return text(self.config.get("encoder"))
 
     @property
+    def place(self) -> str:
+        """Where it was tested, ``cuda:1`` or ``cpu/1``, and trained if there was anything to train;
+        the kind of device where that is not stored, as of a cell that is not tested yet."""
+        return (self.machine and self.machine.device) or self.device
+
+    @property
     def machines(self) -> list[Machine]:
         """Of the test and the timings."""
         return [*([self.machine] if self.machine else []), *self.timing_machines]
