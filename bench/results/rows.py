@@ -201,6 +201,11 @@ class CellRow:
         return (self.machine and self.machine.device) or self.device
 
     @property
+    def device_name(self) -> str | None:
+        """Model of the processor or GPU that it was tested on."""
+        return self.machine.device_name if self.machine else None
+
+    @property
     def machines(self) -> list[Machine]:
         """Of the test and the timings."""
         return [*([self.machine] if self.machine else []), *self.timing_machines]
