@@ -195,6 +195,11 @@ class CellRow:
         return text(self.config.get("encoder"))
 
     @property
+    def device_kind(self) -> str:
+        """``cuda``; older results store ``cuda:0`` or ``cpu/1`` as their device."""
+        return self.device.partition(":")[0].partition("/")[0]
+
+    @property
     def place(self) -> str:
         """Where it was tested, ``cuda:1`` or ``cpu/1``, and trained if there was anything to train;
         the kind of device where that is not stored, as of a cell that is not tested yet."""
