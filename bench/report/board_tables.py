@@ -19,7 +19,7 @@ from bench.results.formats import (
     ordinal,
     percent,
 )
-from bench.results.labels import threads_note
+from bench.results.labels import devices, threads_note
 from bench.results.measures import PHASES
 from bench.results.rows import CellRow, Place
 from bench.results.written import score, seeds
@@ -88,8 +88,7 @@ class Line:
     @property
     def devices(self) -> list[str]:
         """Where it was tested or timed."""
-        cells = self.entry.cells
-        return sorted({row.device for row in cells} | {d for row in cells for d in row.timings})
+        return devices(self.entry.cells)
 
     @property
     def finished(self) -> bool:

@@ -21,6 +21,7 @@ from bench.report.figures import (
 from bench.report.published import published_curves
 from bench.results.boards import FAMILIES, Board, boards, family_order
 from bench.results.claims import sentences
+from bench.results.labels import devices
 from bench.results.pairs import compare_board
 from bench.results.ranks import critical_difference
 from bench.results.reading import ResultSet
@@ -117,7 +118,7 @@ def gather(found: ResultSet) -> Content:
         ranks=_ranks(all_boards),
         suites=suites,
         overviews=overviews,
-        devices=sorted({row.device for row in cells} | {d for row in cells for d in row.timings}),
+        devices=devices(cells),
         gaps=_gaps(cells, found.path),
         warnings=_warnings(cells, found.path),
         environments=_environments(cells),

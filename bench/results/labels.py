@@ -4,13 +4,13 @@ trained or timed, where that is not the same for all."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.results.formats import natural
-from bench.results.rows import CellRow, Place
+from bench.results.rows import CellRow, Place, device_kind
 
 if TYPE_CHECKING:
     from bench.results.boards import Board, Entry
@@ -42,6 +42,15 @@ def _models(rows: Iterable[CellRow]) -> dict[str, set[str]]:
         if row.machine and row.machine.device_name:
             found[row.device].add(row.machine.device_name)
     return found
+
+
+def devices(rows: Collection[CellRow]) -> list[str]:
+    """Where cells were tested or timed, ``cuda:0`` and not ``cuda``; the kind only where nothing
+    says more."""
+    found = {device for row in rows for device in row.timings}
+    found |= {row.place for row in rows if row.machine or row.place != row.device_kind}
+    kinds = {device_kind(device) for device in found}
+    return sorted(found | {row.device_kind for row in rows} - kinds, key=natural)
 
 
 def places(rows: Iterable[CellRow]) -> list[Place]:

@@ -197,7 +197,7 @@ class CellRow:
     @property
     def device_kind(self) -> str:
         """``cuda``; older results store ``cuda:0`` or ``cpu/1`` as their device."""
-        return self.device.partition(":")[0].partition("/")[0]
+        return device_kind(self.device)
 
     @property
     def place(self) -> str:
@@ -359,6 +359,11 @@ def _timing(stored: Json) -> Timing:
         whole(stored.get("peak_memory")),
         text((stored.get("environment") or {}).get("device_name")),
     )
+
+
+def device_kind(device: str) -> str:
+    """``cuda`` of ``cuda:1``, ``cpu`` of ``cpu/1``."""
+    return device.partition(":")[0].partition("/")[0]
 
 
 def text(value: Any) -> str | None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from bench.cli.terminal import board_text
 from bench.report.board_tables import accuracy_table, cost_table
+from bench.report.content import gather
 from bench.report.exports import as_markdown
 from bench.results.boards import Board, boards
-from bench.results.labels import threads_note
+from bench.results.labels import devices, threads_note
 from bench.results.reading import read_results
 from tests.helpers.synthetic import environment, store, timing, write_cell, write_training
 
@@ -36,6 +37,26 @@ def test_a_device_of_one_model_is_named_by_its_device(tmp_path: Path) -> None:
     table = cost_table(board)
     assert table is not None
     assert [group.name for group in table.groups] == ["cuda:0"]
+
+
+def test_devices_are_places_and_not_kinds_beside_them(tmp_path: Path) -> None:
+    where = environment("cuda:1", device_name=L4)
+    write_cell(tmp_path, "maml", device="cuda", environment=where, timed={"cuda:1": 1, "cpu/1": 1})
+    write_cell(tmp_path, "mann", device="cuda", status="unfinished")
+    write_cell(tmp_path, "snail", device="mps", status="unfinished")
+    rows = read_results(tmp_path).rows
+    assert devices(rows) == ["cpu/1", "cuda:1", "mps"]
+    assert devices([row for row in rows if row.learner == "mann"]) == ["cuda"]  # nothing says more
+    content = gather(read_results(tmp_path))
+    assert content.devices == devices(rows)
+    shown = {
+        line.label: line.devices
+        for table in content.tables
+        for lines in table.families.values()
+        for line in lines
+    }
+    (label,) = [label for label in shown if label.startswith("maml")]
+    assert shown[label] == ["cpu/1", "cuda:1"]
 
 
 def test_two_models_of_one_device_have_columns_of_their_own(tmp_path: Path) -> None:
