@@ -161,11 +161,11 @@ class _Reader:
             self._note(folder, "measure: is not one that bench knows how to write")
         timings, timing_failures = [], {}
         for entry in timing_files:
-            device, _, suffix = entry.name.partition(".")
+            suffix = entry.name.partition(".")[2]
             if suffix == "json" and (timing := self._read(entry.path, TimingResult)):
                 timings.append(timing)
             elif suffix == layout.FAILURE and (why := self._read(entry.path, Failure)):
-                timing_failures[device] = why
+                timing_failures[layout.timed_device(entry.name)] = why
         return row_of(
             record,
             str(folder),

@@ -27,6 +27,7 @@ own: see `bench.report`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,8 +52,15 @@ def cell_folder(results: str | Path, suite: str, setting: str, name: str) -> Pat
 
 
 def timing_file(cell: Path, device: str) -> Path:
-    """The timing of a cell on a device, whose name has no "/" and ":" any more."""
-    return cell / TIMINGS / f"{device}.json"
+    """The timing of a cell on a device; in the name of the file "/" and ":" are "-"."""
+    return cell / TIMINGS / f"{re.sub('[/:]', '-', device)}.json"
+
+
+def timed_device(name: str) -> str:
+    """The device of a file of `timing_file`, by its name or its failure's: ``cpu/1`` of
+    ``cpu-1.json``. A CPU has threads and no number, a GPU a number and no threads."""
+    kind, dash, number = name.partition(".")[0].partition("-")
+    return f"{kind}{dash and ('/' if kind == 'cpu' else ':')}{number}"
 
 
 def failure_file(output: Path) -> Path:

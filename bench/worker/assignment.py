@@ -47,7 +47,7 @@ class Assignment:
     def output(self) -> Path:
         """The file whose presence means that it is done."""
         if self.phase == "time":
-            return layout.timing_file(self.folder, Device.parse(self.device).file_name)
+            return layout.timing_file(self.folder, Device.parse(self.device).name)
         if self.phase == "audit":
             return self.folder / layout.AUDITS
         return self.folder / layout.RESULT

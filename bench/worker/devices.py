@@ -70,11 +70,6 @@ class Device:
 
         return torch.device(self.name.partition("/")[0])
 
-    @property
-    def file_name(self) -> str:
-        """The name as part of a file name."""
-        return re.sub(r"[/:]", "-", self.name)
-
     def use(self, threads: int | None = None) -> None:
         """Prepares this process: threads, memory, and deterministic algorithms where they are free.
 

@@ -216,7 +216,7 @@ def test_failed_timings_leave_the_cell_done(tmp_path: Path) -> None:
     row = load_results(tmp_path).iloc[0]
     assert row.status == "done"
     assert row.timings.keys() == {"cpu"}
-    assert row.timing_failures["cuda-1"]["reason"] == "no kernel"
+    assert row.timing_failures["cuda:1"]["reason"] == "no kernel"
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.store import layout
+from bench.worker.devices import Device
 
 BENCH = Path(layout.__file__).parents[1]
 NAMES = {
@@ -63,8 +64,8 @@ def test_names_of_stored_files_are_pinned():
     paths = [
         training / layout.RESULT, layout.failure_file(training / layout.RESULT),
         layout.failure_file(training / layout.AUDITS), training / layout.WEIGHTS,
-        cell / layout.CELL, cell / layout.EPISODES, layout.timing_file(cell, "cpu-1"),
-        layout.failure_file(layout.timing_file(cell, "cpu-1")),
+        cell / layout.CELL, cell / layout.EPISODES, layout.timing_file(cell, "cpu/1"),
+        layout.failure_file(layout.timing_file(cell, "cpu/1")),
     ]  # fmt: skip
     assert [path.as_posix() for path in paths] == [
         "results/trainings/maml-0123/result.json",
@@ -76,6 +77,20 @@ def test_names_of_stored_files_are_pinned():
         "results/cells/tiny/5way/maml-4567/timings/cpu-1.json",
         "results/cells/tiny/5way/maml-4567/timings/cpu-1.failure.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("cpu", "cpu"), ("cpu/1", "cpu-1"), ("cpu/16", "cpu-16"), ("cuda:0", "cuda-0"),
+        ("cuda:11", "cuda-11"), ("mps", "mps"),
+    ],
+)  # fmt: skip
+def test_the_device_of_a_timing_is_read_off_its_file(tmp_path, device, name):
+    path = layout.timing_file(tmp_path, Device.parse(device).name)
+    assert path == tmp_path / "timings" / f"{name}.json"
+    assert layout.timed_device(path.name) == device
+    assert layout.timed_device(layout.failure_file(path).name) == device
 
 
 def test_failures_of_a_folder(tmp_path):

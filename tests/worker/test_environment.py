@@ -12,21 +12,20 @@ from bench.worker.environment import checkout, environment
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "threads", "as_torch", "file_name"),
+    ("name", "kind", "threads", "as_torch"),
     [
-        ("cpu", "cpu", None, "cpu", "cpu"),
-        ("cpu/1", "cpu", 1, "cpu", "cpu-1"),
-        ("cpu/16", "cpu", 16, "cpu", "cpu-16"),
-        ("cuda:0", "cuda", None, "cuda:0", "cuda-0"),
-        ("cuda:1", "cuda", None, "cuda:1", "cuda-1"),
-        ("mps", "mps", None, "mps", "mps"),
+        ("cpu", "cpu", None, "cpu"),
+        ("cpu/1", "cpu", 1, "cpu"),
+        ("cpu/16", "cpu", 16, "cpu"),
+        ("cuda:0", "cuda", None, "cuda:0"),
+        ("cuda:1", "cuda", None, "cuda:1"),
+        ("mps", "mps", None, "mps"),
     ],
 )
-def test_names(name, kind, threads, as_torch, file_name):
+def test_names(name, kind, threads, as_torch):
     device = Device.parse(name)
     assert (device.name, device.kind, device.threads) == (name, kind, threads)
     assert device.torch == torch.device(as_torch)
-    assert device.file_name == file_name
 
 
 @pytest.mark.parametrize(("name", "same"), [("cuda", "cuda:0"), ("cuda:01", "cuda:1")])
