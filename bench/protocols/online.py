@@ -111,6 +111,11 @@ class Online(ImageProtocol[OnlineSetting, Stream]):
         length = asked.length // asked.ways * ways
         return asked.but(ways=ways, classes=len(train), length=length)
 
+    def validation_task(self, task: TaskSpec, pool: ClassPool) -> TaskSpec:
+        """As many ways as there are classes, each as often presented."""
+        ways = min(task.ways, len(pool))
+        return task.but(ways=ways, length=ways * task.presentations)
+
     def check_task(self, task: TaskSpec) -> None:
         """Raises a `ValueError` for a task without steps."""
         if task.length < 1:

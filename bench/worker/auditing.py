@@ -20,19 +20,14 @@ from bench.episodes.words import Purpose
 from bench.planning.jobs import Training
 from bench.registry.installed import protocol
 from bench.store.atomic import write_json
-from bench.store.records import (
-    Audit,
-    AuditResult,
-)
+from bench.store.records import Audit, AuditResult
 from bench.testing.audits import Trained, audit
 from bench.testing.check import CheckResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.loading import load_learner, load_pool, load_weights
-from bench.worker.training_loop import (
-    build_learner,
-)
+from bench.worker.training_loop import build_learner
 
 
 def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> None:

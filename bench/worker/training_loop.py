@@ -267,7 +267,10 @@ class MetaTraining:
         if not path.exists():
             return
         content = load_torch(path)
-        self.history = History(**content["history"])
+        stored = content["history"]
+        # A checkpoint that does not count them is from when each update was a step.
+        stored.setdefault("scheduler_steps", min(stored["updates"], self.planned))
+        self.history = History(**stored)
         self.learner.load_state_dict(content["learner"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.scheduler is not None:
