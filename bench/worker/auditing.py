@@ -39,9 +39,9 @@ def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> N
 
     def build() -> Learner:
         """One with weights of its own, for a check to do with as it likes."""
-        made = build_learner(training, type(learner), learner.config).to(device.torch)
-        made.load_state_dict(weights)
-        return made
+        twin = build_learner(training, type(learner), learner.config).to(device.torch)
+        twin.load_state_dict(weights)
+        return twin
 
     # Answers are held to rounding, and TF32 has three digits.
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
