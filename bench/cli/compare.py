@@ -249,6 +249,8 @@ def _json(row: Row) -> dict[str, Any]:
             "learner": side.learner,
             "device": side.cells[0].device,
             "precision": side.cells[0].precision,
+            "device_name": [cell.device_name for cell in side.cells],
+            "training_threads": [cell.training_threads for cell in side.cells],
             "seeds": [cell.seed for cell in side.cells],
             "status": [cell.status for cell in side.cells],
             "score": side.score(row.metric) if side.complete else None,

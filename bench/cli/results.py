@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from bench.cli.terminal import Format
 
 SHORT = (
-    "suite setting learner family seed device budget status accuracy accuracy_ci95 bit_errors "
-    "bit_errors_ci95 episodes reason"
+    "suite setting learner family seed device device_name training_threads budget status accuracy "
+    "accuracy_ci95 bit_errors bit_errors_ci95 episodes reason"
 )
 """Columns of the table for people, besides those of plugins' metrics; CSV and JSON hold more."""
 
 RARE = {"bit_errors", "bit_errors_ci95", "reason"}
 """Those of them that are shown only where there is something in them."""
+
+VARYING = {"device_name", "training_threads"}
+"""Those that are shown only where not all cells have the same."""
 
 LEFT_OUT = {"reliability", "failure", "timing_failures", "environments"}
 """Columns that are too long for a list: the files have them."""
@@ -47,7 +50,9 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     columns = [column for column in columns_of(rows) if column not in LEFT_OUT]
     if fmt == "table":
         short = [*SHORT.split(), *(column for column in columns if column not in COLUMNS)]
-        columns = [c for c in short if c not in RARE or any(r[c] is not None for r in listed)]
+        values = {column: {row[column] for row in listed} - {None} for column in RARE | VARYING}
+        least = dict.fromkeys(RARE, 1) | dict.fromkeys(VARYING, 2)
+        columns = [name for name in short if len(values.get(name, ())) >= least.get(name, 0)]
     click.echo(render(listed, columns, fmt))
     for problem in found.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)

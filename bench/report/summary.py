@@ -49,20 +49,21 @@ def protocol(board: Board) -> str:
 def commands(cells: list[CellRow], results: str) -> list[str]:
     """The ``bench run`` lines that make these cells exist.
 
-    Cells of one budget, precision and device share a line where the same learners ran with the
-    same seeds; what has nothing to train joins the first line of its suite.
+    Cells of one budget, precision, place and number of threads share a line where the same learners
+    ran with the same seeds; what has nothing to train joins the lines of its suite.
     """
+    places = _Places(cells)
     plans: dict[Any, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     timed: dict[Any, set[str]] = defaultdict(set)
     trained = [cell for cell in cells if cell.budget != UNTRAINED]
     for cell in trained:
-        plan = cell.suite, cell.device, cell.precision, cell.budget
+        plan = cell.suite, cell.precision, *places.of(cell), cell.budget
         plans[plan][cell.learner].add(cell.seed)
         timed[plan[1:]].update(cell.timings)
     for cell in cells:
         if cell.budget == UNTRAINED:
-            where = cell.suite, cell.device, cell.precision
-            joined = [plan for plan in plans if plan[:3] == where] or [(*where, UNTRAINED)]
+            where = cell.suite, cell.precision, *places.of(cell)
+            joined = [plan for plan in plans if plan[:3] == where[:3]] or [(*where, UNTRAINED)]
             for plan in joined:
                 plans[plan].setdefault(cell.learner, set())
                 timed[plan[1:]].update(cell.timings)
@@ -76,28 +77,60 @@ def commands(cells: list[CellRow], results: str) -> list[str]:
             asked = sorted(names + (without if number == 0 else []))
             lines[tuple(how), own, tuple(asked)].append(suite)
     return [
-        _command(suites, how, seeds, learners, timed[how] - {how[0]}, results)
+        _command(suites, how, seeds, learners, timed[how], results)
         for (how, seeds, learners), suites in lines.items()
     ]
 
 
+class _Places:
+    """Where cells are to be trained, and with how many threads, so that they come out the same."""
+
+    def __init__(self, cells: list[CellRow]) -> None:
+        self.known: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        for cell in cells:
+            if cell.budget != UNTRAINED and cell.machine:
+                self.known[cell.device, cell.precision].add(_place(cell))
+
+    def of(self, cell: CellRow) -> tuple[str, str]:
+        """The device, and the CPU threads of the training, "" where they are not known.
+
+        A cell that is not tested yet goes where the others of its kind of device were, if that is
+        one place.
+        """
+        place, threads = _place(cell)
+        if cell.machine is None:
+            known = self.known[cell.device, cell.precision]
+            others = [own for own in known if threads in ("", own[1])]
+            if len(others) == 1:
+                return others[0]
+        return place, threads
+
+
+def _place(cell: CellRow) -> tuple[str, str]:
+    device, _, named = cell.place.partition("/")
+    threads = str(cell.training_threads or named)
+    # A training keeps the threads that it began with, and is then tested with them on cpu/1 too.
+    return (cell.place if threads == named else device), threads
+
+
 def _command(
     suites: list[str],
-    how: tuple[str, str, str],
+    how: tuple[str, str, str, str],
     seeds: tuple[int, ...],
     learners: tuple[str, ...],
     timed: set[str],
     results: str,
 ) -> str:
-    device, precision, budget = how
+    precision, device, threads, budget = how
     words = ["bench", "run"]
     for option, values in (
         ("--suite", suites),
         ("--learner", learners),
-        ("--device", [device, *sorted(timed, key=natural)]),
+        ("--device", [device, *sorted(timed - {device}, key=natural)]),
     ):
         for value in values:
             words += [option, value]
+    words += ["--threads", threads] if threads and "/" not in device else []
     words += ["--seeds", ranges(seeds)]
     words += [] if budget == UNTRAINED else ["--budget", budget]
     return shlex.join([*words, "--precision", precision, "--results", results])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,16 @@ Loss = Literal["failed", "unfinished", "missing", "damaged"]
 
 
 Verdict = Literal["worse", "better", "not told apart"]
+
+
+MADE_WITH: dict[str, Callable[[CellRow], Any]] = {
+    "device": lambda row: row.device_kind,
+    "device name": lambda row: row.device_name,
+    "training threads": lambda row: row.training_threads,
+    "precision": lambda row: row.precision,
+    "episodes": lambda row: row.episodes,
+}
+"""What may differ between two sides that are compared, and changes their results or their times."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +74,24 @@ class Row:
         )
 
     @property
-    def changes(self) -> dict[str, tuple[Any, Any]]:
-        """Device, precision and episodes answered, where A and B do not share them."""
+    def changes(self) -> dict[str, tuple[str, str]]:
+        """What A and B do not share of how they were made, by what it is called: ``1 or 2`` where
+        the seeds of a side differ. What is not stored is no change."""
         if self.a is None or self.b is None:
             return {}
-        sides = self.a.cells[0], self.b.cells[0]
-        keys = ("device", "precision", "episodes")
-        pairs = {key: (getattr(sides[0], key), getattr(sides[1], key)) for key in keys}
-        return {key: (a, b) for key, (a, b) in pairs.items() if a != b and None not in (a, b)}
+        found = {}
+        for name, value in MADE_WITH.items():
+            a, b = (
+                {str(value(row)) for row in side.cells if value(row) is not None}
+                for side in (self.a, self.b)
+            )
+            if a and b and a != b:
+                found[name] = _either(a), _either(b)
+        return found
+
+
+def _either(values: Iterable[str]) -> str:
+    return " or ".join(sorted(values, key=natural))
 
 
 def compare_results(a: Iterable[CellRow], b: Iterable[CellRow]) -> list[Row]:
@@ -155,7 +175,7 @@ def _by_learner(rows: Iterable[CellRow]) -> dict[tuple[Setting, str], list[Entry
 
 def _variant(row: CellRow) -> tuple[str | None, ...]:
     """In which a learner's entries may differ, what matters most first."""
-    return row.precision, row.device, row.bank
+    return row.precision, row.device_kind, row.bank, row.device
 
 
 def _match(
@@ -164,7 +184,7 @@ def _match(
     """Pairs what is alike, then what is least unlike; what is left stands alone, with the reason
     where both sides have some left."""
     left = [list(a), list(b)]
-    for shared in (3, 2, 1, 0):  # all of `_variant`, then less and less of it
+    for shared in (4, 3, 2, 1, 0):  # all of `_variant`, then less and less of it
         alike: dict[Any, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
         for side, entries in enumerate(left):
             for entry in entries:

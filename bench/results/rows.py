@@ -195,6 +195,22 @@ class CellRow:
         return text(self.config.get("encoder"))
 
     @property
+    def device_kind(self) -> str:
+        """``cuda``; older results store ``cuda:0`` or ``cpu/1`` as their device."""
+        return self.device.partition(":")[0].partition("/")[0]
+
+    @property
+    def place(self) -> str:
+        """Where it was tested, ``cuda:1`` or ``cpu/1``, and trained if there was anything to train;
+        the kind of device where that is not stored, as of a cell that is not tested yet."""
+        return (self.machine and self.machine.device) or self.device
+
+    @property
+    def device_name(self) -> str | None:
+        """Model of the processor or GPU that it was tested on."""
+        return self.machine.device_name if self.machine else None
+
+    @property
     def machines(self) -> list[Machine]:
         """Of the test and the timings."""
         return [*([self.machine] if self.machine else []), *self.timing_machines]

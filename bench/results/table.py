@@ -17,7 +17,7 @@ COLUMNS = {
     **dict.fromkeys(["suite", "setting", "protocol"], "object"),
     **dict.fromkeys(["learner", "learner_name", "family", "encoder"], "object"),
     **dict.fromkeys(["seed"], "Int64"),
-    **dict.fromkeys(["device", "precision", "budget", "status", "reason"], "object"),
+    **dict.fromkeys(["device", "device_name", "precision", "budget", "status", "reason"], "object"),
     **dict.fromkeys(["accuracy", "accuracy_ci95"], "float64"),
     **dict.fromkeys(["episodes"], "Int64"),
     **dict.fromkeys(["nll", "nll_ci95", "ece", "bit_errors", "bit_errors_ci95"], "float64"),
@@ -26,7 +26,7 @@ COLUMNS = {
     **dict.fromkeys(["ceiling"], "float64"),
     **dict.fromkeys(["ways", "training_ways", "items", "bits"], "Int64"),
     **dict.fromkeys(["training_items"], "object"),
-    **dict.fromkeys(["updates", "examples", "parameters"], "Int64"),
+    **dict.fromkeys(["updates", "examples", "parameters", "training_threads"], "Int64"),
     **dict.fromkeys(["training_seconds", "test_seconds", "best_val_accuracy"], "float64"),
     **dict.fromkeys(["timings", "throughput", "peak_memory", "code"], "object"),
     **dict.fromkeys(["transductive"], "boolean"),
@@ -38,14 +38,15 @@ COLUMNS = {
     **dict.fromkeys(["bank", "finished", "source", "training", "id", "path"], "object"),
 }
 """One row per cell. ``status`` is done, failed or unfinished; accuracies are fractions, times are
-seconds. Memory probes have no ways: ``items`` are those of the test, ``training_items`` a number or
-``[fewest, most]``, ``bits`` what a sequence asks for and ``bit_errors`` how many of them are wrong;
-their accuracy is the fraction of right bits. ``timings`` is ``{device: {phase: median}}``,
-``throughput`` ``{device: episodes/s}`` and ``peak_memory`` ``{device: bytes}``. ``code`` compares
-the stored source hash with the installed learner's: current, other or unknown. ``environments``
-lists those of the test and the timings. ``failure`` and ``timing_failures`` (by device) are
-`bench.store.records.Failure` as stored. A plugin's protocol adds its metric and its half-width
-behind these."""
+seconds. ``device`` is the kind of device that was trained on, ``device_name`` the model of what the
+cell was tested on, and ``training_threads`` the CPU threads of its training. Memory probes have no
+ways: ``items`` are those of the test, ``training_items`` a number or ``[fewest, most]``, ``bits``
+what a sequence asks for and ``bit_errors`` how many of them are wrong; their accuracy is the
+fraction of right bits. ``timings`` is ``{device: {phase: median}}``, ``throughput`` ``{device:
+episodes/s}`` and ``peak_memory`` ``{device: bytes}``. ``code`` compares the stored source hash with
+the installed learner's: current, other or unknown. ``environments`` lists those of the test and the
+timings. ``failure`` and ``timing_failures`` (by device) are `bench.store.records.Failure` as
+stored. A plugin's protocol adds its metric and its half-width behind these."""
 
 METRICS = ("accuracy", "nll", "ece", "bit_errors")
 """Those that have columns in `COLUMNS`."""

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from bench.report.summary import commands, ranges
 from bench.results.boards import boards
 from bench.results.reading import read_results
 from bench.results.table import load_results
+from bench.running.request import Request
 from tests.helpers.synthetic import (
     a_failure,
     environment,
@@ -31,6 +33,7 @@ from tests.helpers.synthetic import (
     store,
     write_cell,
     write_probe,
+    write_training,
 )
 
 EVIL = "<script>alert(1)</script>"
@@ -256,6 +259,58 @@ def test_commands_make_the_same_cells_again(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert "--learner mann --learner pixels --device cpu --seeds 7 --budget smoke" in smoke
     assert ranges((0, 1, 2, 7, 9, 10)) == "0-2,7,9-10"
+
+
+def write_trained(root: Path, place: str, threads: int, seed: int = 0, **changes: Any) -> None:
+    """Trained and tested at a place: a cell stores the kind of device and where it was tested."""
+    kind = place.partition(":")[0].partition("/")[0]
+    cell = write_cell(
+        root, "maml", seed=seed, device=kind, training=f"maml-{seed}",
+        environment=environment(place, threads=threads), **changes,
+    )  # fmt: skip
+    write_training(root, cell, threads=threads)
+
+
+def devices_of(line: str) -> str:
+    """What a command says between its learners and its seeds."""
+    return line.partition("--learner maml ")[2].partition(" --seeds")[0]
+
+
+@pytest.mark.parametrize(("place", "threads", "timed", "said"), [
+    ("cpu/1", 1, {"cpu/1": 1}, "--device cpu/1"),
+    ("cpu/1", 1, {"cpu": 1, "cpu/1": 1}, "--device cpu/1 --device cpu"),
+    ("cpu", 1, {"cpu": 1, "cpu/1": 1}, "--device cpu --device cpu/1 --threads 1"),
+    ("cpu/1", 2, {"cpu/1": 1}, "--device cpu --device cpu/1 --threads 2"),  # begun with two
+    ("cuda:1", 4, {"cuda:1": 1}, "--device cuda:1 --threads 4"),
+])  # fmt: skip
+def test_commands_train_at_the_same_place_with_as_many_threads(
+    tmp_path: Path, place: str, threads: int, timed: dict[str, float], said: str
+) -> None:
+    write_trained(tmp_path, place, threads, timed=timed)
+    (line,) = commands(read_results(tmp_path).rows, "results")
+    assert devices_of(line) == said
+    words = shlex.split(line)
+    named = [value for word, value in pairwise(words) if word == "--device"]
+    asked = [int(value) for word, value in pairwise(words) if word == "--threads"]
+    Request(suites=["glyphs-5way"], devices=named, threads=asked[0] if asked else None)  # accepted
+
+
+def test_what_was_trained_on_two_gpus_takes_two_commands(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_trained(tmp_path, f"cuda:{seed}", 2, seed, timed={f"cuda:{seed}": 1})
+    lines = commands(read_results(tmp_path).rows, "results")
+    assert sorted(map(devices_of, lines)) == [
+        "--device cuda:0 --threads 2", "--device cuda:1 --threads 2",
+    ]  # fmt: skip
+    assert ["--seeds 0 " in line for line in lines] == ["cuda:0" in line for line in lines]
+
+
+def test_what_is_not_tested_yet_goes_where_the_others_were(tmp_path: Path) -> None:
+    write_trained(tmp_path, "cuda:1", 2)
+    write_cell(tmp_path, "maml", device="cuda", seed=1, status="unfinished")
+    write_cell(tmp_path, "pixels", device="cuda", budget="none", status="failed")
+    (line,) = commands(read_results(tmp_path).rows, "results")
+    assert "--learner maml --learner pixels --device cuda:1 --threads 2 --seeds 0-1 " in line
 
 
 def test_commands_without_anything_to_train(tmp_path: Path) -> None:

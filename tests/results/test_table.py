@@ -21,7 +21,14 @@ from bench.results.reading import read_results, select
 from bench.results.table import COLUMNS, load_results, records
 from bench.store.files import episode_scores, weightings
 from bench.store.records import CellResult
-from tests.helpers.synthetic import a_failure, store, write_cell, write_probe, write_training
+from tests.helpers.synthetic import (
+    a_failure,
+    environment,
+    store,
+    write_cell,
+    write_probe,
+    write_training,
+)
 
 
 def test_one_row_per_cell(tmp_path: Path) -> None:
@@ -298,6 +305,30 @@ def test_command_json_is_what_the_issue_promises(tmp_path: Path) -> None:
     assert 0.85 < listed["prototypical"]["accuracy"] < 0.95
     assert listed["maml"]["accuracy"] is None
     assert len(listed["mann"]["accuracy_by_presentation"]) == 2
+
+
+def test_threads_and_machine_are_columns_that_the_short_table_shows_where_they_differ(
+    tmp_path: Path,
+) -> None:
+    def header() -> str:
+        out = CliRunner().invoke(results_command, ["--results", str(tmp_path)])
+        return str(out.stdout.splitlines()[0])
+
+    for seed, threads, name in ((0, 1, "L4"), (1, 2, "L4"), (2, 2, "H100")):
+        cell = write_cell(
+            tmp_path, seed=seed, training=f"of-{seed}", environment=environment(device_name=name)
+        )
+        write_training(tmp_path, cell, threads=threads)
+        if seed == 0:
+            write_cell(tmp_path, "mann", status="unfinished")  # not known, which is no difference
+            assert "device  budget" in header()
+        if seed == 1:
+            assert "device  training_threads  budget" in header()
+    assert "device  device_name  training_threads  budget" in header()
+    frame = load_results(tmp_path).query("status == 'done'").sort_values("seed")
+    assert frame.training_threads.tolist() == [1, 2, 2]
+    assert frame.device_name.tolist() == ["L4", "L4", "H100"]
+    assert frame.training_threads.dtype == "Int64"
 
 
 def test_command_lists_and_filters(tmp_path: Path) -> None:
