@@ -5,7 +5,7 @@ Datasets: `DatasetSource`, with `cached` and `area_average` to build them from. 
 `Executor`, and the `Job` it carries out. What the user can put right is a `BenchError`.
 
 A learner is a `torch.nn.Module` with two methods to write, `adapt` and `predict`. With them it
-runs in every suite, in both protocols:
+runs in every suite of images, in two protocols:
 
 * **k-shot**: `adapt` learns from the support set, `predict` answers the queries;
 * **online** (Santoro et al. 2016): examples arrive one at a time, the learner predicts ``y_t`` from

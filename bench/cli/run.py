@@ -142,7 +142,7 @@ def _show_plan(runner: Runner) -> None:
     total = sum(row["seconds"] or 0 for row in rows)
     click.echo(
         f"{len(rows)} cells, about {total / 60:.1f} min with one job "
-        "(measured on two updates of each training; early stopping may end it sooner)"
+        "(measured on two updates of each training)"
     )
 
 

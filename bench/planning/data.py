@@ -159,7 +159,9 @@ def check_source(name: str, dataset: str, source: Source) -> None:
     if isinstance(source, asked.source):
         return
     others = [
-        f'"{other}"' for other, one in protocols().things.items() if isinstance(source, one.source)
+        f'"{other}"'
+        for other, candidate in protocols().things.items()
+        if isinstance(source, candidate.source)
     ]
     hint = f"; it goes with protocol = {' or '.join(others)}" if others else ""
     raise BenchError(f"the {name} protocol is about {asked.about}, and {dataset!r} has none{hint}")

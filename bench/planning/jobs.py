@@ -94,8 +94,8 @@ class Training(Job):
 
     def identity(self) -> dict[str, Any]:
         """Everything but the names that only describe."""
-        told = {"learner", "family", "budget_name", "images"}
-        content = self.model_dump(mode="json", exclude=told)
+        descriptive = {"learner", "family", "budget_name", "images"}
+        content = self.model_dump(mode="json", exclude=descriptive)
         content["task"] = task_identity(self.task)
         if self.budget is not None:  # how long the meta-test is does not change the weights
             content["budget"].pop("test_episodes")

@@ -91,15 +91,15 @@ def answer(protocol: Protocol[Any, Any], learner: Learner, batch: Any) -> Tensor
         ContractError: logits of another shape.
         NotFiniteError: logits that are not finite.
     """
-    told = protocol.ask(learner, batch)
-    if tuple(told.logits.shape) != told.shape:
+    answered = protocol.ask(learner, batch)
+    if tuple(answered.logits.shape) != answered.shape:
         raise ContractError(
-            f"{told.view} returned logits of shape {tuple(told.logits.shape)}; expected "
-            f"{told.names} = {told.shape}"
+            f"{answered.view} returned logits of shape {tuple(answered.logits.shape)}; expected "
+            f"{answered.names} = {answered.shape}"
         )
-    logits: Tensor = told.logits.float()
+    logits: Tensor = answered.logits.float()
     if not logits.isfinite().all():
-        raise NotFiniteError(f"{told.view} returned logits that are not finite")
+        raise NotFiniteError(f"{answered.view} returned logits that are not finite")
     return logits
 
 

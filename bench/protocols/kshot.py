@@ -212,15 +212,15 @@ def answering(
         queries: (1, Q, *input_shape).
         ways: N.
     """
-    state, one = learner.adapt(x, y, ways), queries[:, :1]
+    state, first = learner.adapt(x, y, ways), queries[:, :1]
     yield "adapt", Timed(lambda: learner.adapt(x, y, ways))
-    yield "first_answer", Timed(lambda: learner.predict(learner.adapt(x, y, ways), one))
+    yield "first_answer", Timed(lambda: learner.predict(learner.adapt(x, y, ways), first))
     further = max(queries.shape[1] - 1, 1)
     yield (
         "further_query",
         Timed(
             lambda: learner.predict(state, queries),
             per=further,
-            beyond=lambda: learner.predict(state, one),
+            beyond=lambda: learner.predict(state, first),
         ),
     )

@@ -111,6 +111,11 @@ class Online(ImageProtocol[OnlineSetting, Stream]):
         length = asked.length // asked.ways * ways
         return asked.but(ways=ways, classes=len(train), length=length)
 
+    def validation_task(self, task: TaskSpec, pool: ClassPool) -> TaskSpec:
+        """As many ways as there are classes, each as often presented."""
+        ways = min(task.ways, len(pool))
+        return task.but(ways=ways, length=ways * task.presentations)
+
     def check_task(self, task: TaskSpec) -> None:
         """Raises a `ValueError` for a task without steps."""
         if task.length < 1:
@@ -145,15 +150,15 @@ class Online(ImageProtocol[OnlineSetting, Stream]):
         summary, columns = super().summarise(scores, task), scores.by_presentation
         assert columns is not None, "made by scores"
         ceiling, first = first_presentation_ceiling(task.ways), columns[:, 0]
-        p, told = first_presentation_p(first, task.ways), list(summary.warnings)
+        p, warnings = first_presentation_p(first, task.ways), list(summary.warnings)
         if p < LEAK_P:
-            told.append(
+            warnings.append(
                 f"LEAK: {first.mean():.1%} at the first presentation, and an honest learner cannot "
                 f"be above {ceiling:.1%} (p = {p:.1e}): it sees labels that it should not"
             )
         curve = [interval(column) for column in columns.T]
         fields = {**summary.fields, "by_presentation": curve, "ceiling": ceiling}
-        return Summary(summary.metrics, fields, told)
+        return Summary(summary.metrics, fields, warnings)
 
     # -- cost -------------------------------------------------------------------------------------
 

@@ -169,8 +169,8 @@ class Sequence(Classification[SequenceSetting, Sequences]):
         shown = cast(SequenceLearner, learner).weightings(batch.x)
         if not shown:
             return None
-        told = answer(self, learner, batch).sigmoid()
-        arrays = {"x": batch.x, "target": batch.target, "answer": told, "mask": batch.mask}
+        answered = answer(self, learner, batch).sigmoid()
+        arrays = {"x": batch.x, "target": batch.target, "answer": answered, "mask": batch.mask}
         for name, weights in shown.items():
             if weights.dim() != 3 or weights.shape[:2] != batch.mask.shape:
                 raise ContractError(
@@ -192,8 +192,8 @@ class Sequence(Classification[SequenceSetting, Sequences]):
         """Wrong bits of a sequence; a learner that guesses has half of them wrong."""
         chance = None
         if task is not None:
-            one = pool.build(task, pool.draw(task, 1, 0, Purpose.TEST))
-            chance = int(one.mask.sum()) * task.outputs / 2
+            batch = pool.build(task, pool.draw(task, 1, 0, Purpose.TEST))
+            chance = int(batch.mask.sum()) * task.outputs / 2
         return Measure(
             metric="bit_errors",
             heading="wrong bits",

@@ -51,7 +51,7 @@ def executors() -> Found[type[Executor]]:
 def protocols() -> Found[Protocol[Any, Any]]:
     """The installed protocols; each class is built once, without arguments. Imports torch."""
     found = discover("protocol", _accept_protocol)
-    for name in [name for name, made in found.things.items() if made.name != name]:
+    for name in [name for name, item in found.things.items() if item.name != name]:
         reason = f"its entry point is called {name!r}, and its name is {found.things[name].name!r}"
         found.problems.append(Problem("protocol", name, found.packages[name], reason))
         del found.things[name], found.packages[name]
@@ -75,8 +75,8 @@ def _accept_protocol(thing: Any) -> Protocol[Any, Any]:
         raise BenchError(
             f"{kind.__name__} does not state its source, the class of datasets that it goes with"
         )
-    made: Protocol[Any, Any] = kind()
-    return made
+    built: Protocol[Any, Any] = kind()
+    return built
 
 
 def protocol(name: str) -> Protocol[Any, Any]:

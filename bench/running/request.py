@@ -29,8 +29,9 @@ class Request:
     **The same results again** need, beside the same request: the same kind of device and number
     of threads, the same processor or GPU (their instructions round differently), the same versions
     of torch and of the learner's code. All of them stand in the environment that is stored with
-    every result. Then they are equal to the bit on a CPU, whatever `jobs` is and however often a
-    training was interrupted; on a GPU up to sums that torch makes in no fixed order. Of these only
+    every result. Then they are equal to the bit on a CPU, however often a training was
+    interrupted, and whatever `jobs` is where `threads` is given (by default the cores are shared
+    among the jobs); on a GPU up to sums that torch makes in no fixed order. Of these only
     the kind of device is a part of a training's identity: what is finished is kept.
 
     Attributes:

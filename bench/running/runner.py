@@ -152,8 +152,8 @@ class Runner:
         if status != "failed":
             return status == "unfinished"
         path = cell.folder(self.results) / layout.FAILURE
-        told = Failure.model_validate_json(path.read_bytes())
-        if told.kind == "training" and self._failed(cell.training) is None:
+        failure = Failure.model_validate_json(path.read_bytes())
+        if failure.kind == "training" and self._failed(cell.training) is None:
             path.unlink()
             return True
         return False
@@ -216,10 +216,10 @@ class Runner:
     def _fail(
         self, assignment: Assignment, kind: Kind, reason: str, traceback: str | None = None
     ) -> None:
-        told = Failure(
+        failure = Failure(
             kind=kind, reason=reason, traceback=traceback, phase=assignment.phase, finished=now()
         )
-        write_json(assignment.failure, told)
+        write_json(assignment.failure, failure)
         self.listener(Event("failed", assignment, {"reason": reason}))
 
 

@@ -32,8 +32,8 @@ def suites() -> Found[Suite]:
             found.things[name], found.packages[name] = claims[0]
             continue
         packages = ", ".join(sorted({package for _, package in claims}))
-        told = " and ".join(str(suite.file) for suite, _ in claims)
-        reason = f"the name is claimed by {len(claims)} files, {told}; uninstall all but one"
+        paths = " and ".join(str(suite.file) for suite, _ in claims)
+        reason = f"the name is claimed by {len(claims)} files, {paths}; uninstall all but one"
         found.problems.append(Problem("suite", name, packages, reason))
     return found
 

@@ -205,10 +205,10 @@ def suite_of(name: str) -> type[Suite]:
 
 @cache
 def _suite_with(keys: Any, setting: Any) -> type[Suite]:
-    made: Any = create_model(
+    built: Any = create_model(
         "Suite", __base__=(Suite, keys), settings=(dict[str, setting], Field(min_length=1))
     )
-    model: type[Suite] = made
+    model: type[Suite] = built
     return model
 
 

@@ -20,19 +20,14 @@ from bench.episodes.words import Purpose
 from bench.planning.jobs import Training
 from bench.registry.installed import protocol
 from bench.store.atomic import write_json
-from bench.store.records import (
-    Audit,
-    AuditResult,
-)
+from bench.store.records import Audit, AuditResult
 from bench.testing.audits import Trained, audit
 from bench.testing.check import CheckResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.loading import load_learner, load_pool, load_weights
-from bench.worker.training_loop import (
-    build_learner,
-)
+from bench.worker.training_loop import build_learner
 
 
 def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
@@ -44,9 +39,9 @@ def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> N
 
     def build() -> Learner:
         """One with weights of its own, for a check to do with as it likes."""
-        made = build_learner(training, type(learner), learner.config).to(device.torch)
-        made.load_state_dict(weights)
-        return made
+        twin = build_learner(training, type(learner), learner.config).to(device.torch)
+        twin.load_state_dict(weights)
+        return twin
 
     # Answers are held to rounding, and TF32 has three digits.
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):

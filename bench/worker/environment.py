@@ -8,18 +8,12 @@ import platform
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
-from bench.store.records import (
-    Environment,
-)
+from bench.store.records import Environment
 from bench.version import __version__
 from bench.worker.devices import Device
-
-if TYPE_CHECKING:
-    pass
 
 
 def now() -> str:

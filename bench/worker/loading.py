@@ -20,10 +20,7 @@ from bench.store import layout
 from bench.store.records import TrainingResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
-from bench.worker.training_loop import (
-    best_weights,
-    build_learner,
-)
+from bench.worker.training_loop import best_weights, build_learner
 
 
 def training_source(training: Training) -> Source:

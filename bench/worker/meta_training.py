@@ -9,19 +9,12 @@ import torch
 from bench.api.executor import Progress
 from bench.store import layout
 from bench.store.atomic import write_json
-from bench.store.records import (
-    CurvePoint,
-    TrainingResult,
-)
+from bench.store.records import CurvePoint, TrainingResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.loading import load_learner, load_pool
-from bench.worker.training_loop import (
-    MetaTraining,
-    validation_bank,
-    warnings,
-)
+from bench.worker.training_loop import MetaTraining, validation_bank, warnings
 
 
 def train_phase(assignment: Assignment, device: Device, progress: Progress) -> None:

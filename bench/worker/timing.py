@@ -17,26 +17,13 @@ from bench.api.executor import Progress
 from bench.episodes.banks import Bank, training_batch, typical
 from bench.protocols.answers import answer
 from bench.store.atomic import write_json
-from bench.store.records import (
-    Phase,
-    TimingResult,
-)
+from bench.store.records import Phase, TimingResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.evaluation import autocast, protocol_of
-from bench.worker.loading import (
-    cell_of,
-    load_bank,
-    load_learner,
-    load_pool,
-    load_weights,
-)
-from bench.worker.training_loop import (
-    examples,
-    make_optimizer,
-    update,
-)
+from bench.worker.loading import cell_of, load_bank, load_learner, load_pool, load_weights
+from bench.worker.training_loop import examples, make_optimizer, update
 
 SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
 """A smoke run shows that all works: no phase is timed for longer, no batch is larger."""

@@ -85,8 +85,8 @@ def make_optimizer(
     learner: Learner, updates: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
     """The learner's optimizer, and its scheduler if it has one."""
-    made = learner.optimizer(updates)
-    return made if isinstance(made, tuple) else (made, None)
+    built = learner.optimizer(updates)
+    return built if isinstance(built, tuple) else (built, None)
 
 
 def finite_norm(gradient_norm: torch.Tensor, loss: torch.Tensor) -> bool:
@@ -267,7 +267,10 @@ class MetaTraining:
         if not path.exists():
             return
         content = load_torch(path)
-        self.history = History(**content["history"])
+        stored = content["history"]
+        # A checkpoint that does not count them is from when each update was a step.
+        stored.setdefault("scheduler_steps", min(stored["updates"], self.planned))
+        self.history = History(**stored)
         self.learner.load_state_dict(content["learner"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.scheduler is not None:
@@ -346,18 +349,18 @@ def chance_message(point: dict[str, Any], bank: Bank) -> str | None:
 
 def warnings(history: History, bank: Bank) -> list[str]:
     """What a reader of the result should know about the training."""
-    told = []
+    messages = []
     if history.stopped == "diverged" and history.best is not None:
-        told.append(
+        messages.append(
             f"it diverged after {history.updates} updates; the weights are those of update "
             f"{history.best['updates']}"
         )
     if history.skipped:
-        told.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
+        messages.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:
         at_chance = chance_message(history.best, bank)
-        told += [at_chance] if at_chance else []
-    return told
+        messages += [at_chance] if at_chance else []
+    return messages
 
 
 def best_weights(folder: Path) -> dict[str, Any]:

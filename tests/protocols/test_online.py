@@ -30,6 +30,13 @@ def test_the_task_of_a_setting():
     assert ONLINE.cut_down(task, pool(2), pool(2)).length == 6
 
 
+def test_validation_has_as_many_ways_as_there_are_classes_each_as_often_presented():
+    task = TASK.but(ways=5, length=50)
+    few = ONLINE.validation_task(task, pool(3))
+    assert (few.ways, few.length, few.presentations) == (3, 30, 10)
+    assert ONLINE.validation_task(task, pool(9)) == task
+
+
 def test_a_task_without_steps_is_refused():
     ONLINE.check_task(TASK)
     with pytest.raises(ValueError, match="needs a length, got 0"):

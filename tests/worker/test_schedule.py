@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
 from bench.api import TaskSpec
+from bench.store import layout
+from bench.store.atomic import load_torch, save_torch
 from bench.suites.installed import suites
 from bench.suites.schema import Budget
 from bench.worker.schedule import advance, steps_due
@@ -127,6 +129,21 @@ def test_a_resumed_schedule_equals_an_undisturbed_one(start, monkeypatch, kill):
         resumed._update()
     assert again == rates[kill:]
     assert_same(resumed.learner.state_dict(), undisturbed.learner.state_dict())
+
+
+def test_a_checkpoint_that_counts_no_steps_goes_on_without_a_jump(start, tmp_path):
+    """Of before schedules followed the budget: then each update was a step."""
+    killed = start(folder="killed")
+    for _ in range(7):
+        killed._update()
+    killed._checkpoint()
+    path = tmp_path / "killed" / layout.CHECKPOINT
+    content = load_torch(path)
+    del content["history"]["scheduler_steps"]
+    save_torch(path, content)
+    resumed = start(folder="killed")
+    resumed._update()
+    assert resumed.history.scheduler_steps == resumed.scheduler.last_epoch == 8
 
 
 class FirstIsNaN(Noisy):
