@@ -24,7 +24,7 @@ Letters in shapes: B tasks, S support items, K items of a mini-batch, N ways.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -126,7 +126,10 @@ class Reptile(MAML):
         shared_head: ClassVar[bool] = False
         first_order: ClassVar[bool] = True
 
-    def __init__(self, config: Config, task: TaskSpec) -> None:
+    steps: Tensor
+    """() int64, inner steps that are behind the carried moments."""
+
+    def __init__(self, config: Any, task: TaskSpec) -> None:
         super().__init__(config, task)
         for name, p in self.theta.items():
             self.register_buffer(f"moment_{name}", torch.zeros_like(p))
