@@ -68,8 +68,8 @@ def places(rows: Iterable[CellRow]) -> list[Place]:
 
 
 def threads_note(board: Board) -> str:
-    """Which learners were trained with another number of CPU threads than most: their training
-    times do not compare. Nothing where all trainings had the same, or labels say how many."""
+    """Which learners were trained with another number of CPU threads than most: neither weights
+    nor training times compare. Nothing where all trainings on a CPU had the same."""
     threads = {
         entry: sorted({row.training_threads for row in entry.done if row.training_threads})
         for entry in board.entries
