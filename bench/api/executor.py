@@ -38,6 +38,10 @@ class Job(Protocol):
     def output(self) -> Path:
         """The file whose presence means that it is done."""
 
+    @property
+    def done(self) -> bool:
+        """Whether its result is there."""
+
     def to_json(self) -> str:
         """All of it, for another process: ``bench.worker.perform:perform_json`` does it there."""
 

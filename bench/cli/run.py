@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import DATA_DIR, RESULTS
+from bench.cli.stopping import exit_code
 
 if TYPE_CHECKING:
     from bench.running.runner import Runner
@@ -122,11 +123,11 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
             display.expect(runner)
             try:
                 runner.run()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as stopped:
                 display.close()
                 again = shlex.join(["bench", *sys.argv[1:]])
                 click.echo(f"Stopped. Nothing finished is lost; go on with:\n  {again}", err=True)
-                ctx.exit(130)
+                ctx.exit(exit_code(stopped))
     if dry_run:
         _show_plan(runner)
     elif not _show_results(runner):

@@ -25,5 +25,6 @@ class LocalExecutor(Executor):
 
     def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
         """See `Executor.run`."""
-        work = Work("bench.worker.perform:perform_json", job.to_json(), job.log, job.output)
+        function = "bench.worker.perform:perform_json"
+        work = Work(function, job.to_json(), job.log, done=lambda: job.done)
         return carry_out(work, self.limits, progress, cancelled)

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +51,13 @@ class Work:
         function: ``module:name``; called with `argument` and a function that is told the progress.
         argument: what it is about, as JSON.
         log: the file for what is printed.
-        output: the file whose presence means that it is done.
+        done: whether its result is there.
     """
 
     function: str
     argument: str
     log: Path
-    output: Path
+    done: Callable[[], bool]
 
     def question(self) -> bytes:
         """The line for the guard; with this process's environment, folder and import path."""
@@ -74,13 +75,13 @@ class Work:
 def carry_out(
     work: Work, limits: Limits, progress: Progress, cancelled: threading.Event
 ) -> Ended | None:
-    """Has it done: afterwards ``work.output`` exists, or it is said why not, and nothing of its
-    process is left.
+    """Has it done: afterwards its result is there, or it is said why not; nothing of its process is
+    left.
 
     Args:
         work: what is to be done.
-        limits: what its process may use. The time that it waits for another run to leave its
-            folder (a progress of ``waiting``) does not count.
+        limits: what its process may use. The time in which it says that it is waiting does not
+            count.
         progress: told now and then where it stands.
         cancelled: ends it when it is set.
 
@@ -95,7 +96,7 @@ def carry_out(
             ended = Watch(child, work, limits, progress, cancelled).run()
         finally:
             child.end()
-        if work.output.exists():
+        if work.done():
             return None
         if child.worker is not None:
             return ended or Ended("exit", how_it_ended(child.code, last_line(work.log)))
@@ -243,7 +244,8 @@ class Watch:
         for message in said:
             if isinstance(message, Failure):
                 return Ended("error", *message)
-            self._waiting = bool(message.get("waiting"))
+            if "state" in message:
+                self._waiting = message["state"] == "waiting"
         if said and not isinstance(said[-1], Failure):
             self._progress(said[-1])
         return None
@@ -258,7 +260,7 @@ class Watch:
             return Ended("timeout", f"still running after {limits.seconds:g} s (--timeout)")
         if now - self._checked > CHECK_SECONDS:
             self._checked = now
-            if self._done is None and self._work.output.exists():
+            if self._done is None and not self._waiting and self._work.done():
                 self._done = now
             if limits.memory is not None and self._child.resident() > limits.memory:
                 reason = f"used more than {limits.memory / 2**30:.3g} GiB of memory (--memory)"

@@ -3,7 +3,7 @@
 Each line is an object with one key:
 
 =========== ==================================================================================
-progress    an object: where it stands, of numbers, true, false and null
+progress    an object: where it stands, of numbers, short texts, true, false and null
 failure     a list of two texts: the reason and the traceback
 =========== ==================================================================================
 
@@ -26,6 +26,10 @@ MOST_READ = 2**18
 
 MOST_KEYS = 32
 """Keys of a progress."""
+
+
+MOST_TEXT = 1_000
+"""Characters of a text in it."""
 
 
 class Failure(NamedTuple):
@@ -103,15 +107,20 @@ def parse(line: bytes) -> Message | None:
         return None
     match content:
         case {"progress": dict(event)} if len(event) <= MOST_KEYS:
-            return {key: value for key, value in event.items() if _is_number(value)}
+            return {key: value for key, value in event.items() if _is_plain(value)}
         case {"failure": [str(reason), str(traceback)]}:
             return Failure(reason, traceback)
     return None
 
 
-def _is_number(value: Any) -> bool:
-    """Or true, false, null. Python's integers have no end, and floats cannot be made of them."""
-    return isinstance(value, float | None) or (isinstance(value, int) and abs(value) < 2**63)
+def _is_plain(value: Any) -> bool:
+    """Whether it is what a progress is made of. Python's integers have no end, and floats cannot be
+    made of them."""
+    if isinstance(value, str):
+        return len(value) <= MOST_TEXT
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return value is None or isinstance(value, float)
 
 
 def _identity(descriptor: int) -> tuple[int, int]:

@@ -57,6 +57,11 @@ class Assignment:
         return self.folder / layout.RESULT
 
     @property
+    def done(self) -> bool:
+        """Whether its result is there."""
+        return self.output.exists()
+
+    @property
     def log(self) -> Path:
         """The file for what its process prints."""
         return self.folder / layout.LOG

@@ -25,9 +25,7 @@ def perform_json(text: str, progress: Progress) -> None:
 def perform(assignment: Assignment, progress: Progress) -> None:
     """Does it, unless it is done. Whatever a learner raises comes through."""
     device = Device.parse(assignment.device)
-    progress({"waiting": True})  # for another run to leave the folder
     with locked(assignment.folder):
-        progress({"waiting": False})
         if assignment.output.exists():
             return
         device.use(threads_of(assignment, device))
