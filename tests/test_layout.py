@@ -27,6 +27,8 @@ LAW: dict[str, tuple[str, ...]] = {
     "nn": ("api",),
     # the learners, and whoever writes one
     "bench_plugins": ("api", "nn"),
+    # other processes, whatever is done in them
+    "processes": ("api",),
     # what lies on disk
     "store": ("errors",),
     # the run side: from a suite to stored results
@@ -39,7 +41,7 @@ LAW: dict[str, tuple[str, ...]] = {
     "testing": ("api", "nn", "data", "protocols", "registry", "statistics", "errors"),
     "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
                "store", *GROUND),
-    "executors": ("api", "worker"),
+    "executors": ("api", "processes", "worker"),
     "running": ("api", "data", "protocols", "registry", "planning", "worker", "store", "errors"),
     # the read side: from stored results to a report
     "results": ("store", "statistics", "errors"),
