@@ -28,7 +28,7 @@ LAW: dict[str, tuple[str, ...]] = {
     # the learners, and whoever writes one
     "bench_plugins": ("api", "nn"),
     # what lies on disk
-    "store": ("errors",),
+    "store": ("api", "errors"),
     # the run side: from a suite to stored results
     "episodes": ("api", "errors"),
     "data": ("api", "episodes", "errors"),

@@ -67,12 +67,13 @@ class LocalExecutor(Executor):
         cancelled: threading.Event,
     ) -> Ended | None:
         """Until the process ends or breaks a limit; its own failure, or that of the limit."""
-        started = time.monotonic()
+        started: float | None = time.monotonic()  # None: it waits for another process
         limits = self.limits
         while True:
             if cancelled.is_set():
                 raise Cancelled
-            if limits.seconds is not None and time.monotonic() - started > limits.seconds:
+            worked = 0.0 if started is None else time.monotonic() - started
+            if limits.seconds is not None and worked > limits.seconds:
                 reason = f"still running after {limits.seconds:g} s (--timeout)"
                 return Ended("timeout", reason)
             if limits.memory is not None and _resident(process) > limits.memory:
@@ -83,6 +84,8 @@ class LocalExecutor(Executor):
                     kind, content = receiver.recv()
                     if kind == "failure":
                         return Ended("error", *content)
+                    if "state" in content:
+                        started = None if content["state"] == "waiting" else time.monotonic()
                     progress(content)
             if not process.is_alive():
                 return None
