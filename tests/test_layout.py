@@ -36,7 +36,7 @@ LAW: dict[str, tuple[str, ...]] = {
     "registry": ("api", "protocols", "errors"),
     "suites": ("protocols", "registry", "errors"),
     "planning": ("api", "episodes", "data", "protocols", "suites", "registry", "store", "errors"),
-    "testing": ("api", "nn", "data", "protocols", "registry", "statistics", "errors"),
+    "testing": ("api", "nn", "data", "protocols", "registry", "store", "statistics", "errors"),
     "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
                "store", *GROUND),
     "executors": ("api", "worker"),

@@ -153,4 +153,6 @@ def set_aside(path: Path) -> None:
     aside = path.with_name(path.name + DAMAGED)
     if aside.is_dir() and not aside.is_symlink():
         shutil.rmtree(aside)
+    else:
+        aside.unlink(missing_ok=True)
     path.replace(aside)

@@ -122,14 +122,15 @@ def _encoded(value: Any) -> Any:
         return value
     array = np.asarray(value)
     about = [array.dtype.str, list(array.shape), isinstance(value, np.generic)]
-    return {NUMPY: about, "bytes": np.ascontiguousarray(array).tobytes()}
+    content = torch.tensor(bytearray(np.ascontiguousarray(array).tobytes()), dtype=torch.uint8)
+    return {NUMPY: about, "bytes": content}
 
 
 def _decoded(value: Any) -> Any:
     if type(value) is not dict or set(value) != {NUMPY, "bytes"}:
         return value
     dtype, shape, scalar = value[NUMPY]
-    array = np.frombuffer(value["bytes"], np.dtype(dtype)).reshape(shape).copy()
+    array = np.frombuffer(value["bytes"].numpy().tobytes(), np.dtype(dtype)).reshape(shape).copy()
     return array[()] if scalar else array
 
 
@@ -145,5 +146,7 @@ def _leaves(value: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 def _brief(error: Exception) -> str:
-    """The first line: torch adds a page on how to read it all the same."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    """One line: torch adds a page on how to read it all the same."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    own = [line for line in lines if "WeightsUnpickler error" in line]
+    return (own or lines)[0].strip()[:160]
