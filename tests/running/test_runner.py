@@ -220,7 +220,7 @@ def test_a_killed_run_leaves_no_process_behind(tiny_suite, tmp_path):
 
 
 def test_interrupted_it_says_how_to_go_on(tiny_suite, tmp_path):
-    process = start([tiny_suite], tmp_path, "--learner", "hangs")
+    process = start([tiny_suite], tmp_path, "--learner", "hangs", "--rerun", "--retry-failed")
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("trainings/hangs-*/log.txt")):
         assert time.monotonic() < deadline
@@ -230,4 +230,7 @@ def test_interrupted_it_says_how_to_go_on(tiny_suite, tmp_path):
     assert process.returncode == 130
     assert "go on with" in output
     assert "--learner hangs" in output
+    # What they remove is removed: once more, and what was finished since would be lost.
+    assert "--rerun" not in output.partition("go on with")[2]
+    assert "--retry-failed" not in output.partition("go on with")[2]
     assert "Traceback" not in output
