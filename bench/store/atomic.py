@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from bench.api.files import abandoned, owner
 from bench.errors import BenchError
+from bench.store.checked import set_aside
 from bench.store.layout import LOCK, RESULT
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)  # mkstemp makes it private
+            if path.is_dir() and not path.is_symlink():  # nothing of ours: it would never give way
+                set_aside(path)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

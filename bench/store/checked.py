@@ -143,7 +143,7 @@ def record_part(path: Path, model: type[Record], **same: Any) -> Part:
     return Part(path, read_record, (model, *same.items()))
 
 
-def missing(path: Path) -> bool:
+def missing(path: str | Path) -> bool:
     """Whether nothing of that name is there, a link that leads nowhere included in what is."""
     return not os.path.lexists(path)
 
