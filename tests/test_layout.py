@@ -30,7 +30,7 @@ LAW: dict[str, tuple[str, ...]] = {
     # other processes, whatever is done in them
     "processes": ("api",),
     # what lies on disk
-    "store": ("errors",),
+    "store": ("api", "errors"),
     # the run side: from a suite to stored results
     "episodes": ("api", "errors"),
     "data": ("api", "episodes", "errors"),
@@ -38,7 +38,7 @@ LAW: dict[str, tuple[str, ...]] = {
     "registry": ("api", "protocols", "errors"),
     "suites": ("protocols", "registry", "errors"),
     "planning": ("api", "episodes", "data", "protocols", "suites", "registry", "store", "errors"),
-    "testing": ("api", "nn", "data", "protocols", "registry", "statistics", "errors"),
+    "testing": ("api", "nn", "data", "protocols", "registry", "store", "statistics", "errors"),
     "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
                "store", *GROUND),
     "executors": ("api", "processes", "worker"),

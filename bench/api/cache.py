@@ -1,9 +1,9 @@
 """Decoded images in files that are mapped into memory, and never trusted when they are damaged.
 
 A dataset is two files in the cache folder: ``KEY.npy``, the images, and ``KEY.json``, all else with
-a checksum of the images. Both are written under other names first and then moved into place, the
-JSON last. What was interrupted, cut off, altered or mixed up by two processes fails the checksum
-and is built again.
+checksums of the images and of itself. Both are written under other names first and then moved into
+place, the JSON last. What was interrupted, cut off, altered or mixed up by two processes fails a
+checksum and is built again.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from bench.api.dataset import ImageClasses
 from bench.api.errors import BenchError
-
-ABANDONED = 3600.0
-"""Seconds after which the temporary folder of a killed process is removed."""
+from bench.api.files import abandoned, owner, read_regular
 
 
 def cached(folder: Path, key: str, build: Callable[[], ImageClasses]) -> ImageClasses:
@@ -45,7 +43,7 @@ def cached(folder: Path, key: str, build: Callable[[], ImageClasses]) -> ImageCl
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
         scratch = tempfile.TemporaryDirectory(
-            prefix=".building-", dir=folder, ignore_cleanup_errors=True
+            prefix=f".building-{owner()}-", dir=folder, ignore_cleanup_errors=True
         )
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -68,7 +66,7 @@ def unwritable(folder: Path, error: OSError) -> BenchError:
 
 def _write(data: ImageClasses, scratch: Path, folder: Path, key: str) -> None:
     images = np.ascontiguousarray(data.images.numpy())
-    about = {
+    about: dict[str, Any] = {
         "key": key,
         "shape": images.shape,
         "crc32": zlib.crc32(images.data),
@@ -79,6 +77,7 @@ def _write(data: ImageClasses, scratch: Path, folder: Path, key: str) -> None:
         "class_names": data.class_names,
         "groups": data.groups,
     }
+    about["checksum"] = _checksum(about)
     np.save(scratch / "images.npy", images, allow_pickle=False)
     (scratch / "about.json").write_text(json.dumps(about), encoding="utf-8")
     (scratch / "images.npy").replace(folder / f"{key}.npy")
@@ -88,7 +87,9 @@ def _write(data: ImageClasses, scratch: Path, folder: Path, key: str) -> None:
 def stored(folder: Path, key: str) -> ImageClasses | None:
     """The stored dataset, or None when it is missing, damaged, or another one."""
     try:
-        about = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
+        about = json.loads(read_regular(folder / f"{key}.json"))
+        if about.pop("checksum") != _checksum(about):
+            return None
         # Copy-on-write: pages are read when touched, and torch wants writable memory.
         images = np.lib.format.open_memmap(folder / f"{key}.npy", mode="c")
         if (
@@ -107,12 +108,17 @@ def stored(folder: Path, key: str) -> ImageClasses | None:
             groups=tuple(about["groups"]),
             content=about["content"],
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
+def _checksum(about: dict[str, Any]) -> int:
+    """Of all that is said about the images, whatever the layout of the JSON."""
+    return zlib.crc32(json.dumps(about, sort_keys=True).encode())
+
+
 def _sweep(folder: Path) -> None:
-    """Removes what killed processes left: temporary folders that nobody has touched for long."""
+    """Removes what killed processes left; a build may take hours, and is its owner's."""
     for left in folder.glob(".building-*"):
-        if time.time() - left.stat().st_mtime > ABANDONED:
+        if abandoned(left):
             shutil.rmtree(left, ignore_errors=True)

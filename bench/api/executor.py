@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 Progress = Callable[[dict[str, Any]], object]
-"""Told now and then where a job stands."""
+"""Told now and then where a job stands: ``fraction`` done, ``updates``, ``loss`` and the like;
+``state``, "waiting" for another process that does the same or "working" (it begins with that);
+``note``, a sentence for the user."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
@@ -22,6 +24,7 @@ class Limits:
     """What one process may use; None: no limit."""
 
     seconds: float | None = None
+    """At work: a job that says it is waiting is not."""
     memory: int | None = None
     """Bytes resident."""
 

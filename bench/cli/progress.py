@@ -80,7 +80,12 @@ class Display:
     def listen(self, event: Event) -> None:
         """A `bench.running.runner.Listener`."""
         with self._lock:
-            if self._live:
+            if event.kind == "progress" and "note" in event.details:
+                self.note(str(event.details["note"]))
+            elif event.kind == "progress" and "state" in event.details:
+                if event.details["state"] == "waiting":
+                    self.note(f"waiting for another process: {title(event.assignment)}")
+            elif self._live:
                 self._update_bars(self._live, event)
             else:
                 self._print_line(event)

@@ -125,13 +125,20 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
                 runner.run()
             except KeyboardInterrupt as stopped:
                 display.close()
-                again = shlex.join(["bench", *sys.argv[1:]])
+                again = shlex.join(["bench", *_without_removal(runner, sys.argv[1:])])
                 click.echo(f"Stopped. Nothing finished is lost; go on with:\n  {again}", err=True)
                 ctx.exit(exit_code(stopped))
     if dry_run:
         _show_plan(runner)
     elif not _show_results(runner):
         ctx.exit(1)
+
+
+def _without_removal(runner: Runner, arguments: list[str]) -> list[str]:
+    """The arguments to go on with: what --rerun and --retry-failed removed is removed, and would be
+    again with what was finished since."""
+    removing = {"--rerun", "--retry-failed"} if runner.prepared else set()
+    return [argument for argument in arguments if argument not in removing]
 
 
 def _show_plan(runner: Runner) -> None:

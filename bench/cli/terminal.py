@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.cli.output import literal
-from bench.results.formats import MISSING, count, duration, percent, plain
+from bench.results.formats import MISSING, count, duration, percent, plain, spreadsheet_text
 from bench.results.labels import threads_note
 from bench.results.measures import BRIEF_PHASES
 from bench.results.written import board_title, score, seeds, training_time
@@ -45,7 +45,7 @@ def render(
     if fmt == "csv":
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(map(spreadsheet_text, columns))
         writer.writerows([_csv_cell(value) for value in row] for row in values)
         return buffer.getvalue().rstrip("\n")
     cells = [[_table_cell(value) for value in row] for row in values]
@@ -140,7 +140,9 @@ def _board_table(
 
 
 def _csv_cell(value: Any) -> Any:
-    return json.dumps(value, allow_nan=False) if isinstance(value, dict | list) else value
+    if isinstance(value, dict | list):
+        return json.dumps(value, allow_nan=False)
+    return spreadsheet_text(value) if isinstance(value, str) else value
 
 
 def _table_cell(value: Any) -> str:

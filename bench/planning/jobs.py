@@ -18,7 +18,9 @@ from bench.api import TaskSpec
 from bench.data.image_folder import ClassFolder
 from bench.store import layout
 from bench.store.atomic import write_json
-from bench.store.records import Measure
+from bench.store.checked import Part, Problem, UnreadableError, missing, read_json, record_part
+from bench.store.files import check_picture, check_scores
+from bench.store.records import CellResult, Failure, Measure, TrainingResult
 from bench.suites.schema import Budget
 
 Precision = Literal["fp32", "bf16"]
@@ -53,12 +55,36 @@ class Job(BaseModel):
         """Where it lies."""
         raise NotImplementedError
 
+    def parts(self, results: Path) -> list[Part]:
+        """The files that it has when it is done, the last one written first."""
+        raise NotImplementedError
+
+    def damaged(self, results: Path) -> list[Problem]:
+        """What is of no use of that which was finished, or said to be; nothing where nothing was.
+
+        Raises:
+            BenchError: a file is from a newer version of bench.
+        """
+        result, *others = self.parts(results)
+        if missing(result.path):
+            return []
+        found = ((part.path, part.damage()) for part in (result, *others))
+        return [Problem(str(path), why) for path, why in found if why is not None]
+
     def status(self, results: Path) -> Status:
-        """The result is written last, so what has one is done."""
-        folder = self.folder(results)
-        if (folder / layout.RESULT).exists():
+        """The result is written last: what has one, whole and its own, with all that belongs to it,
+        is done."""
+        result, *others = self.parts(results)
+        if all(part.damage() is None for part in (result, *others)):
             return "done"
-        return "failed" if (folder / layout.FAILURE).exists() else "unfinished"
+        return "unfinished" if self.failure(results) is None else "failed"
+
+    def failure(self, results: Path) -> str | None:
+        """Why it failed; None where that is not said, or not readable."""
+        path = self.folder(results) / layout.FAILURE
+        if missing(path) or record_part(path, Failure).damage() is not None:
+            return None
+        return str(read_json(path)["reason"])
 
 
 class Training(Job):
@@ -105,6 +131,11 @@ class Training(Job):
         """``trainings/<learner>-<id>``."""
         return layout.training_folder(results, f"{self.learner_name}-{self.id}")
 
+    def parts(self, results: Path) -> list[Part]:
+        """Its result. The weights are looked at where they are needed: reference results come
+        without."""
+        return [record_part(self.folder(results) / layout.RESULT, TrainingResult, id=self.id)]
+
 
 class Cell(Job):
     """A training on a test setting of a suite."""
@@ -142,6 +173,19 @@ class Cell(Job):
         """``cells/<suite>/<setting>/<learner>-<id>``."""
         name = f"{self.training.learner_name}-{self.id}"
         return layout.cell_folder(results, self.suite, self.setting, name)
+
+    def parts(self, results: Path) -> list[Part]:
+        """Its result, the scores that it sums up, and a memory probe's picture if it has one."""
+        folder = self.folder(results)
+        training = self.training.folder(Path()).name
+        metric = self.measure.metric if self.measure else None
+        scores = (self.bank, self.episodes, metric)
+        parts = [
+            record_part(folder / layout.RESULT, CellResult, id=self.id, training=training),
+            Part(folder / layout.EPISODES, check_scores, scores),
+        ]
+        picture = folder / layout.WEIGHTINGS
+        return parts if missing(picture) else [*parts, Part(picture, check_picture)]
 
     def described(self) -> dict[str, Any]:
         """The fields of `bench.store.records.CellResult` that are known before it runs."""
@@ -186,11 +230,15 @@ class Description(BaseModel):
 
 
 def describe(job: Training | Cell, results: Path) -> None:
-    """Writes the job's description, once."""
+    """Writes the job's description, where it is not there or damaged."""
     if isinstance(job, Cell):
         name, content = layout.CELL, job.described()
     else:
         name, content = layout.TRAINING, {"id": job.id, **job.model_dump(mode="json")}
     path = job.folder(results) / name
-    if not path.exists():
+    try:
+        there = read_json(path).get("id") == job.id
+    except UnreadableError:
+        there = False
+    if not there:
         write_json(path, Description(**content))

@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.results.boards import Board, Entry
 from bench.results.formats import MISSING
 from bench.results.rows import AuditFound, CellRow, Failed, audit_of, failed_of
-from bench.store.files import Problem, audit_records
+from bench.store.checked import Problem
+from bench.store.files import audit_records
 
 INAPPLICABLE = "n. a."
 MEANINGS = {

@@ -26,7 +26,8 @@ from bench.results.pairs import compare_board
 from bench.results.ranks import critical_difference
 from bench.results.reading import ResultSet
 from bench.results.rows import CellRow
-from bench.store.files import Problem, training_records
+from bench.store.checked import Problem
+from bench.store.files import training_records
 
 ENVIRONMENT = ("device", "device_name", "threads", "python", "torch", "numpy", "bench", "commit")
 

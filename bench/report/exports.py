@@ -14,6 +14,7 @@ from typing import IO
 from bench.report.board_tables import MARKS, Line, Table, Value
 from bench.report.figures.style import slug
 from bench.results.boards import UNTRAINED, Board
+from bench.results.formats import spreadsheet_text
 from bench.store.atomic import write_atomically
 
 LATEX = {
@@ -108,7 +109,7 @@ def save_tables(tables: Iterable[Table], folder: Path, formats: Sequence[str]) -
     """Writes each table in each format. Of tables of one name the second is ``<name>-2``.
 
     Raises:
-        OSError: the folder cannot be written.
+        CannotWriteError: the folder cannot be written.
     """
     paths = []
     used: Counter[str] = Counter()
@@ -139,9 +140,9 @@ def file_name(board: Board, kind: str) -> str:
 def _stored(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
-    text = "" if value is None else str(value)
-    # A spreadsheet would take a plugin's "=..." for a formula.
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t") else text
+    if isinstance(value, str):
+        return spreadsheet_text(value)
+    return "" if value is None else str(value)
 
 
 def _sentence(notes: Sequence[str]) -> str:

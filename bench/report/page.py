@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from bench.report.content import ENVIRONMENT, Content
 from bench.report.figures import Palette, Picture, data_uri
-from bench.store.files import Problem
+from bench.store.checked import Problem
 from bench.version import __version__
 
 HERE = Path(__file__).parent

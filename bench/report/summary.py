@@ -12,7 +12,7 @@ from bench.results.formats import natural, percent
 from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
 from bench.results.rows import CellRow
 from bench.results.written import score
-from bench.store.files import Problem
+from bench.store.checked import Problem
 
 MOST_NAMES = 6
 """Learners named in a sentence."""

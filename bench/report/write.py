@@ -12,7 +12,7 @@ from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
 from bench.report.page import render
 from bench.results.reading import read_results, select
-from bench.store.atomic import write_atomically
+from bench.store.atomic import CannotWriteError, write_atomically
 
 FORMATS = ("html", "markdown", "csv", "latex", "figures")
 
@@ -59,9 +59,8 @@ def write_report(
         paths += save_tables(content.tables, out / "tables", as_text)
         if "figures" in formats:
             paths += save_figures(content.pictures, out / "figures", problems=content.problems)
-    except OSError as error:
+    except CannotWriteError as error:
         raise BenchError(
-            f"cannot write {error.filename or out} ({error.strerror}); name another folder with "
-            "--out"
+            f"cannot write {error.path} ({error.why}); name another folder with --out"
         ) from error
     return paths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return None if type(value).__name__ in ("NAType", "NaTType") else str(value)
+
+
+def spreadsheet_text(text: str) -> str:
+    """A text as a cell of a CSV file. Names and reasons come from plugins and from other people's
+    results, and a spreadsheet takes what begins with ``=`` and the like for a formula: such a
+    text gets an apostrophe before it, and control characters, which could begin a line, become
+    spaces."""
+    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
+    return f"'{text}" if text.lstrip()[:1] in {*"=+-@＝＋－＠"} else text
 
 
 def natural(name: str) -> list[Any]:

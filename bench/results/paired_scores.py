@@ -15,7 +15,8 @@ from bench.results.boards import Entry
 from bench.results.measures import Metric
 from bench.results.rows import CellRow
 from bench.store import layout
-from bench.store.files import Problem, metric_scores
+from bench.store.checked import Problem
+from bench.store.files import metric_scores
 
 FloatArray = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from bench.results.boards import Board, Entry
 from bench.results.measures import Metric
 from bench.results.paired_scores import Answers, bank_of, common_banks, nested, read_answers
 from bench.statistics.significance import ALPHA, Differences, holm, t_tests, tie_groups
-from bench.store.files import Problem
+from bench.store.checked import Problem
 
 ENOUGH_SEEDS = 3
 """Below this nothing is claimed about learners, only about the weights that were tested."""

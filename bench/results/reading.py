@@ -17,7 +17,7 @@ from typing import Literal
 from bench.errors import BenchError, unknown_name
 from bench.results.rows import CellRow, row_of, stored_measure, whole
 from bench.store import layout
-from bench.store.files import Json, Problem, UnreadableError, read_json
+from bench.store.checked import Json, Problem, UnreadableError, missing, read_json
 from bench.store.records import CellResult, Failure, Record, TimingResult
 
 REQUIRED = ("suite", "setting", "learner", "family", "seed", "device", "precision", "budget")
@@ -118,7 +118,12 @@ def _cell_folders(cells: Path, problems: list[Problem]) -> Iterator[Path]:
                 problems.append(Problem(str(folder), error.strerror or str(error)))
                 continue
             for entry in entries:
-                if entry.is_dir():
+                try:
+                    holds_more = entry.is_dir()
+                except OSError as error:  # a link that leads to itself
+                    problems.append(Problem(entry.path, error.strerror or str(error)))
+                    continue
+                if holds_more:
                     below.append(Path(entry.path))
                 else:
                     problems.append(Problem(entry.path, "is no folder; nothing of ours"))
@@ -157,6 +162,10 @@ class _Reader:
         if whole(record["seed"]) is None:
             self._note(folder, f"seed: {record['seed']} is out of range")
             return None
+        training = record.get("training")
+        if training is not None and not layout.is_name(training):
+            self._note(folder, f"training: {training!r:.60} names no folder of {layout.TRAININGS}/")
+            record["training"] = None
         if record.get("measure") is not None and stored_measure(record) is None:
             self._note(folder, "measure: is not one that bench knows how to write")
         timings, timing_failures = [], {}
@@ -184,7 +193,11 @@ class _Reader:
         if path is None:
             return None
         try:
-            return read_json(path, model)
+            record = read_json(path, model)
+            given = record.get("id")
+            if given is not None and not Path(path).parent.name.endswith(f"-{given}"):
+                raise UnreadableError(f"belongs elsewhere: its id is {given!r:.60}")
+            return record
         except UnreadableError as error:
             self.problems.append(Problem(path, str(error)))
             return None
@@ -208,7 +221,7 @@ def training_threads(root: Path, training: str) -> int | None:
     """CPU threads of a finished training; None where it is not there, or damaged (who shows its
     learning curve says so)."""
     path = layout.training_folder(root, training) / layout.RESULT
-    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+    if missing(path):
         return None
     try:
         record = read_json(path)

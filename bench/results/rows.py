@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from bench.results.measures import Kind, kind_of
-from bench.store.files import Json, number
+from bench.store.checked import Json
+from bench.store.files import number
 from bench.store.records import Measure
 
 Status = Literal["done", "failed", "unfinished"]

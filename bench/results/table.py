@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.results.reading import read_results
 from bench.results.rows import CellRow
-from bench.store.files import Json
+from bench.store.checked import Json
 
 if TYPE_CHECKING:
     import pandas as pd

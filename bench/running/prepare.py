@@ -54,7 +54,7 @@ def prepare(
         notify=notify,
     )
     limits = Limits(request.timeout, request.memory)
-    runner = Runner(request, plan, executor(limits), results, folders, places, listener)
+    runner = Runner(request, plan, executor(limits), results, folders, places, listener, notify)
     plan.notes += thread_notes(runner)
     return runner
 

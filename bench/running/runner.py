@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.api.dataset import DataFolders
+from bench.api.dataset import DataFolders, Notify
 from bench.api.executor import Cancelled, Executor
 from bench.planning.jobs import Cell, Training, describe
 from bench.planning.plan import Plan
@@ -20,9 +19,11 @@ from bench.registry.installed import learners
 from bench.registry.source_hash import source_hash
 from bench.running.request import Request
 from bench.store import layout
-from bench.store.atomic import write_json
+from bench.store.atomic import clear, lock_file, write_json, writing
+from bench.store.checked import UnreadableError, missing, read_record, record_part, set_aside
 from bench.store.records import Failure, TrainingResult
 from bench.worker.assignment import Assignment, Phase
+from bench.worker.checkpoints import best_weights
 from bench.worker.devices import Device, cores
 from bench.worker.environment import now
 
@@ -61,6 +62,7 @@ class Runner:
         folders: where data lies.
         places: the devices: trains and tests on the first, times every cell on each.
         listener: told what happens, from any thread.
+        notify: told what the user should know, from any thread: what was found damaged.
     """
 
     request: Request
@@ -70,9 +72,14 @@ class Runner:
     folders: DataFolders
     places: Sequence[Device]
     listener: Listener = lambda event: None
+    notify: Notify = lambda message: None
 
     def __post_init__(self) -> None:
         self._cancelled = threading.Event()
+        self._weights_seen: set[str] = set()
+        self.prepared = False
+        """Whether what is to be computed again is removed: to go on, nobody has to ask for that
+        once more."""
 
     @property
     def threads(self) -> int:
@@ -89,10 +96,13 @@ class Runner:
 
         Raises:
             KeyboardInterrupt: after everything has stopped; the same run goes on from there.
+            BenchError: the disk is full or may not be written to, or holds what a newer version
+                of bench has made.
         """
         jobs: list[Training | Cell] = [*self.plan.trainings, *self.plan.cells]
         for job in jobs:
             self._prepare(job)
+        self.prepared = True
         with self._pool(self.request.jobs) as pool:
             self._await(
                 [pool.submit(self._train_and_test, cells) for cells in by_training(self.plan)]
@@ -123,17 +133,25 @@ class Runner:
         """Removes what is to be computed again, and writes down what is asked for."""
         folder = job.folder(self.results)
         if self.request.rerun:
-            shutil.rmtree(folder, ignore_errors=True)
-        elif self.request.retry_failed:
-            for path in layout.failures(folder):
-                path.unlink()
+            if not clear(folder):
+                self.notify(f"{folder}: another process works in it; what that makes is kept")
+        elif folder.exists():
+            for path in list(layout.failures(folder)):
+                why = record_part(path, Failure).damage()
+                with writing(path):
+                    if self.request.retry_failed:
+                        path.unlink(missing_ok=True)
+                    elif why is not None:
+                        self.notify(f"{path}: {why}; it is set aside")
+                        set_aside(path)
         describe(job, self.results)
 
     def _train_and_test(self, cells: list[Cell]) -> None:
         """One training, what is tested with it, and its audits."""
         training = cells[0].training
         wanted = [cell for cell in cells if self._wanted(cell)]
-        if wanted:
+        if wanted or training.damaged(self.results):
+            self._look_at_weights(training)
             self._carry_out(self._assignment("train", training))
         self._test(training, cells, wanted)
         audit = self._assignment("audit", training)
@@ -143,7 +161,7 @@ class Runner:
             self.listener(Event("kept", audit))
 
     def _test(self, training: Training, cells: list[Cell], wanted: list[Cell]) -> None:
-        reason = self._failed(training)
+        reason = training.failure(self.results)
         for cell in cells:
             assignment = self._assignment("test", training, cell)
             if reason is None or cell not in wanted:
@@ -158,18 +176,31 @@ class Runner:
         if status != "failed":
             return status == "unfinished"
         path = cell.folder(self.results) / layout.FAILURE
-        failure = Failure.model_validate_json(path.read_bytes())
-        if failure.kind == "training" and self._failed(cell.training) is None:
-            path.unlink()
+        failure = read_record(path, Failure)
+        if failure["kind"] == "training" and cell.training.failure(self.results) is None:
+            with writing(path):
+                path.unlink(missing_ok=True)
             return True
         return False
 
-    def _failed(self, training: Training) -> str | None:
-        """Why a training has failed; None where it has not."""
-        if training.status(self.results) != "failed":
-            return None
-        path = training.folder(self.results) / layout.FAILURE
-        return Failure.model_validate_json(path.read_bytes()).reason
+    def _look_at_weights(self, training: Training) -> None:
+        """Damaged weights are as if it had not been trained: nothing else makes them again. Each
+        training is looked at once, and only where something is to be computed with it."""
+        if training.id in self._weights_seen or not self._has_weights(training):
+            return
+        self._weights_seen.add(training.id)
+        folder = training.folder(self.results)
+        if training.budget is None or training.status(self.results) != "done":
+            return
+        weights = folder / layout.WEIGHTS
+        try:
+            best_weights(folder)
+        except UnreadableError as error:
+            with lock_file(folder) as lock, writing(weights):
+                if lock(False):  # else another process makes them at this moment
+                    self.notify(f"{weights} {error}: it is set aside, and trained again")
+                    set_aside(weights)
+                    set_aside(folder / layout.RESULT)
 
     def _time_all(self) -> None:
         for cell in self.plan.cells:
@@ -181,15 +212,16 @@ class Runner:
 
     def _has_weights(self, training: Training) -> bool:
         """Whether it can be looked at again: reference results come without weights."""
-        return training.budget is None or (training.folder(self.results) / layout.WEIGHTS).exists()
+        weights = training.folder(self.results) / layout.WEIGHTS
+        return training.budget is None or not missing(weights)
 
     def _auditable(self, training: Training) -> bool:
         """Whether its weights are there, and the learner's code is what they were trained with."""
         if training.status(self.results) != "done" or not self._has_weights(training):
             return False
         path = training.folder(self.results) / layout.RESULT
-        trained_with = TrainingResult.model_validate_json(path.read_bytes()).source
-        return trained_with == source_hash(learners().get(training.learner_name))
+        trained_with = read_record(path, TrainingResult)["source"]
+        return bool(trained_with == source_hash(learners().get(training.learner_name)))
 
     def _assignment(
         self,
@@ -205,9 +237,13 @@ class Runner:
     def _carry_out(self, assignment: Assignment) -> None:
         if self._cancelled.is_set():
             raise Cancelled
-        if assignment.output.exists() or assignment.failure.exists():
+        if assignment.done or assignment.failed:
             self.listener(Event("kept", assignment))
             return
+        for path, reason in assignment.damaged():
+            self.notify(f"{path}: {reason}; it is computed again")
+        if assignment.phase != "train":
+            self._ready(assignment.training)
         self.listener(Event("start", assignment))
         ended = self.executor.run(
             assignment,
@@ -219,9 +255,18 @@ class Runner:
         else:
             self._fail(assignment, ended.kind, ended.reason, ended.traceback)
 
+    def _ready(self, training: Training) -> None:
+        """Another run may have removed it since, or something may have damaged its weights."""
+        self._look_at_weights(training)
+        if training.status(self.results) == "unfinished":
+            self._carry_out(self._assignment("train", training))
+
     def _fail(
         self, assignment: Assignment, kind: Kind, reason: str, traceback: str | None = None
     ) -> None:
+        if assignment.done:  # by another process, in the meantime
+            self.listener(Event("done", assignment))
+            return
         failure = Failure(
             kind=kind, reason=reason, traceback=traceback, phase=assignment.phase, finished=now()
         )

@@ -5,8 +5,8 @@ What is damaged is an error, or a `Problem`, that names the file.
 
 from __future__ import annotations
 
-import json
-import os
+import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,21 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from bench.api.files import MOST_BYTES, read_regular
 from bench.errors import BenchError
 from bench.store import layout
-from bench.store.records import AuditResult, EpisodeScores, Failure, Record, TrainingResult
-
-Json = dict[str, Any]
-
+from bench.store.checked import (
+    Json,
+    Problem,
+    UnreadableError,
+    missing,
+    read_json,
+    read_record,
+)
+from bench.store.records import AuditResult, EpisodeScores, Failure, TrainingResult
 
 FloatArray = NDArray[np.float32]
-
-
-class Problem(NamedTuple):
-    """A file or folder that was left out."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,6 @@ class Validation(NamedTuple):
     """On episodes of the training's own task: as many ways as it was trained with."""
 
 
-class UnreadableError(Exception):
-    """Why a file cannot be used."""
-
-
 def episode_scores(cell: str | Path) -> EpisodeScores:
     """The per-episode scores of a finished cell.
 
@@ -77,12 +72,9 @@ def episode_scores(cell: str | Path) -> EpisodeScores:
     """
     path = Path(cell) / layout.EPISODES
     try:
-        return EpisodeScores.model_validate_json(path.read_bytes())
-    except OSError as error:
-        why = f"cannot be read ({error.strerror})"
-    except ValidationError as error:
-        why = f"is damaged ({error.errors(include_url=False)[0]['msg']})"
-    raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
+        return EpisodeScores.model_validate(read_json(path, EpisodeScores))
+    except (UnreadableError, ValidationError) as error:
+        raise _again(path, error) from error
 
 
 def metric_scores(cell: str | Path, metric: str) -> tuple[str | None, NDArray[np.float64]]:
@@ -100,16 +92,60 @@ def metric_scores(cell: str | Path, metric: str) -> tuple[str | None, NDArray[np
     """
     path = Path(cell) / layout.EPISODES
     try:
-        record = json.loads(path.read_bytes())
-        scores = record[metric] if metric in record else record["scores"][metric]
-        return record["bank"], np.asarray(scores, np.float64).reshape(-1)
-    except OSError as error:
-        why = f"cannot be read ({error.strerror})"
+        record = read_json(path)
+        return record["bank"], _scores(record, metric)
     except KeyError as error:
-        why = f"is damaged (it lacks {error})"
-    except (ValueError, TypeError, RecursionError) as error:
-        why = f"is damaged ({error})"
-    raise BenchError(f"{path} {why}\ncompute the cell again: bench run --rerun")
+        raise _again(path, f"is damaged (it lacks {error})") from error
+    except (UnreadableError, ValueError, TypeError) as error:
+        raise _again(path, error) from error
+
+
+def _scores(record: Json, metric: str) -> NDArray[np.float64]:
+    scores = record[metric] if metric in record else record["scores"][metric]
+    return np.asarray(scores, np.float64).reshape(-1)
+
+
+def _again(path: Path, why: object) -> BenchError:
+    if isinstance(why, ValidationError):
+        why = f"is damaged ({why.errors(include_url=False)[0]['msg']})"
+    return BenchError(f"{path}: {why}\ncompute the cell again: give its `bench run` once more")
+
+
+def check_scores(path: Path, bank: str, episodes: int, metric: str | None) -> None:
+    """Holds the scores of a cell to what was asked.
+
+    Args:
+        path: ``episodes.json``.
+        bank: hash of the episodes answered.
+        episodes: how many.
+        metric: what its protocol ranks by; None: not known.
+
+    Raises:
+        UnreadableError: they are not there for each episode, or of another bank.
+    """
+    record = read_record(path, EpisodeScores, ("bank", bank))
+    lengths = {
+        key: len(value) for key, value in record.items() if isinstance(value, list) and value
+    }
+    for key, length in lengths.items():
+        if length != episodes:
+            raise UnreadableError(f"{key}: {length} scores of {episodes} episodes")
+    if not lengths or metric not in {None, *lengths}:
+        raise UnreadableError("lacks scores")
+    if metric is not None and None in record[metric]:
+        raise UnreadableError(f"{metric}: lacks scores")
+
+
+def check_picture(path: Path) -> None:
+    """Whether the picture of a memory probe can be drawn.
+
+    Raises:
+        UnreadableError: it cannot.
+    """
+    try:
+        weightings(path.parent)
+    except BenchError as error:
+        raise UnreadableError(str(error).removeprefix(f"{path} ")) from error
 
 
 def weightings(cell: str | Path) -> Weightings | None:
@@ -122,10 +158,14 @@ def weightings(cell: str | Path) -> Weightings | None:
         BenchError: the file is damaged.
     """
     path = Path(cell) / layout.WEIGHTINGS
-    if not path.exists():
+    if missing(path):
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        content = io.BytesIO(read_regular(path))
+        with zipfile.ZipFile(content) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
+                raise ValueError("it unpacks to more than a picture")
+        with np.load(content, allow_pickle=False) as stored:
             arrays = {name: stored[name] / np.float32(255) for name in stored.files}
         given = {name: arrays.pop(name) for name in ("x", "target", "answer", "mask")}
         heads = {name.removeprefix("head "): array for name, array in arrays.items()}
@@ -173,7 +213,7 @@ def audit_records(
     for file, model in ((audits_file, AuditResult), (layout.failure_file(audits_file), Failure)):
         path = str(file)
         record: Json = {}
-        if os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+        if not missing(path):
             try:
                 record = read_json(path, model)
             except UnreadableError as error:
@@ -198,7 +238,7 @@ def learning_curve(
         problems: a damaged file is added to it, once.
     """
     path = layout.training_folder(root, training) / layout.RESULT
-    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for some foreign names)
+    if missing(path):
         return []
     try:
         points = read_json(path, TrainingResult).get("curve") or []
@@ -214,33 +254,6 @@ def learning_curve(
         if len(numbers) == len(given):
             curve.append(Validation(*numbers))
     return curve
-
-
-def read_json(path: str | Path, model: type[Record] | None = None) -> Json:
-    """The JSON object in a file, of the types that `model` states.
-
-    Absent or null fields pass: an older version did not have them, and NaN is stored as null.
-    """
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 (10,000 files: half the time of Path.open)
-            content = file.read()
-        record = json.loads(content)
-    except OSError as error:
-        raise UnreadableError(error.strerror or str(error)) from None
-    except (ValueError, RecursionError) as error:
-        why = f"is damaged or truncated: {error}" if content else "is empty"
-        raise UnreadableError(why) from None
-    if not isinstance(record, dict):
-        raise UnreadableError(f"holds a {type(record).__name__} where an object belongs")
-    if model is not None:
-        try:
-            model.model_validate(record, strict=True)
-        except ValidationError as error:
-            for wrong in error.errors(include_url=False):
-                if wrong["type"] != "missing" and wrong["input"] is not None:
-                    where = ".".join(map(str, wrong["loc"]))
-                    raise UnreadableError(f"{where}: {wrong['msg']}") from None
-    return record
 
 
 def number(value: Any) -> float | None:

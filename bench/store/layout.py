@@ -41,6 +41,11 @@ AUDITS = "audits.json"
 LOG, LOCK = "log.txt", ".lock"
 
 
+def is_name(name: object) -> bool:
+    """Whether that is the name of a file or folder, and leads nowhere else."""
+    return isinstance(name, str) and not re.search(r"[/\\\0]|^\.|^$", name)
+
+
 def training_folder(results: str | Path, name: str) -> Path:
     """The folder of a training, ``<learner>-<id>``."""
     return Path(results) / TRAININGS / name

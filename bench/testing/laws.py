@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.api import Episodes
+from bench.errors import BenchError
+from bench.protocols.base import Protocol
 from bench.protocols.online import Online
+from bench.store.tensors import readable
 from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
+    UPDATES,
     Examined,
     Subject,
     agree,
@@ -94,20 +98,36 @@ def determinism(subject: Subject) -> None:
 
 @check(
     "Keep all that is learned or drawn at construction in parameters and buffers "
-    "(`register_buffer`), and nothing that `torch.load(weights_only=True)` refuses."
+    "(`register_buffer`), and tensors, arrays and plain values in the states of modules, optimizer "
+    "and schedule."
 )
 def state_dict(subject: Subject) -> None:
     """Weights that were saved and loaded into a new learner answer as those that were trained: a
-    test is another process than the training."""
+    test is another process than the training. What an interrupted training goes on from can be
+    read back too."""
     for protocol in subject.protocols:
         weights = subject.weights(protocol)
-        file = io.BytesIO()
-        torch.save(weights.state, file)
-        file.seek(0)
+        try:
+            read = readable({"learner": weights.state, **_optimizer_state(subject, protocol)})
+        except BenchError as error:
+            raise FailedError(str(error)) from error
         loaded = subject.build(protocol, seed=1)  # another seed: what is not stored is drawn anew
-        loaded.load_state_dict(torch.load(file, weights_only=True))
+        loaded.load_state_dict(read["learner"])
         told = answers(protocol, loaded, subject.episodes(protocol))
         agree(weights.answers, told, f"after saving and loading it answers otherwise, {protocol}")
+
+
+def _optimizer_state(subject: Subject, protocol: Protocol[Any, Any]) -> dict[str, Any]:
+    """The states of the optimizer and its schedule after an update, by what they are."""
+    if not subject.learner.trained:
+        return {}
+    learner = subject.build(protocol)
+    made = learner.optimizer(UPDATES)
+    list(train(learner, 1, made))
+    both = made if isinstance(made, tuple) else (made,)
+    return {
+        name: one.state_dict() for name, one in zip(("optimizer", "scheduler"), both, strict=False)
+    }
 
 
 @check("Aggregate the support set by sums, means or attention; or take `order_invariant` away.")

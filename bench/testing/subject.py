@@ -3,6 +3,7 @@ configuration, built and trained on tiny tasks as the harness does it."""
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ MOST_EPISODES = 32
 class Weights:
     """What a short training left behind."""
 
-    state: dict[str, Tensor]
+    state: dict[str, Any]
     answers: Tensor
     """Of the learner that was trained, before anything was saved or loaded."""
 
@@ -188,7 +189,7 @@ class Subject(Examined):
             learner = self.build(within)
             if self.learner.trained:
                 list(train(learner, UPDATES))
-            state = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+            state = copy.deepcopy(learner.state_dict())  # tensors, and a module's extra state
             told = answers(within, learner, self.episodes(within))
             self._weights[within.name] = Weights(state, told)
         return self._weights[within.name]
@@ -227,9 +228,15 @@ class Subject(Examined):
         return cast(Stream, draw(tiny_task(seen.protocol.name), STREAMS, seed=6))
 
 
-def train(learner: Learner, updates: int) -> Iterator[float]:
-    """Meta-trains as the harness does, torch seeded per update; yields the loss of each."""
-    made = learner.optimizer(updates)
+def train(learner: Learner, updates: int, made: Any = None) -> Iterator[float]:
+    """Meta-trains as the harness does, torch seeded per update; yields the loss of each.
+
+    Args:
+        learner: what is trained.
+        updates: how many.
+        made: by its `optimizer`, where the caller wants to look at it afterwards.
+    """
+    made = made or learner.optimizer(updates)
     optimizer, schedule = made if isinstance(made, tuple) else (made, None)
     for number in range(updates):
         learner.train()

@@ -15,6 +15,9 @@ from bench.api.dataset import DataFolders
 from bench.api.executor import Progress
 from bench.planning.jobs import Cell, Training
 from bench.store import layout
+from bench.store.atomic import writing
+from bench.store.checked import Part, Problem, missing, record_part, set_aside
+from bench.store.records import AuditResult, Failure, TimingResult
 from bench.worker.devices import Device
 
 Phase = Literal["train", "audit", "test", "time"]
@@ -45,22 +48,16 @@ class Assignment:
     @property
     def folder(self) -> Path:
         """The job's folder."""
-        job = self.cell or self.training
-        return job.folder(self.results)
+        return self._job.folder(self.results)
 
     @property
     def output(self) -> Path:
-        """The file whose presence means that it is done."""
+        """The file that is written last; `done` says whether it is whole."""
         if self.phase == "time":
             return layout.timing_file(self.folder, Device.parse(self.device).name)
         if self.phase == "audit":
             return self.folder / layout.AUDITS
         return self.folder / layout.RESULT
-
-    @property
-    def done(self) -> bool:
-        """Whether its result is there."""
-        return self.output.exists()
 
     @property
     def log(self) -> Path:
@@ -71,6 +68,42 @@ class Assignment:
     def failure(self) -> Path:
         """The file that says why it failed."""
         return layout.failure_file(self.output)
+
+    @property
+    def done(self) -> bool:
+        """Whether its result is there, whole and its own."""
+        if self.phase in {"train", "test"}:
+            return self._job.status(self.results) == "done"
+        return self._part().damage() is None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is said why there is none."""
+        return record_part(self.failure, Failure).damage() is None
+
+    def damaged(self) -> list[Problem]:
+        """What was made of it and is of no use."""
+        if self.phase in {"train", "test"}:
+            return self._job.damaged(self.results)
+        why = None if missing(self.output) else self._part().damage()
+        return [] if why is None else [Problem(str(self.output), why)]
+
+    def set_damaged_aside(self) -> None:
+        """Makes room for another result: one that stands on damaged files is none."""
+        damaged = {Path(problem.path) for problem in self.damaged()}
+        for path in {*damaged, self.output} if damaged else ():
+            if not missing(path):
+                with writing(path):
+                    set_aside(path)
+
+    def _part(self) -> Part:
+        if self.phase == "audit":
+            return record_part(self.output, AuditResult)
+        return record_part(self.output, TimingResult, device=Device.parse(self.device).name)
+
+    @property
+    def _job(self) -> Training | Cell:
+        return self.cell or self.training
 
     def perform(self, progress: Progress) -> None:
         """Does it, in this process; see `bench.worker.perform.perform`."""

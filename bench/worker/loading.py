@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench.api import Learner
 from bench.api.dataset import DataFolders, Source
@@ -17,10 +17,12 @@ from bench.registry.contestants import configure
 from bench.registry.installed import datasets, learners, protocol
 from bench.registry.source_hash import source_hash
 from bench.store import layout
+from bench.store.checked import Json, UnreadableError, read_record
 from bench.store.records import TrainingResult
 from bench.worker.assignment import Assignment
+from bench.worker.checkpoints import best_weights
 from bench.worker.devices import Device
-from bench.worker.training_loop import best_weights, build_learner
+from bench.worker.training_loop import build_learner
 
 
 def training_source(training: Training) -> Source:
@@ -41,18 +43,38 @@ def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
     return build_learner(training, learner, config).to(device.torch), source_hash(learner)
 
 
-def load_weights(learner: Learner, training: Training, results: Path) -> TrainingResult:
-    """Gives the learner its best weights; returns the training's result."""
+def load_weights(learner: Learner, training: Training, results: Path) -> Json:
+    """Gives the learner its best weights; returns the training's result, a
+    `bench.store.records.TrainingResult` as JSON.
+
+    Raises:
+        BenchError: they are missing or damaged, or not this learner's.
+    """
     folder = training.folder(results)
-    result = TrainingResult.model_validate_json((folder / layout.RESULT).read_bytes())
-    if training.budget is not None:
-        if not (folder / layout.WEIGHTS).exists():
-            raise BenchError(
-                f"the weights {folder / layout.WEIGHTS} are gone (reference results come without "
-                "weights); `bench run --rerun` trains again"
-            )
-        learner.load_state_dict(best_weights(folder))
+    path = folder / layout.RESULT
+    try:
+        result = read_record(path, TrainingResult, ("id", training.id))
+        path = folder / layout.WEIGHTS
+        if training.budget is not None:
+            give_weights(learner, best_weights(folder))
+    except UnreadableError as error:
+        raise BenchError(
+            f"the weights of this training cannot be used: {path} {error} (reference results come "
+            "without weights); `bench run --rerun` trains again"
+        ) from error
     return result
+
+
+def give_weights(learner: Learner, weights: dict[str, Any]) -> None:
+    """Loads a state dict.
+
+    Raises:
+        UnreadableError: it is of another learner, or of another version of this one.
+    """
+    try:
+        learner.load_state_dict(weights)
+    except Exception as error:  # the learner's own set_extra_state may raise anything
+        raise UnreadableError(f"does not fit the learner ({error})") from error
 
 
 def load_pool(

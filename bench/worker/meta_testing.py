@@ -18,6 +18,9 @@ from bench.worker.environment import environment, now
 from bench.worker.evaluation import evaluate, picture, protocol_of
 from bench.worker.loading import cell_of, load_bank, load_learner, load_weights
 
+OF_THE_TRAINING = ("updates", "examples", "best_val_accuracy", "parameters", "transductive")
+"""What the result of a test repeats of it."""
+
 
 def test_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
     cell, folder = cell_of(assignment), assignment.folder
@@ -42,13 +45,9 @@ def test_phase(assignment: Assignment, device: Device, progress: Progress) -> No
         **cell.described(),
         metrics=summary.metrics,
         **summary.fields,
-        updates=trained.updates,
-        examples=trained.examples,
-        training_seconds=trained.seconds,
-        best_val_accuracy=trained.best_val_accuracy,
-        parameters=trained.parameters,
-        transductive=trained.transductive,
-        warnings=[*trained.warnings, *summary.warnings],
+        **{key: trained[key] for key in OF_THE_TRAINING},
+        training_seconds=trained["seconds"],
+        warnings=[*trained.get("warnings", []), *summary.warnings],
         test_seconds=seconds,
         environment=environment(device),
         source=source,

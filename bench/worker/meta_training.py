@@ -9,6 +9,7 @@ import torch
 from bench.api.executor import Progress
 from bench.store import layout
 from bench.store.atomic import write_json
+from bench.store.checked import UnreadableError, set_aside
 from bench.store.records import CurvePoint, TrainingResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
@@ -29,7 +30,15 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
         train = load_pool(training, "train", training.train_rotations, assignment.folders)
         val = load_pool(training, "val", training.val_rotations, assignment.folders)
         train, bank = train.to(device.torch), validation_bank(training, val.to(device.torch))
-        history = MetaTraining(training, learner, train, bank, folder, progress).run()
+        try:
+            run = MetaTraining(training, learner, train, bank, folder, progress)
+        except UnreadableError as error:
+            checkpoint = folder / layout.CHECKPOINT
+            progress({"note": f"{checkpoint} {error}: it is set aside, and trained from the start"})
+            set_aside(checkpoint)
+            learner, _ = load_learner(training, device)
+            run = MetaTraining(training, learner, train, bank, folder, progress)
+        history = run.run()
         assert history.best is not None  # a training ends with a meta-validation
         fields |= {
             "updates": history.updates,

@@ -25,9 +25,14 @@ def perform_json(text: str, progress: Progress) -> None:
 def perform(assignment: Assignment, progress: Progress) -> None:
     """Does it, unless it is done. Whatever a learner raises comes through."""
     device = Device.parse(assignment.device)
-    with locked(assignment.folder):
-        if assignment.output.exists():
+
+    def waiting(waits: bool) -> None:
+        progress({"state": "waiting" if waits else "working"})
+
+    with locked(assignment.folder, waiting):
+        if assignment.done:
             return
+        assignment.set_damaged_aside()
         device.use(threads_of(assignment, device))
         phases = {
             "train": train_phase,

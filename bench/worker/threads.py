@@ -8,13 +8,13 @@ own: that of the place which is timed.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from bench.planning.jobs import Training
 from bench.store import layout
 from bench.store.atomic import write_json
+from bench.store.checked import UnreadableError, read_record
 from bench.store.records import TrainingResult, TrainingStart
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device, cores
@@ -25,13 +25,10 @@ def begun_with(training: Training, results: Path) -> int | None:
     """The threads of a training that is finished or has begun; None where it has not."""
     folder = training.folder(results)
     for name, model in ((layout.RESULT, TrainingResult), (layout.STARTED, TrainingStart)):
-        try:
-            record = model.model_validate_json((folder / name).read_bytes())
-        except (OSError, ValidationError):  # not there, or of no use
-            continue
-        if isinstance(record, TrainingResult):  # None: of an older version
-            return record.threads or record.environment.threads
-        return record.threads
+        with contextlib.suppress(UnreadableError):  # not there, or of no use
+            record = read_record(folder / name, model)
+            # an older version says it of the environment only
+            return int(record.get("threads") or record["environment"]["threads"])
     return None
 
 

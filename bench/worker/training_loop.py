@@ -23,7 +23,9 @@ from bench.planning.jobs import Training
 from bench.protocols.answers import NotFiniteError
 from bench.registry.installed import protocol
 from bench.store import layout
-from bench.store.atomic import load_torch, save_torch
+from bench.store.checked import UnreadableError, missing
+from bench.store.tensors import load_torch, save_torch
+from bench.worker.checkpoints import give_state, resumable_state, try_out
 from bench.worker.evaluation import autocast, evaluate, protocol_of
 from bench.worker.schedule import advance, steps_due
 
@@ -121,6 +123,10 @@ class MetaTraining:
         validation: the meta-validation bank, on the device.
         folder: where ``checkpoint.pt`` and ``best.pt`` lie.
         progress: told now and then where it stands.
+
+    Raises:
+        UnreadableError: the checkpoint is damaged; learner and optimizer may have taken a part
+            of it.
     """
 
     def __init__(
@@ -142,6 +148,8 @@ class MetaTraining:
         self.planned = planned_updates(training.task, training.budget)
         self.optimizer, self.scheduler = make_optimizer(learner, self.planned)
         self._last_checkpoint = self._last_progress = time.monotonic()
+        self._resumable = False
+        """Whether a checkpoint of it was read back."""
         self._resume()
 
     # -- the loop ---------------------------------------------------------------------------------
@@ -152,6 +160,8 @@ class MetaTraining:
         self.learner.train()
         while history.stopped is None:
             self._update()
+            if not self._resumable:
+                self._try_resuming()
             if self._validation_due():
                 self._validate()
                 self._checkpoint()
@@ -252,29 +262,43 @@ class MetaTraining:
 
     # -- checkpoints ------------------------------------------------------------------------------
 
-    def _checkpoint(self) -> None:
-        content = {
+    def _content(self) -> dict[str, Any]:
+        return {
+            "training": self.training.id,
             "history": asdict(self.history),
-            "learner": self.learner.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            **resumable_state(self.learner, self.optimizer, self.scheduler),
         }
-        save_torch(self.folder / layout.CHECKPOINT, content)
+
+    def _checkpoint(self) -> None:
+        save_torch(self.folder / layout.CHECKPOINT, self._content())
         self._last_checkpoint = time.monotonic()
+
+    def _try_resuming(self) -> None:
+        """After the first update: a state that cannot be read back, or given to a new learner, is
+        found out now and not when an interrupted training is to go on."""
+        twin = build_learner(self.training, type(self.learner), self.learner.config)
+        twin.to(next(self.learner.parameters()).device)
+        try_out(self._content(), twin, *make_optimizer(twin, self.planned))
+        self._resumable = True
 
     def _resume(self) -> None:
         path = self.folder / layout.CHECKPOINT
-        if not path.exists():
+        if missing(path):
             return
         content = load_torch(path)
-        stored = content["history"]
-        # A checkpoint that does not count them is from when each update was a step.
-        stored.setdefault("scheduler_steps", min(stored["updates"], self.planned))
-        self.history = History(**stored)
-        self.learner.load_state_dict(content["learner"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(content["scheduler"])
+        try:
+            if content.get("training", self.training.id) != self.training.id:
+                raise UnreadableError(f"is of the training {content['training']}")
+            stored = content["history"]
+            # A checkpoint that does not count them is from when each update was a step.
+            stored.setdefault("scheduler_steps", min(stored["updates"], self.planned))
+            self.history = History(**stored)
+            give_state(content, self.learner, self.optimizer, self.scheduler)
+        except UnreadableError:
+            raise
+        except Exception as error:  # whatever is in it, and whatever the learner does with it
+            raise UnreadableError(f"does not fit ({type(error).__name__}: {error})") from error
+        self._resumable = True
 
     def _rank(self, point: dict[str, Any]) -> tuple[float, ...]:
         return protocol_of(self.validation).rank(means_of(point))
@@ -361,9 +385,3 @@ def warnings(history: History, bank: Bank) -> list[str]:
         at_chance = chance_message(history.best, bank)
         messages += [at_chance] if at_chance else []
     return messages
-
-
-def best_weights(folder: Path) -> dict[str, Any]:
-    """The weights of the best meta-validation, as a state dict on the CPU."""
-    weights: dict[str, Any] = load_torch(folder / layout.WEIGHTS)["learner"]
-    return weights

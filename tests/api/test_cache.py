@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.cache import ABANDONED, cached
+from bench.api.cache import cached
 from bench.api.dataset import ImageClasses
+from bench.api.files import FORGOTTEN, owner
 from bench.errors import BenchError
 
 KEY = "toy-4-v1"
@@ -155,13 +156,28 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed_later(tmp_path: Path) -> None:
-    for name, age in ((".building-old", ABANDONED + 60), (".building-new", 10)):
+    mine = f".building-{owner()}-abc"  # as of a build that takes weeks
+    for name, age in ((".building-old", FORGOTTEN + 60), (".building-new", 10), (mine, 1e7)):
         (tmp_path / name).mkdir()
         then = time.time() - age
         os.utime(tmp_path / name, (then, then))
     cached(tmp_path, KEY, toy)
-    assert not (tmp_path / ".building-old").exists()
-    assert (tmp_path / ".building-new").exists()
+    left = sorted(path.name for path in tmp_path.glob(".building-*"))
+    assert left == sorted([".building-new", mine])
+
+
+@pytest.mark.parametrize("change", ["starts", "counts", "class_names", "groups", "content", "name"])
+def test_what_is_said_about_the_images_has_a_checksum(stored: Path, change: str) -> None:
+    path = stored / f"{KEY}.json"
+    about = json.loads(path.read_text())
+    value = about[change]
+    about[change] = value + "x" if isinstance(value, str) else value[::-1] + value[:0]
+    if about[change] == value:
+        about[change] = [*value[:-1], value[0]]
+    path.write_text(json.dumps(about))
+    built = []
+    assert_is_toy(cached(stored, KEY, lambda: built.append(1) or toy()))
+    assert built or about[change] == value
 
 
 def _build_slowly(folder: Path, barrier: "multiprocessing.synchronize.Barrier") -> None:

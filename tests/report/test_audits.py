@@ -14,7 +14,8 @@ from bench.report.board_tables import Table, tables
 from bench.report.exports import as_csv, as_latex, as_markdown
 from bench.results.boards import boards
 from bench.results.reading import read_results
-from bench.store.files import Problem, audit_records
+from bench.store.checked import Problem
+from bench.store.files import audit_records
 from bench.store.records import Audit, AuditResult
 from tests.helpers.synthetic import NOW, a_failure, environment, store, write_cell, write_probe
 

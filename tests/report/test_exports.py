@@ -127,6 +127,7 @@ def test_a_name_is_no_formula_and_no_new_line(tmp_path: Path) -> None:
     (row,) = csv.DictReader(io.StringIO(as_csv(made)))
     assert row["learner"] == '\'=HYPERLINK("x")'
     assert row["family"].startswith("'+two")
+    assert "\r" not in as_csv(made)
     assert row["marks"] == "transductive"
     assert "\r" not in as_markdown(made) + as_latex(made)
     assert r"two \| three \|" in as_markdown(made)

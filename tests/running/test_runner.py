@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,29 +13,10 @@ from bench.errors import BenchError
 from bench.running.prepare import prepare
 from bench.running.request import Request
 from bench.worker.devices import Device
+from tests.helpers.damage import results_of
+from tests.helpers.killed import start
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
-
-# Everything that two runs of the same cells may differ in: when and how fast.
-NOT_RESULTS = {
-    "seconds", "training_seconds", "test_seconds", "validation_seconds", "overhead", "finished",
-}  # fmt: skip
-
-
-def results_of(folder: Path) -> dict[str, object]:
-    """Every result and score file, without times."""
-
-    def without_times(content):
-        if isinstance(content, dict):
-            return {k: without_times(v) for k, v in content.items() if k not in NOT_RESULTS}
-        if isinstance(content, list):
-            return [without_times(item) for item in content]
-        return content
-
-    files = [*folder.glob("**/result.json"), *folder.glob("**/episodes.json")]
-    return {
-        str(file.relative_to(folder)): without_times(json.loads(file.read_text())) for file in files
-    }
 
 
 def events_of(**options) -> list[tuple[str, str]]:
@@ -228,57 +204,6 @@ def test_run_says_what_to_do_when_a_worker_imports_the_script(monkeypatch, tiny_
         bench.run([str(tiny_suite)])
 
 
-def start(suites: list[Path], results: Path, *more: str) -> subprocess.Popen[str]:
-    """`bench run` as a process of its own."""
-    # Where the tests run behind a shell's "&" SIGINT is ignored, which a process would inherit.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    command = [sys.executable, "-c", f"{heed}from bench.cli import main; main()", "run"]
-    for suite in suites:
-        command += ["--suite", str(suite)]
-    for learner in ("nearest-code", "nearest-code[width=24]", "untrained", "prototypical"):
-        command += ["--learner", learner]
-    command += ["--budget", "smoke", "--results", str(results), "--jobs", "2", *more]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy()
-    )
-
-
-def finished_files(results: Path) -> dict[Path, int]:
-    """Every finished file with the time it was written."""
-    return {file: file.stat().st_mtime_ns for file in results.glob("**/result.json")}
-
-
-def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(
-    tiny_suite, tiny_online, tmp_path
-):
-    suites = [tiny_suite, tiny_online]
-    undisturbed = start(suites, tmp_path / "undisturbed")
-    started = time.monotonic()
-    assert undisturbed.wait() == 0, undisturbed.stdout.read()
-    whole = time.monotonic() - started
-
-    moments, results = random.Random(7), tmp_path / "killed"
-    kills, finished = 0, {}
-    while kills < 10:
-        process = start(suites, results)
-        # The first quarter is imports: a kill there would prove little.
-        time.sleep(moments.uniform(0.25, 0.75) * whole)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-        now = finished_files(results)
-        assert finished.items() <= now.items(), "something finished was computed again"
-        finished = now
-        if process.returncode == 0:
-            break
-    last = start(suites, results)
-    assert last.wait() == 0, last.stdout.read()
-    assert finished.items() <= finished_files(results).items()
-    assert kills, "no run was killed"
-    assert results_of(results) == results_of(tmp_path / "undisturbed")
-
-
 def test_a_killed_run_leaves_no_process_behind(tiny_suite, tmp_path):
     process = start([tiny_suite], tmp_path, "--learner", "hangs")
     deadline = time.monotonic() + 60
@@ -295,7 +220,7 @@ def test_a_killed_run_leaves_no_process_behind(tiny_suite, tmp_path):
 
 
 def test_interrupted_it_says_how_to_go_on(tiny_suite, tmp_path):
-    process = start([tiny_suite], tmp_path, "--learner", "hangs")
+    process = start([tiny_suite], tmp_path, "--learner", "hangs", "--rerun", "--retry-failed")
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("trainings/hangs-*/log.txt")):
         assert time.monotonic() < deadline
@@ -305,4 +230,7 @@ def test_interrupted_it_says_how_to_go_on(tiny_suite, tmp_path):
     assert process.returncode == 130
     assert "go on with" in output
     assert "--learner hangs" in output
+    # What they remove is removed: once more, and what was finished since would be lost.
+    assert "--rerun" not in output.partition("go on with")[2]
+    assert "--retry-failed" not in output.partition("go on with")[2]
     assert "Traceback" not in output

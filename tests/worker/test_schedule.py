@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
 from bench.api import TaskSpec
 from bench.store import layout
-from bench.store.atomic import load_torch, save_torch
+from bench.store.tensors import load_torch, save_torch
 from bench.suites.installed import suites
 from bench.suites.schema import Budget
 from bench.worker.schedule import advance, steps_due

@@ -12,9 +12,10 @@ from torch import nn
 import bench.worker.training_loop
 from bench.api import Learner, TaskSpec
 from bench.protocols.answers import NotFiniteError
-from bench.store.atomic import load_torch
+from bench.store.tensors import load_torch
 from bench.suites.schema import Budget
-from bench.worker.training_loop import NAN_LIMIT, History, best_weights, update, warnings
+from bench.worker.checkpoints import best_weights
+from bench.worker.training_loop import NAN_LIMIT, History, update, warnings
 from tests.helpers.noisy import Noisy, assert_same
 
 # -- one update -----------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ from bench.episodes.banks import Bank
 from bench.episodes.words import Purpose
 from bench.protocols.answers import Scores
 from bench.suites.schema import Budget
+from bench.worker.checkpoints import best_weights
 from bench.worker.training_loop import (
     History,
     MetaTraining,
-    best_weights,
     build_learner,
     examples,
     planned_updates,

@@ -20,7 +20,7 @@ from bench.report.figures.scores import score_picture
 from bench.report.figures.style import Palette, Picture
 from bench.results.boards import Board
 from bench.results.pairs import BoardComparisons
-from bench.store.files import Problem
+from bench.store.checked import Problem
 
 MOST = 40
 """Learners in a figure."""

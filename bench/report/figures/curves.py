@@ -33,7 +33,8 @@ from bench.report.figures.style import (
 )
 from bench.results.boards import Board, Entry
 from bench.results.formats import count, duration, percent
-from bench.store.files import Problem, Validation, learning_curve
+from bench.store.checked import Problem
+from bench.store.files import Validation, learning_curve
 
 TARGETS = (0.9, 0.95)
 """Meta-validation accuracies to be reached."""

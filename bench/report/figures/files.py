@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.report.figures.style import Picture, drawing, style, svg
 from bench.store.atomic import write_atomically
-from bench.store.files import Problem
+from bench.store.checked import Problem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def save_figures(
         The files, picture by picture. Of pictures of one name the second is ``<name>-2``.
 
     Raises:
-        OSError: a file cannot be written.
+        CannotWriteError: a file cannot be written.
     """
     used: Counter[str] = Counter()
     paths = []

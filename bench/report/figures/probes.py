@@ -37,7 +37,8 @@ from bench.report.figures.style import (
 )
 from bench.results.boards import Board, Entry, family_order
 from bench.results.rows import CellRow
-from bench.store.files import FloatArray, Problem, Weightings, weightings
+from bench.store.checked import Problem
+from bench.store.files import FloatArray, Weightings, weightings
 
 AT_A_ROW = 0.1
 """A head with this weight on a row of the memory counts as having been there."""

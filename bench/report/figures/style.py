@@ -18,7 +18,7 @@ import matplotlib as mpl
 import seaborn as sns
 
 from bench.results.boards import Board
-from bench.store.files import Problem
+from bench.store.checked import Problem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

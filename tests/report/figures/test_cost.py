@@ -27,7 +27,8 @@ from bench.results.measures import ACCURACY
 from bench.results.pairs import BoardComparisons, Comparison
 from bench.results.ranks import CriticalDifference
 from bench.results.reading import read_results
-from bench.store.files import Problem, Validation, learning_curve
+from bench.store.checked import Problem
+from bench.store.files import Validation, learning_curve
 from tests.helpers.synthetic import write_cell, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])

@@ -37,7 +37,7 @@ from bench.results.boards import Board, boards, family_order
 from bench.results.measures import ACCURACY
 from bench.results.pairs import compare_board
 from bench.results.reading import read_results
-from bench.store.files import Problem
+from bench.store.checked import Problem
 from tests.helpers.synthetic import gallery, write_cell, write_probe, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])
