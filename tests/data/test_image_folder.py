@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from bench.api.dataset import DataFolders, ImageClasses
+from bench.data.class_folder import ClassFolder, list_folder
 from bench.data.class_splits import split_by_fraction, split_by_list
-from bench.data.image_folder import ClassFolder, ImageFolder, image_files
+from bench.data.image_folder import ImageFolder
 from bench.errors import BenchError
 
 
@@ -163,7 +164,7 @@ def test_all_files_that_cannot_be_read_are_named(grey, folders):
 def test_a_folder_without_classes_is_told(tmp_path, make, said):
     make(tmp_path / "images")
     with pytest.raises(BenchError, match=said):
-        image_files(tmp_path / "images")
+        list_folder(tmp_path / "images")
 
 
 @pytest.mark.parametrize("damage", [b"no image", b"\x89PNG\r\n\x1a\n", None])
