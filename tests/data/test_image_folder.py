@@ -121,6 +121,41 @@ def test_verifying_counts_and_compares_with_the_cache(grey, folders):
     assert content not in whole.verify(folders, print)
 
 
+def test_what_is_left_out_is_counted_and_named(grey, folders):
+    save(grey / "b" / "3.TIF", [[5, 5], [5, 5]])
+    for name in ("a/notes.txt", "a/list.txt", "b/larch.heic"):
+        (grey / name).write_text("no image")
+    (grey / "a" / "more").mkdir()
+    (grey / "a" / ".DS_Store").write_text("hidden")
+    save(grey / "loose.png", [[1]])
+    said: list[str] = []
+    whole = ImageFolder(ClassFolder(path=str(grey)))
+    assert whole.load(2, folders, said.append).images[-1].tolist() == [[[5, 5], [5, 5]]]
+    told = whole.verify(folders, print)
+    note = (
+        f"left out of {grey}: 2 files .txt, 1 folders in those of classes, 1 files .heic, "
+        "1 files .png; the first is a/list.txt; images end in .png "
+    )
+    assert note in told
+    assert said[1].startswith(note)
+
+
+def test_verifying_counts_animations(grey, folders):
+    frames = [Image.new("L", (2, 2), value) for value in (1, 2)]
+    frames[0].save(grey / "a" / "2.gif", save_all=True, append_images=frames[1:])
+    told = ImageFolder(ClassFolder(path=str(grey))).verify(folders, print)
+    assert told.endswith("1 files are animations or have pages: the first image is used")
+
+
+def test_large_images_are_averaged_in_little_memory(grey, folders):
+    """12 megapixels, of more pixels than are handled at once; the mean of 0 and 4 is 2."""
+    row = np.tile(np.array([0, 4], dtype=np.uint8), 2000)
+    Image.fromarray(np.tile(row, (3000, 1))).save(grey / "c.png")
+    (grey / "c").mkdir()
+    (grey / "c.png").rename(grey / "c" / "1.png")
+    assert load(grey, folders).images[-1].tolist() == [[[2, 2], [2, 2]]]
+
+
 def test_verifying_counts_the_classes_of_each_phase(grey, folders):
     told = ImageFolder(ClassFolder(path=str(grey), train=("b",), test=("a",))).verify(
         folders, print
