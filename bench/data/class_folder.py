@@ -16,10 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.api.dataset import ImageClasses, Split
 from bench.data.decoding import ENDINGS
-from bench.data.split_files import read_image_lists
+from bench.data.split_files import PHASES, read_image_lists
 from bench.errors import BenchError, unknown_name
-
-PHASES = Split._fields
 
 
 @dataclass(frozen=True)

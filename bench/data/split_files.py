@@ -18,7 +18,9 @@ from bench.api.dataset import Split
 from bench.errors import BenchError, unknown_name
 
 PHASES = Split._fields
+"""train, val, test."""
 FORMS = (".csv", ".json")
+"""Endings of lists that are made per phase."""
 
 
 def phase_files(path: Path) -> dict[str, Path]:

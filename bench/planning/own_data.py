@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.api.dataset import Split
 from bench.data.class_folder import ClassFolder, list_folder
 from bench.data.class_splits import split_by_fraction, split_by_list
 from bench.data.own_data import own_source
-from bench.data.split_files import listed_classes, phase_files, read_image_lists
+from bench.data.split_files import PHASES, listed_classes, phase_files, read_image_lists
 from bench.episodes.words import seeded_order
 from bench.errors import BenchError
 from bench.suites.schema import FOLDER, FOLDERS, Fractions, Suite
 
-PHASES = Split._fields
 Parts = Mapping[str, list[str]]
 
 
