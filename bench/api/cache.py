@@ -18,26 +18,37 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from bench.api.dataset import ImageClasses
+from bench.api.dataset import DataFolders, ImageClasses
 from bench.api.errors import BenchError
 from bench.api.files import abandoned, owner, read_regular
 
+DTYPES = (np.uint8, np.float32)
+"""Of images, and of features."""
+_compared: set[str] = set()
+"""Stamps of the files whose checksum this process has compared."""
 
-def cached(folder: Path, key: str, build: Callable[[], ImageClasses]) -> ImageClasses:
-    """The dataset stored as `key`; where it is missing or damaged, built and stored first.
+
+def cached(folder: Path | DataFolders, key: str, build: Callable[[], ImageClasses]) -> ImageClasses:
+    """The dataset stored as `key`; where it is missing or damaged, built and stored first. Either
+    way it is mapped into memory, which all processes share.
 
     Args:
-        folder: the cache folder; made when missing.
+        folder: the cache folder, made when missing; or all folders of a run, which know what has
+            been compared with its checksum in it (workers do not do it again).
         key: file name without ending. It names everything that decides the pixels: dataset, image
             size, version of the decoding.
-        build: makes the dataset. Its result is returned as it is.
+        build: makes the dataset.
 
     Raises:
         BenchError: when the folder cannot be written (missing rights, no space). Nothing that a
             later run would trust is left behind.
     """
-    if (found := stored(folder, key)) is not None:
+    checked: frozenset[str] = frozenset()
+    if isinstance(folder, DataFolders):
+        folder, checked = folder.cache, folder.checked
+    if (found := stored(folder, key, checked)) is not None:
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +64,8 @@ def cached(folder: Path, key: str, build: Callable[[], ImageClasses]) -> ImageCl
             _write(data, Path(temporary), folder, key)
         except OSError as error:
             raise unwritable(folder, error) from error
-    return data
+    mapped = stored(folder, key)  # another process may be replacing it
+    return data if mapped is None or mapped.content != data.content else mapped
 
 
 def unwritable(folder: Path, error: OSError) -> BenchError:
@@ -84,19 +96,43 @@ def _write(data: ImageClasses, scratch: Path, folder: Path, key: str) -> None:
     (scratch / "about.json").replace(folder / f"{key}.json")
 
 
-def stored(folder: Path, key: str) -> ImageClasses | None:
-    """The stored dataset, or None when it is missing, damaged, or another one."""
+def checked_files() -> frozenset[str]:
+    """The files whose checksum this process has compared: for `DataFolders.checked`."""
+    return frozenset(_compared)
+
+
+def _is_whole(path: Path, images: NDArray[Any], crc32: int, checked: frozenset[str]) -> bool:
+    """Whether the checksum is right; compared once in a run, as long as the file is the same."""
+    told = path.stat()
+    stamp = f"{told.st_dev} {told.st_ino} {told.st_size} {told.st_mtime_ns} {crc32}"
+    if stamp in _compared or stamp in checked:
+        return True
+    if zlib.crc32(images.data) != crc32:
+        return False
+    _compared.add(stamp)
+    return True
+
+
+def stored(folder: Path, key: str, checked: frozenset[str] = frozenset()) -> ImageClasses | None:
+    """The stored dataset, or None when it is missing, damaged, or another one.
+
+    Args:
+        folder: the cache folder.
+        key: see `cached`.
+        checked: see `checked_files`; these are not read again.
+    """
     try:
         about = json.loads(read_regular(folder / f"{key}.json"))
         if about.pop("checksum") != _checksum(about):
             return None
         # Copy-on-write: pages are read when touched, and torch wants writable memory.
-        images = np.lib.format.open_memmap(folder / f"{key}.npy", mode="c")
+        path = folder / f"{key}.npy"
+        images = np.lib.format.open_memmap(path, mode="c")
         if (
             about["key"] != key
-            or images.dtype != np.uint8
+            or images.dtype not in DTYPES
             or list(images.shape) != about["shape"]
-            or zlib.crc32(images.data) != about["crc32"]
+            or not _is_whole(path, images, about["crc32"], checked)
         ):
             return None
         return ImageClasses(

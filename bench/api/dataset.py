@@ -1,4 +1,4 @@
-"""What a dataset is: uint8 images grouped by class, and named splits of its classes."""
+"""What a dataset is: images or features grouped by class, and named splits of its classes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ class DataFolders:
     Attributes:
         data: the folder the user named (``--data-dir``, or ``$BENCH_DATA_DIR``), or None.
         cache: decoded tensors and downloads (``$BENCH_CACHE_DIR``, or ``~/.cache/bench``).
+        checked: what of it was compared with its checksum when the run was planned; see
+            `bench.api.cache.checked_files`.
     """
 
     data: Path | None
     cache: Path
+    checked: frozenset[str] = frozenset()
 
 
 class Split(NamedTuple):
@@ -49,7 +52,9 @@ class ImageClasses:
 
     Attributes:
         name: the dataset's name.
-        images: (M, C, H, W) uint8; for characters ink is 255 and paper 0. May be memory-mapped.
+        images: (M, C, H, W) uint8; for characters ink is 255 and paper 0. Learners get them divided
+            by 255. Or features (M, ...) float32, which learners get as they are. May be
+            memory-mapped.
         starts: (classes,) first image of each class.
         counts: (classes,) images of each class.
         class_names: one readable name per class.

@@ -30,6 +30,7 @@ def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) 
     if fmt == "json":
         told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
         told |= {"split": pools.split or None, "phases": phases, "settings": settings}
+        told |= {"notes": list(pools.notes)}
         click.echo(json.dumps(told, indent=2))
     else:
         click.echo(describe(suite, pools, phases, settings))
@@ -72,8 +73,17 @@ def describe(
     parts = [first]
     if phases:
         shape = "x".join(map(str, getattr(pools.test, "input_shape", ())))
-        parts += [f"split {pools.split}; images of {shape}; no class is in two phases", ""]
+        parts += [
+            f"split {pools.split}; {_inputs(pools)} of {shape}; no class is in two phases",
+            "",
+        ]
         parts += [render(phases, list(phases[0]), "table")]
     shown = [{**row, "result": row["problem"] or "fits"} for row in settings]
     parts += ["", render(shown, [*list(settings[0])[:-1], "result"], "table")]
+    parts += ["", *(f"note: {note}" for note in pools.notes)] if pools.notes else []
     return "\n".join(parts)
+
+
+def _inputs(pools: SuiteData) -> str:
+    floating = getattr(pools.test, "images", None)
+    return "features" if floating is not None and floating.is_floating_point() else "images"

@@ -29,13 +29,14 @@ def data() -> None:
 @data.command("list")
 @TABLE_FORMAT
 def list_(fmt: Format) -> None:
-    """Lists the installed datasets, their splits, and how much of each is cached. The last row is
-    about folders of images, which suite files name."""
+    """Lists the installed datasets, their splits, and how much of each is cached. The last rows
+    are about data of your own, which suite files name."""
     from bench import registry as plugins
     from bench.cli.terminal import render
+    from bench.data.array_file import ArrayFile
     from bench.data.folders import data_folders
     from bench.data.image_folder import ImageFolder
-    from bench.suites.schema import FOLDER
+    from bench.suites.schema import ARRAYS, FOLDER
 
     cache = data_folders().cache
     found = plugins.datasets()
@@ -49,15 +50,16 @@ def list_(fmt: Format) -> None:
         }
         for name, source in found.things.items()
     ]
-    rows.append(
+    rows += [
         {
-            "name": f"{FOLDER}PATH",
+            "name": f"{prefix}PATH",
             "splits": None,
-            "cached_mib": round(_cached_bytes(cache, ImageFolder.name) / 2**20, 1),
-            "summary": ImageFolder.description,
+            "cached_mib": round(_cached_bytes(cache, source.name) / 2**20, 1),
+            "summary": source.description,
             "package": None,
         }
-    )
+        for prefix, source in ((FOLDER, ImageFolder), (ARRAYS, ArrayFile))
+    ]
     click.echo(render(rows, ["name", "splits", "cached_mib", "summary", "package"], fmt))
 
 

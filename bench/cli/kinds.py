@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from bench.errors import BenchError, unknown_name
-from bench.suites.schema import FOLDER, Suite, read_suite
+from bench.suites.schema import FOLDER, OWN, Suite, read_suite
 
 if TYPE_CHECKING:
     from bench.registry.discovery import Found
@@ -30,7 +30,7 @@ def kind_of(text: str) -> Kind:
     """
     if text.endswith(".toml"):
         return "suite"
-    if text.startswith(FOLDER):
+    if text.startswith(OWN):
         return "dataset"
     name = text.partition("[")[0].strip()
     if ":" in name:

@@ -49,7 +49,8 @@ def describe_suite(suite: Suite) -> str:
     Raises:
         BenchError: a folder of images that cannot be used, or that its split does not fit.
     """
-    from bench.planning.data import folder_classes
+    from bench.data.own_data import own_source
+    from bench.planning.own_data import own_classes
     from bench.registry.installed import protocol
 
     lines = [
@@ -65,9 +66,10 @@ def describe_suite(suite: Suite) -> str:
     if "rotations" in own.allows:
         turned = [phase for phase, on in suite.rotations if on]
         told["rotations"] = " and ".join(turned) or "none"
-    if suite.folder is not None:
-        images, _ = folder_classes(suite, suite.folder)
-        told |= {phase: str(counted) for phase, counted in images.count().items()}
+    if suite.own is not None:
+        classes = own_classes(suite).classes
+        counts = own_source(classes).class_counts()
+        told |= {phase: str(counted) for phase, counted in classes.count(counts).items()}
     lines += ["", *(f"{name:<12}{what}" for name, what in told.items())]
     lines += [f"meta-test   {suite.test.episodes} episodes, seed {suite.test.seed}", "", "settings"]
     for name, setting in suite.settings.items():
@@ -81,11 +83,13 @@ def describe_suite(suite: Suite) -> str:
 
 def describe_dataset(name: str, source: Source) -> str:
     """What a dataset is, as text; of a folder of images also how much it has."""
-    from bench.data.image_folder import Counted, ImageFolder, image_files
+    from bench.data.class_folder import Counted
+    from bench.data.own_data import OwnData
 
-    if isinstance(source, ImageFolder):
-        counted = Counted(tuple(len(listed) for listed in image_files(source.root).values()))
-        return f"{name}: a folder of images by class\n\n{counted}"
+    if isinstance(source, OwnData):
+        counted = Counted(tuple(source.class_counts().values()))
+        kind = "a folder of images by class" if source.name == "folder" else "arrays"
+        return f"{name}: {kind}\n\n{counted}"
     splits = f"\n\nsplits: {', '.join(source.splits)}" if source.splits else ""
     return f"{name}: a dataset\n\n{source.description}{splits}"
 

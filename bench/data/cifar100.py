@@ -79,7 +79,7 @@ class CIFAR100(DatasetSource):
             notify(f"reading CIFAR-100 from {path}")
             return self._image_classes(read_verified(self.reference, path), image_size)
 
-        return cached(folders.cache, key, build)
+        return cached(folders, key, build)
 
     def split(self, name: str, data: ImageClasses) -> Split:
         """See the class."""

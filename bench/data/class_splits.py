@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.api.dataset import Split
+from bench.data.split_files import composed, csv_rows
 from bench.episodes.words import seeded_order
 from bench.errors import BenchError, unknown_name
 
@@ -33,23 +34,22 @@ def split_by_list(names: Sequence[str], path: Path) -> dict[str, list[str]]:
         BenchError: with the line that is wrong: an unknown class or phase, or a class for the
             second time.
     """
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except OSError as error:
-        raise BenchError(f"cannot read the list of classes {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BenchError(f"{path} is not a CSV file: {error}") from error
+    rows = csv_rows(path)
     if not rows or [cell.strip() for cell in rows[0]] != ["class", "split"]:
-        raise BenchError(f"{path}, line 1: the header is to be class,split")
-    known, seen = set(names), dict[str, tuple[int, str]]()
+        raise BenchError(
+            f"{path}, line 1: the header is to be class,split; or filename,label in a list of the "
+            "images of one phase, called train.csv, val.csv or test.csv"
+        )
+    known, seen = composed(names), dict[str, tuple[int, str]]()
     for line, row in enumerate(rows[1:], start=2):
         if not row:
             continue
         if len(row) != 2:
             raise BenchError(f"{path}, line {line}: two columns are wanted, got {len(row)}")
-        name, phase = (cell.strip() for cell in row)
-        if name not in known:
-            raise BenchError(f"{path}, line {line}: {unknown_name('class', name, known)}")
+        given, phase = (cell.strip() for cell in row)
+        name = known.get(unicodedata.normalize("NFC", given))
+        if name is None:
+            raise BenchError(f"{path}, line {line}: {unknown_name('class', given, names)}")
         if phase not in Split._fields:
             told = unknown_name("split", phase, Split._fields)
             raise BenchError(f"{path}, line {line}: {told}")

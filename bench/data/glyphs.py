@@ -60,7 +60,7 @@ class Glyphs(DatasetSource):
                 f"possible, not {image_size}"
             )
         key = f"{self.name}-{image_size}-v{RENDERING}-{fingerprint()}"
-        return cached(folders.cache, key, lambda: self._build(image_size, notify))
+        return cached(folders, key, lambda: self._build(image_size, notify))
 
     def split(self, name: str, data: ImageClasses) -> Split:
         """See the class."""

@@ -84,7 +84,7 @@ class Omniglot(DatasetSource):
             bits = self._read(self._archives(folders, notify), notify)
             return self._image_classes(bits, image_size)
 
-        return cached(folders.cache, key, build)
+        return cached(folders, key, build)
 
     def split(self, name: str, data: ImageClasses) -> Split:
         """See the class."""

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -24,12 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from bench.data.decoding import ImageError, Members, opened
 from bench.errors import BenchError
 
 SIDE = 105
 """Height and width of a drawing, pixels."""
+MOST_BYTES = 2**16
+"""Of the file of a drawing: some hundred bytes, or 45 KB where it was stored in full colour."""
 Bits = NDArray[np.uint8]
 """Drawings as bits, ink 1 and paper 0: row by row, first pixel in the highest bit, each drawing
 padded with zeros to whole bytes (1,379)."""
@@ -158,47 +158,40 @@ def _read_archive(reference: Reference, archive: str, path: Path) -> Bits:
     bits = np.empty((len(members), -(-SIDE * SIDE // 8)), dtype=np.uint8)
     name = archive
     try:
-        with _reader(path) as (exists, read):
-            missing = [member for member in members if not exists(member)]
+        with Members(path, MOST_BYTES, len(members) * MOST_BYTES) as found:
+            _refuse_outside(path, found.names)
+            missing = [member for member in members if not found.has(member)]
             if missing:
                 raise BenchError(
                     f"{path} lacks {len(missing)} of {len(members)} drawings, the first is "
                     f"{missing[0]}; {GET_AGAIN}"
                 )
             for row, name in enumerate(members):
-                bits[row] = _decode(read(name))
+                bits[row] = _decode(found.read(name))
     except zipfile.BadZipFile as error:
         size = path.stat().st_size
         raise BenchError(
             f"{path} ({size:,} bytes) is cut off or damaged: {error}; {GET_AGAIN}"
         ) from error
-    # PIL reports a broken PNG as SyntaxError or OSError, zipfile an unknown method as RuntimeError.
-    except (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error) as error:
+    # zipfile reports an unknown method as RuntimeError.
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
         raise BenchError(f"{path} cannot be read at {name}: {error}; {GET_AGAIN}") from error
     return bits
 
 
-@contextmanager
-def _reader(path: Path) -> Iterator[tuple[Callable[[str], bool], Callable[[str], bytes]]]:
-    """Two functions of a member's name: whether it exists, and its bytes."""
-    if path.is_dir():
-        yield lambda name: (path.parent / name).is_file(), lambda n: (path.parent / n).read_bytes()
-        return
-    with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist())
-        for name in names:
-            parts = PurePosixPath(name.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
-                raise BenchError(
-                    f"{path} holds a member that points outside of it ({name!r}): this is not the "
-                    f"official archive; {GET_AGAIN}"
-                )
-        yield names.__contains__, archive.read
+def _refuse_outside(path: Path, names: Iterable[str]) -> None:
+    for name in names:
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in (parts.parts or ("",))[0]:
+            raise BenchError(
+                f"{path} holds a member that points outside of it ({name!r}): this is not the "
+                f"official archive; {GET_AGAIN}"
+            )
 
 
 def _decode(png: bytes) -> Bits:
     """Black ink on white paper to ink bits (1379,)."""
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+    with opened(png, formats=["PNG"]) as image:
         if image.size != (SIDE, SIDE):
-            raise ValueError(f"{image.size[0]}x{image.size[1]} pixels instead of {SIDE}x{SIDE}")
+            raise ImageError(f"{image.size[0]}x{image.size[1]} pixels instead of {SIDE}x{SIDE}")
         return np.packbits(np.asarray(image.convert("L")) < 128)

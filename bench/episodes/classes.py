@@ -33,15 +33,25 @@ from bench.errors import BenchError
 class ClassPool(ABC):
     """The classes that one phase draws from. Protocols write what is abstract here.
 
+    Image numbers count the images of the pool, class by class. On a CPU a pool has no images of its
+    own: they stay where the dataset has them, mapped into memory and shared by all processes.
+
     Attributes:
-        images: (M, C, H, W) uint8, on the device where batches are built.
-        starts: (P,) first image of each class in `images`.
+        images: (M, *input_shape): uint8 images, or float32 features; on the device where batches
+            are built.
+        starts: (P,) first image of each class.
         counts: (P,) images of each class.
+        rows: (m,) where in `images` the images of the pool are; None: in their order.
+        turned: image ``i`` is image ``i % m`` turned by ``i // m`` times 90 degrees.
+        names: of the classes, for messages; those that are turned have none of their own.
     """
 
     images: Tensor
     starts: IntArray
     counts: IntArray
+    rows: IntArray | None = None
+    turned: bool = False
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -55,8 +65,11 @@ class ClassPool(ABC):
         """See `bench.episodes.pools.Pool.build`."""
 
     def to(self, device: torch.device | str) -> Self:
-        """The same pool with its images on another device."""
-        return replace(self, images=self.images.to(device))
+        """The same pool with its images, and no others, on another device."""
+        if torch.device(device) == self.device:
+            return self
+        own = self.images if self.rows is None else self.images[torch.from_numpy(self.rows)]
+        return replace(self, images=own.to(device), rows=None)
 
     @property
     def device(self) -> torch.device:
@@ -65,7 +78,7 @@ class ClassPool(ABC):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(C, H, W)"""
+        """(C, H, W); of features (D,)"""
         return tuple(self.images.shape[1:])
 
     def inputs(self, task: TaskSpec) -> int:
@@ -79,10 +92,20 @@ class ClassPool(ABC):
         return draw_episodes(self, task, episodes, seed, purpose, number)
 
     def gather(self, index: IntArray) -> Tensor:
-        """Images (B, S, C, H, W) as float32 in [0, 1], by one gather on the pool's device."""
-        flat = self.tensor(index.reshape(-1))
-        images = self.images.flatten(1).index_select(0, flat)  # (BS, CHW) uint8
-        return images.float().mul_(1 / 255).view(*index.shape, *self.images.shape[1:])
+        """The inputs (B, S, *input_shape) as float32, by one gather on the pool's device: pixels in
+        [0, 1], features as they are."""
+        flat = index.reshape(-1)
+        own = len(self.images) if self.rows is None else len(self.rows)
+        turns, flat = np.divmod(flat, own) if self.turned else (None, flat)
+        rows = self.tensor(flat if self.rows is None else self.rows[flat])
+        inputs = self.images.flatten(1).index_select(0, rows).view(-1, *self.input_shape)
+        if turns is not None:
+            for quarter in (1, 2, 3):
+                which = self.tensor(np.flatnonzero(turns == quarter))
+                inputs[which] = torch.rot90(inputs[which], quarter, dims=(2, 3))
+        if inputs.dtype == torch.uint8:
+            inputs = inputs.float().mul_(1 / 255)
+        return inputs.view(*index.shape, *self.input_shape)
 
     def tensor(self, array: IntArray) -> Tensor:
         """The same numbers on the pool's device."""
@@ -93,7 +116,7 @@ PoolT = TypeVar("PoolT", bound=ClassPool)
 
 
 def class_pool(data: ImageClasses, classes: IntArray, rotations: bool, kind: type[PoolT]) -> PoolT:
-    """Copies the images of some classes out of a dataset.
+    """The images of some classes of a dataset; none is copied.
 
     Args:
         data: the dataset.
@@ -102,18 +125,22 @@ def class_pool(data: ImageClasses, classes: IntArray, rotations: bool, kind: typ
             (Santoro et al. 2016, Section 4.1); pool class ``p + r * len(classes)`` is class p
             turned by r * 90 degrees counter-clockwise.
         kind: what a protocol makes of them.
+
+    Raises:
+        BenchError: what has no height and width is to be turned.
     """
+    if rotations and data.images.ndim != 4:
+        raise BenchError(f"inputs of shape {tuple(data.images.shape[1:])} cannot be turned")
     counts = data.counts[classes]
     ends = np.cumsum(counts)
     starts = ends - counts
-    # image numbers of all chosen classes, one after the other
-    chosen = np.arange(ends[-1]) + np.repeat(data.starts[classes] - starts, counts)
-    images = data.images[torch.from_numpy(chosen)]
+    # where the images of all chosen classes are, one after the other
+    rows = np.arange(ends[-1]) + np.repeat(data.starts[classes] - starts, counts)
     if rotations:
-        images = torch.cat([torch.rot90(images, turns, dims=(2, 3)) for turns in range(4)])
         starts = np.concatenate([starts + turns * ends[-1] for turns in range(4)])
         counts = np.tile(counts, 4)
-    return kind(images, starts, counts)
+    names = tuple(data.class_names[number] for number in classes.tolist())
+    return kind(data.images, starts, counts, rows, rotations, names)
 
 
 @dataclass(frozen=True)
@@ -180,6 +207,10 @@ def draw_episodes(
     return Draw(support, support_y, query, query_y, classes)
 
 
+MOST_NAMED = 5
+"""Classes that a message about too small ones names."""
+
+
 def check_pool(pool: ClassPool, ways: int, images: int) -> None:
     """Raises a `BenchError` unless the pool has that many classes, and each that many images."""
     if len(pool) < ways:
@@ -189,6 +220,18 @@ def check_pool(pool: ClassPool, ways: int, images: int) -> None:
         )
     if pool.counts.min() < images:
         raise BenchError(
-            f"an episode needs {images} images of each class (support and query), and a class has "
-            f"only {pool.counts.min()}; use fewer shots or queries"
+            f"an episode needs {images} images of each class (support and query), and "
+            f"{_too_small(pool, images)}; use fewer shots or queries"
         )
+
+
+def _too_small(pool: ClassPool, images: int) -> str:
+    """Which classes have fewer images."""
+    fewest = f"a class has only {pool.counts.min()}"
+    if not pool.names:
+        return fewest
+    counts = pool.counts[: len(pool.names)]  # without those that are turned
+    small = np.flatnonzero(counts < images)
+    named = ", ".join(f"{pool.names[number]} ({counts[number]})" for number in small[:MOST_NAMED])
+    more = ", ..." if len(small) > MOST_NAMED else ""
+    return f"{fewest}: {len(small)} of {len(counts)} have fewer, {named}{more}"

@@ -52,7 +52,8 @@ class Conv4(nn.Module):
         self.out_features = filters * (height // shrunk) * (width // shrunk)
         if self.out_features == 0:
             raise ValueError(
-                f"Conv4 halves an image {halvings} times; {height}x{width} is too small"
+                f"Conv4 halves an image {halvings} times; {height}x{width} is too small, "
+                f"{shrunk}x{shrunk} is the least"
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.api.dataset import DataFolders, Notify, Source
-from bench.data.class_splits import split_by_fraction, split_by_list
-from bench.data.image_folder import ClassFolder, ImageFolder, image_files
+from bench.data.class_folder import ClassFolder
+from bench.data.own_data import own_source
 from bench.episodes.pools import Pool
 from bench.errors import BenchError
+from bench.planning.own_data import own_classes
 from bench.protocols.base import Phase
 from bench.registry.installed import datasets, protocol, protocols
-from bench.suites.schema import FOLDER, Fractions, Suite, read_suite
+from bench.suites.schema import FOLDER, OWN, Suite, read_suite
 
 PHASES: tuple[Phase, ...] = ("train", "val", "test")
 
@@ -33,7 +32,9 @@ class SuiteData:
     val: Pool
     test: Pool
     images: ClassFolder | None = None
-    """How a folder of images is loaded again."""
+    """How data of the user's own is loaded again."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the data."""
 
 
 def load_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> SuiteData:
@@ -56,8 +57,8 @@ def open_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     Raises:
         BenchError: data missing or damaged, unknown split, classes shared between the phases.
     """
-    if suite.folder is not None:
-        return folder_data(suite, suite.folder, folders, notify)
+    if suite.own is not None:
+        return own_data(suite, folders, notify)
     with suite.at("dataset"):
         source = datasets().get(suite.dataset)
         check_source(suite.protocol, suite.dataset, source)
@@ -66,69 +67,48 @@ def open_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     return phase_data(suite, source, data, suite.dataset, suite.split)
 
 
-def folder_data(suite: Suite, root: Path, folders: DataFolders, notify: Notify) -> SuiteData:
-    """What a suite draws from a folder of images.
+def own_data(suite: Suite, folders: DataFolders, notify: Notify) -> SuiteData:
+    """What a suite draws from data of the user's own.
 
     Raises:
-        BenchError: a folder or image that cannot be used; a split that does not fit the classes.
+        BenchError: a folder, file or image that cannot be used; a split that does not fit.
     """
-    images, named = folder_classes(suite, root)
+    assert suite.own is not None, "asked of such suites only"
+    prefix, path = suite.own
+    own = own_classes(suite)
     with suite.at("dataset"):
-        source = ImageFolder(images)
+        source = own_source(own.classes)
         data = protocol(suite.protocol).load(source, suite.image_size, folders, notify)
-    dataset = f"{FOLDER}{root.name} ({data.content[:8]})"
-    return phase_data(suite, source, data, dataset, named, images)
-
-
-def folder_classes(suite: Suite, root: Path) -> tuple[ClassFolder, str]:
-    """The classes of each phase of a folder of images, and the split's name; decodes nothing.
-
-    Raises:
-        BenchError: a folder that cannot be used; a list of classes that does not fit it.
-    """
-    with suite.at("dataset"):
-        names = list(image_files(root))
-    with suite.at("split"):
-        if isinstance(suite.split, Fractions):
-            asked = suite.split
-            parts = split_by_fraction(names, asked.train, asked.val, asked.seed)
-            named = str(asked)
-        else:
-            parts = split_by_list(names, Path(suite.split))
-            listed = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-            named = f"{Path(suite.split).name} ({listed.hexdigest()[:8]})"
-    return ClassFolder.model_validate({"path": str(root), **parts}), named
+    dataset = f"{prefix}{path.name} ({data.content[:8]})"
+    pools = phase_data(suite, source, data, dataset, own.split)
+    return replace(pools, images=own.classes, notes=own.notes + pools.notes)
 
 
 def named_source(name: str) -> Source:
-    """The dataset that a name means: an installed one, ``folder:PATH``, or that of a suite file.
+    """The dataset that a name means: an installed one, ``folder:PATH``, ``arrays:PATH``, or that of
+    a suite file.
 
     Raises:
         BenchError: where there is none; a file that is no suite; a split that does not fit.
     """
     if name.endswith(".toml"):
         suite = read_suite(Path(name))
-        if suite.folder is not None:
-            return ImageFolder(folder_classes(suite, suite.folder)[0])
+        if suite.own is not None:
+            return own_source(own_classes(suite).classes)
         with suite.at("dataset"):
             return datasets().get(suite.dataset)
-    if name.startswith(FOLDER):
-        root = Path(name.removeprefix(FOLDER)).expanduser().resolve()
-        image_files(root)  # raises where there is none
-        return ImageFolder(ClassFolder(path=str(root)))
+    for prefix in OWN:
+        if name.startswith(prefix):
+            path = Path(name.removeprefix(prefix)).expanduser().resolve()
+            source = own_source(ClassFolder(path=str(path)))
+            source.class_counts()  # raises where there is none
+            return source
     if Path(name).is_dir() and name not in datasets().things:
         raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
     return datasets().get(name)
 
 
-def phase_data(
-    suite: Suite,
-    source: Source,
-    data: Any,
-    dataset: str,
-    named: str,
-    images: ClassFolder | None = None,
-) -> SuiteData:
+def phase_data(suite: Suite, source: Source, data: Any, dataset: str, named: str) -> SuiteData:
     """What each phase draws from, as the protocol makes it.
 
     Args:
@@ -137,7 +117,6 @@ def phase_data(
         data: what the protocol loaded of it.
         dataset: its name.
         named: the name of its split.
-        images: how a folder of images is loaded again.
 
     Raises:
         BenchError: a split that is not sound, keys of the suite that do not fit the data.
@@ -145,12 +124,14 @@ def phase_data(
     asked = protocol(suite.protocol)
     with suite.at("split"):
         split = asked.split(source, named, data)
+        notes = tuple(asked.examine(data, split))
     turned = {"train": suite.rotations.train, "val": suite.rotations.test}
     turned["test"] = suite.rotations.test
-    pools = {phase: asked.pool(data, split, phase, turned[phase]) for phase in PHASES}
+    with suite.at("rotations"):
+        pools = {phase: asked.pool(data, split, phase, turned[phase]) for phase in PHASES}
     with suite.at():
         asked.check_keys(suite, pools["train"])
-    return SuiteData(dataset, named, data.content, **pools, images=images)
+    return SuiteData(dataset, named, data.content, **pools, notes=notes)
 
 
 def check_source(name: str, dataset: str, source: Source) -> None:

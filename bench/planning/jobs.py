@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
-from bench.data.image_folder import ClassFolder
+from bench.data.class_folder import ClassFolder
 from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.checked import Part, Problem, UnreadableError, missing, read_json, record_part
@@ -103,7 +103,7 @@ class Training(Job):
     image_size: int
     split: str
     images: ClassFolder | None = None
-    """Where a folder of images lies and how its classes are split, to load it; `dataset`,
+    """Where data of the user's own lies and how its classes are split, to load it; `dataset`,
     `content` and `split` say what it is. None: an installed dataset."""
     train_rotations: bool
     val_rotations: bool

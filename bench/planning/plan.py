@@ -146,6 +146,7 @@ def make_plan(
         if not taking_part:
             continue
         pools = load_suite_data(suite, folders, notify)
+        plan.notes += [f"{suite.name}: {note}" for note in pools.notes]
         for name, setting in suite.settings.items():
             task = test_task(suite, setting, pools)
             bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)

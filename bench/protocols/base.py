@@ -15,8 +15,9 @@ asked, in this order:
 1. *the suite file*: `setting` and `keys` are pydantic models of what it may say; wrong values are
    explained with their key. `needs` and `allows` name those keys about images that apply;
 2. *the data*: `source` is the kind of dataset that it goes with. `load`, `split` and `pool` make
-   what each phase draws from, a `bench.episodes.pools.Pool`; `check_setting` proves that there is
-   enough. The defaults are for a source that generates its episodes, and is a pool itself;
+   what each phase draws from, a `bench.episodes.pools.Pool`; `examine` says what a user should know
+   of it, `check_setting` proves that there is enough. The defaults are for a source that generates
+   its episodes, and is a pool itself;
 3. *the tasks*: `task` is a setting's, `shared` what its trainings are made for, `cut_down` what is
    left of a learner's wish where the data has less;
 4. *meta-training*: a pool draws and builds batches; `examples` counts them, `validation_task` says
@@ -129,6 +130,14 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
             BenchError: where there is no such split, or it is not sound.
         """
         return None
+
+    def examine(self, data: Any, split: Any) -> list[str]:
+        """What the user should know of the data, once, when a run is planned.
+
+        Raises:
+            BenchError: the data cannot be tested on as it is split.
+        """
+        return []
 
     def pool(self, data: Any, split: Any, phase: Phase, rotations: bool) -> Pool:
         """What a phase draws its episodes from."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.episodes.classes import ClassPool, check_pool, class_pool
+from bench.episodes.duplicates import examine_duplicates
 from bench.errors import BenchError, unknown_name
 from bench.protocols.base import BatchT, Phase, SettingT
 from bench.protocols.classification import OfClasses
@@ -46,8 +47,18 @@ class ImageProtocol(OfClasses[SettingT, BatchT]):
     def load(
         self, source: DatasetSource, image_size: int, folders: DataFolders, notify: Notify
     ) -> ImageClasses:
-        """See `DatasetSource.load`."""
-        return source.load(image_size, folders, notify)
+        """See `DatasetSource.load`.
+
+        Raises:
+            BenchError: also for inputs that are neither uint8 nor float32.
+        """
+        data = source.load(image_size, folders, notify)
+        if data.images.dtype not in (torch.uint8, torch.float32):
+            raise BenchError(
+                f"the images of {source.name} are {data.images.dtype}; a dataset has uint8 images, "
+                "or float32 features, which are taken as they are"
+            )
+        return data
 
     def split(self, source: DatasetSource, name: str, data: ImageClasses) -> Split:
         """The classes of each phase.
@@ -60,6 +71,10 @@ class ImageProtocol(OfClasses[SettingT, BatchT]):
         split = source.split(name, data)
         check_split(split, name)
         return split
+
+    def examine(self, data: ImageClasses, split: Split) -> list[str]:
+        """Images that two phases share; see `bench.episodes.duplicates.examine_duplicates`."""
+        return examine_duplicates(data, split)
 
     def pool(self, data: ImageClasses, split: Split, phase: Phase, rotations: bool) -> ClassPool:
         """The classes of a phase, turned where the suite says so."""

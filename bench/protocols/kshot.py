@@ -107,12 +107,14 @@ class KShot(ImageProtocol[KShotSetting, Episodes]):
 
     def cut_down(self, asked: TaskSpec, train: ClassPool, val: ClassPool) -> TaskSpec:
         """To the classes that meta-training has, and to the images of a class that it and
-        meta-validation have."""
+        meta-validation have: first fewer queries, then fewer shots."""
         most = int(min(train.counts.min(), val.counts.min()))
+        low, high = (max(1, min(shots, most - 1)) for shots in asked.shot_range)
         return asked.but(
             ways=min(asked.ways, len(train)),
             classes=len(train),
-            queries=max(1, min(asked.queries, most - asked.shot_range[1])),
+            shots=(low, high) if isinstance(asked.shots, tuple) else high,
+            queries=max(1, min(asked.queries, most - high)),
         )
 
     def examples(self, task: TaskSpec) -> int:

@@ -106,9 +106,11 @@ class Online(ImageProtocol[OnlineSetting, Stream]):
         )
 
     def cut_down(self, asked: TaskSpec, train: ClassPool, val: ClassPool) -> TaskSpec:
-        """To the classes that meta-training has, as often presented."""
+        """To the classes that meta-training has, as often presented as it and meta-validation have
+        images."""
+        most = int(min(train.counts.min(), val.counts.min()))
         ways = min(asked.ways, len(train))
-        length = asked.length // asked.ways * ways
+        length = min(asked.presentations, most) * ways
         return asked.but(ways=ways, classes=len(train), length=length)
 
     def validation_task(self, task: TaskSpec, pool: ClassPool) -> TaskSpec:

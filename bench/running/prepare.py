@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+from bench.api.cache import checked_files
 from bench.api.dataset import Notify
 from bench.api.executor import Limits
 from bench.data.folders import data_folders
@@ -54,6 +56,7 @@ def prepare(
         notify=notify,
     )
     limits = Limits(request.timeout, request.memory)
+    folders = replace(folders, checked=checked_files())
     runner = Runner(request, plan, executor(limits), results, folders, places, listener, notify)
     plan.notes += thread_notes(runner)
     return runner

@@ -28,6 +28,11 @@ from bench.registry.installed import protocol, protocols
 
 FOLDER = "folder:"
 """Before the path of a folder of images, in a suite's `dataset`."""
+ARRAYS = "arrays:"
+"""Before the path of an ``.npz`` file."""
+OWN = (FOLDER, ARRAYS)
+FOLDERS = "folders"
+"""The `split` of a folder whose classes are below ``train/``, ``val/`` and ``test/``."""
 
 IMAGE_KEYS = ("image_size", "rotations", "split")
 """Keys of suites whose protocol is about images."""
@@ -112,14 +117,15 @@ class Suite(Table):
     title: str
     description: str
     dataset: str
-    """An installed dataset, or ``folder:PATH``: a folder of images by class. `read_suite` makes
-    paths absolute; those of a file are relative to it."""
+    """An installed dataset, ``folder:PATH``, a folder of images by class, or ``arrays:PATH``, an
+    ``.npz`` file. `read_suite` makes paths absolute; those of a file are relative to it."""
     image_size: int = Field(default=0, ge=8, le=256)
     split: Annotated[
         Annotated[str, Tag("name")] | Annotated[Fractions, Tag("fractions")],
         Discriminator(lambda given: "fractions" if isinstance(given, dict | Fractions) else "name"),
     ] = ""
-    """The name of one of the dataset's splits; of a folder's classes fractions, or a CSV file."""
+    """The name of one of the dataset's splits; of one's own classes fractions, the path of a list,
+    or ``folders``."""
     protocol: str
     """An installed one. It decides what settings have, and may add keys: `suite_of`."""
     rotations: Rotations = Rotations()
@@ -134,10 +140,11 @@ class Suite(Table):
     _file: Path | None = PrivateAttr(default=None)
 
     @property
-    def folder(self) -> Path | None:
-        """The folder of images that the suite is about; None: an installed dataset."""
-        named = self.dataset.startswith(FOLDER)
-        return Path(self.dataset.removeprefix(FOLDER)) if named else None
+    def own(self) -> tuple[str, Path] | None:
+        """The prefix and the path of data of one's own, a folder or an ``.npz`` file; None: an
+        installed dataset."""
+        prefix = next((one for one in OWN if self.dataset.startswith(one)), None)
+        return prefix and (prefix, Path(self.dataset.removeprefix(prefix)))
 
     @property
     def file(self) -> Path:
@@ -174,18 +181,18 @@ class Suite(Table):
 
     @model_validator(mode="after")
     def _split_fits_data(self) -> Self:
-        if self.folder is None and isinstance(self.split, Fractions):
+        if self.own is None and isinstance(self.split, Fractions):
             raise ValueError(
                 f"split: fractions are for a folder of images, and {self.dataset!r} is none; name "
                 f'one of its splits, or write dataset = "{FOLDER}PATH"'
             )
         asked = protocol(self.protocol)
-        if self.folder is not None and not asked.folders:
+        if self.own is not None and not asked.folders:
             raise ValueError(
                 f"dataset: the {self.protocol} protocol is about {asked.about}, not images"
             )
-        if self.folder is not None and self.split == "":
-            raise ValueError("split: fractions or the path of a CSV file, got nothing")
+        if self.own is not None and self.split == "":
+            raise ValueError(f'split: fractions, "{FOLDERS}" or the path of a list, got nothing')
         return self
 
 
@@ -236,10 +243,10 @@ def read_suite(path: Path) -> Suite:
     except ValidationError as error:
         mistakes = "\n".join(f"  {_mistake(detail, content, kind)}" for detail in error.errors())
         raise BenchError(f"{path} is not a valid suite:\n{mistakes}") from error
-    if suite.folder is not None:
-        beside = path.absolute().parent
-        changes: dict[str, Any] = {"dataset": f"{FOLDER}{_below(beside, suite.folder)}"}
-        if isinstance(suite.split, str):
+    if suite.own is not None:
+        (prefix, own), beside = suite.own, path.absolute().parent
+        changes: dict[str, Any] = {"dataset": f"{prefix}{_below(beside, own)}"}
+        if isinstance(suite.split, str) and suite.split != FOLDERS:
             changes["split"] = str(_below(beside, Path(suite.split)))
         suite = suite.model_copy(update=changes)
     suite._file = path

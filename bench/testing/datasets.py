@@ -73,7 +73,8 @@ def declaration(examined: ExaminedDataset) -> None:
     "Return what `bench.api.dataset.ImageClasses` describes; for missing data say how to get it."
 )
 def load(examined: ExaminedDataset) -> str:
-    """It loads: images are a uint8 tensor (M, C, H, W) of the size that was asked for."""
+    """It loads: images are a uint8 tensor (M, C, H, W) of the size that was asked for, or features
+    are one of float32 (M, ...)."""
     try:
         data = examined.load()
     except BenchError as error:
@@ -81,21 +82,31 @@ def load(examined: ExaminedDataset) -> str:
     images, size = data.images, examined.image_size
     if not isinstance(images, torch.Tensor):
         raise FailedError(f"images are a {type(images).__name__}, and not a torch tensor")
-    if images.dtype != torch.uint8:
-        raise FailedError(f"images are {images.dtype}, and not torch.uint8")
-    shape = tuple(images.shape)
-    if images.ndim != 4 or shape[2:] != (size, size) or 0 in shape:
+    shape, features = tuple(images.shape), images.dtype == torch.float32
+    if not features and images.dtype != torch.uint8:
+        raise FailedError(
+            f"images are {images.dtype}, and not torch.uint8 (torch.float32 for features)"
+        )
+    if features and (images.ndim < 2 or 0 in shape):
+        raise FailedError(f"features have the shape {shape}, and not (M, ...)")
+    if not features and (images.ndim != 4 or shape[2:] != (size, size) or 0 in shape):
         raise FailedError(f"images have the shape {shape}, and not (M, C, {size}, {size})")
     if not data.content or not isinstance(data.content, str):
         raise FailedError("it has no content hash, so that results cannot say what they are about")
     examined.loaded = data
+    if features:
+        return f"{shape[0]:,} features of {'x'.join(map(str, shape[1:]))}, taken as they are"
     return f"{shape[0]:,} images of {shape[1]}x{size}x{size}"
 
 
 @check("Scale the pixels to 0..255 before they become uint8.")
 def pixels(examined: ExaminedDataset) -> str:
-    """Pixels use the range of uint8: learners get them divided by 255."""
+    """Pixels use the range of uint8: learners get them divided by 255. Features are finite."""
     images = examined.data.images
+    if images.is_floating_point():
+        if not images.isfinite().all():
+            raise FailedError("features are not finite")
+        return f"features from {images.min():.3g} to {images.max():.3g}, taken as they are"
     low, high = int(images.min()), int(images.max())
     if low == high:
         raise FailedError(f"all pixels of all images are {low}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.api import Learner
+from bench.api import Learner, TaskSpec
 from bench.episodes.banks import Bank
 from bench.protocols.answers import answer
 from bench.protocols.base import Protocol
@@ -17,6 +18,9 @@ from bench.registry.installed import protocol
 
 BATCH_IMAGES = {"cpu": 1280, "gpu": 20480}
 """Images that are handled together, about: enough to be fast, few enough for the memory."""
+FULL_PIXELS = 32 * 32
+"""Height times width up to which as many are; of larger ones fewer, in proportion, since what an
+encoder keeps of an image grows with its pixels."""
 
 
 def protocol_of(bank: Bank) -> Protocol[Any, Any]:
@@ -33,7 +37,14 @@ def batch_size(bank: Bank) -> int:
     """Episodes of this bank that are handled together."""
     most = BATCH_IMAGES["cpu" if bank.pool.device.type == "cpu" else "gpu"]
     most *= protocol_of(bank).inputs_per_image
-    return max(1, most // bank.pool.inputs(bank.task))
+    return fitting(bank.task, most) // bank.pool.inputs(bank.task) or 1
+
+
+def fitting(task: TaskSpec, count: int) -> int:
+    """Of what is meant for images of up to `FULL_PIXELS`, as much as takes the same memory with
+    this task's."""
+    pixels = math.prod(task.input_shape[1:])
+    return count if pixels <= FULL_PIXELS else max(1, count * FULL_PIXELS // pixels)
 
 
 @torch.no_grad()

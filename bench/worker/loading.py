@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from bench.api import Learner
 from bench.api.dataset import DataFolders, Source
-from bench.data.image_folder import ImageFolder
+from bench.data.own_data import own_source
 from bench.episodes.banks import Bank
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
@@ -32,7 +32,7 @@ def training_source(training: Training) -> Source:
         BenchError: where it is not installed.
     """
     if training.images is not None:
-        return ImageFolder(training.images)
+        return own_source(training.images)
     return datasets().get(training.dataset)
 
 

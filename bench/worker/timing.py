@@ -21,7 +21,7 @@ from bench.store.records import Phase, TimingResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
-from bench.worker.evaluation import autocast, protocol_of
+from bench.worker.evaluation import autocast, fitting, protocol_of
 from bench.worker.loading import cell_of, load_bank, load_learner, load_pool, load_weights
 from bench.worker.training_loop import examples, make_optimizer, update
 
@@ -39,7 +39,8 @@ def time_phase(assignment: Assignment, device: Device, progress: Progress) -> No
     progress({"fraction": 0.1})
     phases = watch.answers(bank)
     progress({"fraction": 0.4})
-    together = min(SMOKE_BATCH if smoke else cell.timing_batch, len(bank))
+    wanted = SMOKE_BATCH if smoke else cell.timing_batch
+    together = min(fitting(bank.task, wanted), len(bank))
     throughput = watch.throughput(bank, together)
     progress({"fraction": 0.7})
     if training.budget is not None:

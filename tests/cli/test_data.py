@@ -50,11 +50,12 @@ def test_list(cache: Path) -> None:
     (cache / "goodness-28-v1.npy").write_bytes(bytes(2**20))
     (cache / "folder-28-v1-0123.npy").write_bytes(bytes(2**21))
     told = CliRunner().invoke(data, ["list", "--format", "json"], catch_exceptions=False)
-    bad, good, folder = json.loads(told.output)
+    bad, good, folder, arrays = json.loads(told.output)
     assert (bad["name"], bad["cached_mib"]) == ("bad", 0)
     assert (good["name"], good["cached_mib"], good["splits"]) == ("good", 1, "a, b")
     assert (folder["name"], folder["cached_mib"], folder["splits"]) == ("folder:PATH", 2, None)
     assert folder["summary"].startswith("A folder of images by class")
+    assert (arrays["name"], arrays["cached_mib"]) == ("arrays:PATH", 0)
 
 
 def test_fetch(cache: Path) -> None:

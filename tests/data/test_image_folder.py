@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from bench.api.dataset import DataFolders, ImageClasses
+from bench.data.class_folder import ClassFolder, list_folder
 from bench.data.class_splits import split_by_fraction, split_by_list
-from bench.data.image_folder import ClassFolder, ImageFolder, image_files
+from bench.data.image_folder import ImageFolder
 from bench.errors import BenchError
 
 
@@ -120,6 +121,41 @@ def test_verifying_counts_and_compares_with_the_cache(grey, folders):
     assert content not in whole.verify(folders, print)
 
 
+def test_what_is_left_out_is_counted_and_named(grey, folders):
+    save(grey / "b" / "3.TIF", [[5, 5], [5, 5]])
+    for name in ("a/notes.txt", "a/list.txt", "b/larch.heic"):
+        (grey / name).write_text("no image")
+    (grey / "a" / "more").mkdir()
+    (grey / "a" / ".DS_Store").write_text("hidden")
+    save(grey / "loose.png", [[1]])
+    said: list[str] = []
+    whole = ImageFolder(ClassFolder(path=str(grey)))
+    assert whole.load(2, folders, said.append).images[-1].tolist() == [[[5, 5], [5, 5]]]
+    told = whole.verify(folders, print)
+    note = (
+        f"left out of {grey}: 2 files .txt, 1 folders in those of classes, 1 files .heic, "
+        "1 files .png; the first is a/list.txt; images end in .png "
+    )
+    assert note in told
+    assert said[1].startswith(note)
+
+
+def test_verifying_counts_animations(grey, folders):
+    frames = [Image.new("L", (2, 2), value) for value in (1, 2)]
+    frames[0].save(grey / "a" / "2.gif", save_all=True, append_images=frames[1:])
+    told = ImageFolder(ClassFolder(path=str(grey))).verify(folders, print)
+    assert told.endswith("1 files are animations or have pages: the first image is used")
+
+
+def test_large_images_are_averaged_in_little_memory(grey, folders):
+    """12 megapixels, of more pixels than are handled at once; the mean of 0 and 4 is 2."""
+    row = np.tile(np.array([0, 4], dtype=np.uint8), 2000)
+    Image.fromarray(np.tile(row, (3000, 1))).save(grey / "c.png")
+    (grey / "c").mkdir()
+    (grey / "c.png").rename(grey / "c" / "1.png")
+    assert load(grey, folders).images[-1].tolist() == [[[2, 2], [2, 2]]]
+
+
 def test_verifying_counts_the_classes_of_each_phase(grey, folders):
     told = ImageFolder(ClassFolder(path=str(grey), train=("b",), test=("a",))).verify(
         folders, print
@@ -163,7 +199,7 @@ def test_all_files_that_cannot_be_read_are_named(grey, folders):
 def test_a_folder_without_classes_is_told(tmp_path, make, said):
     make(tmp_path / "images")
     with pytest.raises(BenchError, match=said):
-        image_files(tmp_path / "images")
+        list_folder(tmp_path / "images")
 
 
 @pytest.mark.parametrize("damage", [b"no image", b"\x89PNG\r\n\x1a\n", None])

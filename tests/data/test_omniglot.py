@@ -236,6 +236,15 @@ def test_a_broken_drawing_is_named(small: Small, folders: DataFolders, content: 
     assert f"cannot be read at {name}" in refused(small, folders)
 
 
+def test_a_drawing_that_unpacks_to_megabytes_is_refused(small: Small, folders: DataFolders) -> None:
+    small.both(folders.data)
+    name = "images_background/Alpha/character02/0003_01.png"
+    files = {**small.files("images_background"), name: bytes(10**7)}
+    write_zip(folders.data / "images_background.zip", files, method=zipfile.ZIP_DEFLATED)
+    said = refused(small, folders)
+    assert f"cannot be read at {name}: it unpacks to 10,000,000 bytes or more" in said
+
+
 def test_a_drawing_of_another_size_is_named(small: Small, folders: DataFolders) -> None:
     small.both(folders.data)
     small.ink = small.ink[:, :104]

@@ -52,6 +52,31 @@ def test_the_task_of_a_setting():
     assert KSHOT.validation_task(TASK, pool(2, 9)) == TASK.but(ways=2, shots=2)
 
 
+def test_a_wish_is_cut_to_the_images_that_there_are():
+    def cut(images: int, shots: object, queries: int = 5) -> tuple[object, int]:
+        asked = TASK.but(shots=shots, queries=queries)
+        task = KSHOT.cut_down(asked, pool(7, images), pool(2, 9))
+        return task.shots, task.queries
+
+    assert cut(7, 2) == (2, 5)
+    assert cut(6, 2) == (2, 4), "first fewer queries"
+    assert cut(4, 5) == (3, 1), "then fewer shots: one query is left"
+    assert cut(4, (1, 5)) == ((1, 3), 1)
+    assert cut(2, (3, 5)) == ((1, 1), 1)
+    assert cut(20, 9) == (8, 1), "meta-validation counts too"
+
+
+def test_classes_that_are_too_small_are_named():
+    counts = np.array([5, 1, 5, 2])
+    named = EpisodePool(
+        torch.zeros(13, 1, 4, 4), np.cumsum(counts) - counts, counts, names=("a", "b", "c", "d")
+    )
+    setting = KShotSetting(ways=2, shots=2, queries=1)
+    said = r"in train, .* only 1: 2 of 4 have fewer, b \(1\), d \(2\); use fewer shots"
+    with pytest.raises(BenchError, match=said):
+        KSHOT.check_setting(setting, named, pool(2, 5), pool(5, 5))
+
+
 class Recorder(Learner):
     """Keeps what `predict` is given."""
 

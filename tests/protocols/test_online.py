@@ -37,6 +37,12 @@ def test_validation_has_as_many_ways_as_there_are_classes_each_as_often_presente
     assert ONLINE.validation_task(task, pool(9)) == task
 
 
+def test_a_wish_is_cut_to_the_classes_and_images_that_there_are():
+    asked = TaskSpec((1, 2, 2), ways=9, protocol="online", length=9 * 12)
+    task = Online().cut_down(asked, pool(7, 9), pool(3, 6))
+    assert (task.ways, task.presentations, task.classes) == (7, 6, 7)
+
+
 def test_a_task_without_steps_is_refused():
     ONLINE.check_task(TASK)
     with pytest.raises(ValueError, match="needs a length, got 0"):

@@ -21,7 +21,7 @@ from bench.protocols.answers import ContractError, NotFiniteError
 from bench.protocols.kshot import EpisodePool
 from bench.protocols.online import StreamPool, presentation
 from bench.statistics.intervals import first_presentation_p
-from bench.worker.evaluation import batch_size, evaluate, picture
+from bench.worker.evaluation import batch_size, evaluate, fitting, picture
 
 SHAPE = (1, 2, 2)
 KSHOT = TaskSpec(SHAPE, ways=2, shots=1, queries=2)
@@ -116,6 +116,19 @@ def test_big_episodes_are_handled_in_small_batches():
 
     assert size(TaskSpec(SHAPE, ways=5, shots=1, queries=15)) == 16
     assert size(TaskSpec(SHAPE, ways=20, shots=5, queries=15)) == 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    # 1280 images of 80 up to 32x32; 1280 * 1024 / 7056 = 185 at 84x84; never less than an episode
+    [((1, 28, 28), 16), ((3, 32, 32), 16), ((3, 84, 84), 2), ((3, 224, 224), 1), ((640,), 16)],
+)
+def test_of_large_images_fewer_episodes_are_handled_together(shape, size):
+    images = torch.zeros(1, *shape, dtype=torch.uint8).expand(400, *(-1 for _ in shape))
+    large = EpisodePool(images, np.arange(20) * 20, np.full(20, 20))
+    task = TaskSpec(shape, ways=5, shots=1, queries=15)
+    assert batch_size(Bank.drawn(large, task, 2, 0, Purpose.TEST)) == size
+    assert fitting(task, 16) == min(16, size)
 
 
 @pytest.mark.parametrize(("task", "view"), [(KSHOT, "predict"), (ONLINE, "unroll")])

@@ -1,0 +1,117 @@
+"""Images that stand in two phases: told, and refused where a whole class does.
+
+Images are compared as learners get them, decoded and resized. No loop goes over images: each gets a
+64-bit hash, the sum of its words times fixed odd numbers (Carter and Wegman 1979), and only what
+shares one is compared.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.api.dataset import ImageClasses, IntArray, Split
+from bench.episodes.words import Purpose, random_words
+from bench.errors import BenchError
+
+CHUNK = 2**26
+"""Bytes of images hashed at once."""
+PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
+
+
+def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
+    """Looks for images that two phases share.
+
+    Args:
+        data: the dataset.
+        split: classes of each phase, no class in two of them.
+
+    Returns:
+        What the user should know: nothing, or a sentence for two phases.
+
+    Raises:
+        BenchError: where all images of a class are in a class of another phase: a class that has
+            two names, which meta-test would not be new.
+    """
+    classes = np.repeat(np.arange(len(data.counts)), data.counts)  # (M',)
+    rows = np.arange(len(classes)) + np.repeat(
+        data.starts - (np.cumsum(data.counts) - data.counts), data.counts
+    )
+    phases = np.full(len(data.counts), -1)
+    for number, part in enumerate(split):
+        phases[part] = number
+    used = phases[classes] >= 0
+    classes, rows = classes[used], rows[used]
+    same = _groups(data.images, rows)  # (M',) equal for equal images
+    notes = []
+    for first, second in PAIRS:
+        one, two = (phases[classes] == Split._fields.index(phase) for phase in (first, second))
+        shared = np.intersect1d(same[one], same[two])
+        if not len(shared):
+            continue
+        here, there = (np.flatnonzero(where & np.isin(same, shared)) for where in (one, two))
+        _refuse_whole_classes(data, classes, same, (here, first), (there, second))
+        left, right = here[0], there[same[there] == same[here[0]]][0]
+        notes.append(
+            f"{len(shared):,} images are in {first} and in {second} too, the first in the classes "
+            f"{data.class_names[classes[left]]!r} and {data.class_names[classes[right]]!r}"
+        )
+    return notes
+
+
+def _refuse_whole_classes(
+    data: ImageClasses,
+    classes: IntArray,
+    same: IntArray,
+    here: tuple[IntArray, str],
+    there: tuple[IntArray, str],
+) -> None:
+    """Pairs of classes that share images: whether all of the smaller one's are among them."""
+    (left, first), (right, second) = here, there
+    sets: dict[int, set[int]] = {}
+    for number in np.unique(classes[np.concatenate([left, right])]).tolist():
+        sets[number] = set(same[classes == number].tolist())
+    for one in np.unique(classes[left]).tolist():
+        for two in np.unique(classes[right]).tolist():
+            smaller, larger = sorted((sets[one], sets[two]), key=len)
+            if smaller <= larger and len(smaller) > 1:
+                raise BenchError(
+                    f"the class {data.class_names[one]!r} of {first} is the class "
+                    f"{data.class_names[two]!r} of {second} under another name: all "
+                    f"{len(smaller)} images of the smaller one are in both, so that {second} would "
+                    "not be on new classes; remove one of them, or put both into one phase"
+                )
+
+
+def _groups(images: Tensor, rows: IntArray) -> IntArray:
+    """A number for each image (M',), the same for equal ones and for no others."""
+    hashes = _hashes(images, rows)
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    group = group.astype(np.int64)
+    if len(first) == len(rows):
+        return group
+    # Of those that share a hash, each is compared with the first; another image is one of its own.
+    again = np.flatnonzero(first[group] != np.arange(len(rows)))
+    flat = images.flatten(1)
+    for part in np.array_split(again, max(1, len(again) * flat[0].nbytes // CHUNK)):
+        one, two = (flat[torch.from_numpy(rows[p])] for p in (part, first[group[part]]))
+        other = part[~(one == two).all(1).numpy()]
+        group[other] = len(rows) + other
+    return group
+
+
+def _hashes(images: Tensor, rows: IntArray) -> NDArray[np.uint64]:
+    """(M',) 64-bit hashes."""
+    size = images[0].nbytes
+    words = -(-size // 8)
+    odd = random_words(0, Purpose.TEST, 0, words) | np.uint64(1)
+    hashes = np.empty(len(rows), dtype=np.uint64)
+    step = max(1, CHUNK // max(size, 1))
+    for start in range(0, len(rows), step):
+        part = images[torch.from_numpy(rows[start : start + step])].flatten(1).numpy()
+        padded = np.zeros((len(part), words * 8), dtype=np.uint8)
+        padded[:, :size] = part.view(np.uint8)
+        hashes[start : start + step] = (padded.view(np.uint64) * odd).sum(1, dtype=np.uint64)
+    return hashes
