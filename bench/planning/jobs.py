@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
 from bench.data.image_folder import ClassFolder
+from bench.registry.option_values import without_paths
 from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.records import Measure
@@ -69,6 +70,7 @@ class Training(Job):
     learner_name: str
     family: str
     config: dict[str, Any]
+    """As JSON: `bench.registry.contestants.Contestant.options`."""
     task: TaskSpec
     """What it is trained with."""
     dataset: str
@@ -97,6 +99,7 @@ class Training(Job):
         descriptive = {"learner", "family", "budget_name", "images"}
         content = self.model_dump(mode="json", exclude=descriptive)
         content["task"] = task_identity(self.task)
+        content["config"] = without_paths(content["config"])
         if self.budget is not None:  # how long the meta-test is does not change the weights
             content["budget"].pop("test_episodes")
         return content

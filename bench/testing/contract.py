@@ -13,7 +13,7 @@ from bench.api import Episodes, Learner, State, TaskSpec, map_tensors
 from bench.errors import BenchError
 from bench.registry.contestants import configure
 from bench.registry.installed import protocols
-from bench.registry.learners import accept_learner
+from bench.registry.learners import accept_learner, default_of
 from bench.testing.check import FailedError, check
 from bench.testing.subject import (
     EPISODES,
@@ -56,11 +56,11 @@ def config(subject: Subject) -> None:
         raise FailedError("Config is not frozen, and a result's identity is a hash of it")
     fields: list[dataclasses.Field[Any]] = list(dataclasses.fields(learner.Config))
     for field in fields:
-        if field.default is dataclasses.MISSING:
+        if field.default is field.default_factory is dataclasses.MISSING:
             raise FailedError(f"the option {field.name!r} has no default")
         if not str(field.metadata.get("meaning", "")).strip():
             raise FailedError(f"the option {field.name!r} has no meaning")
-    defaults = {field.name: field.default for field in fields}
+    defaults = {field.name: default_of(field) for field in fields}
     for preset, options in {"the defaults": defaults, **learner.presets}.items():
         try:
             configure("NAME", learner, dict(options))
