@@ -108,6 +108,7 @@ def _read_quoted(text: str, place: int) -> tuple[Word, int]:
             stop = text.index(quote, place + 1)
             return Word(text[place + 1 : stop], quoted=True), stop + 1
         content, end = scanstring(text, place + 1, False)
+        content.encode()  # half a surrogate pair is no text
     except ValueError as error:
         raise BenchError(
             f"cannot read {text[place:]!r}: in {quote} text ends with {quote}, and a {quote} or "

@@ -150,10 +150,11 @@ def _inside(type_: Any, number: int) -> list[Any] | None:
 
 
 def _choices(type_: Any) -> list[Any]:
-    """The values of a type that lists them."""
+    """The values of a type that lists them, texts last: 1 without quotes is the number."""
     if isinstance(type_, type) and issubclass(type_, Enum):
-        return list(type_)
-    return list(get_args(type_)) if get_origin(type_) is Literal else []
+        return sorted(type_, key=lambda member: isinstance(member.value, str))
+    listed = get_args(type_) if get_origin(type_) is Literal else ()
+    return sorted(listed, key=lambda choice: isinstance(choice, str))
 
 
 def _means(given: Word, choice: Any) -> bool:
