@@ -115,6 +115,8 @@ class Cell(Job):
     training: Training
     suite: str
     suite_version: int
+    suite_file: str | None = None
+    """The path that the suite was asked for by, where it is not installed; it decides nothing."""
     setting: str
     task: TaskSpec
     """What it is tested with."""
@@ -155,7 +157,7 @@ class Cell(Job):
             "dataset", "split",
         )  # fmt: skip
         from_cell = (
-            "suite", "suite_version", "setting", "task", "test_rotations", "bank",
+            "suite", "suite_version", "suite_file", "setting", "task", "test_rotations", "bank",
             "bank_episodes", "episodes", "measure",
         )  # fmt: skip
         return {
