@@ -133,7 +133,8 @@ class Learner(nn.Module):
             query_x: (B, Q, *input_shape).
 
         Returns:
-            Logits (B, Q, ways), finite also for classes that the support set lacks.
+            Logits (B, Q, ways); finite, of a learner with an online view also for classes that the
+            support set lacks.
         """
         raise NotImplementedError
 
