@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 
 import click
 
 from bench.cli.check import check
 from bench.cli.compare import compare
+from bench.cli.console import use_any_console
 from bench.cli.data import data
 from bench.cli.doctor import doctor
 from bench.cli.list import list_
@@ -40,7 +42,9 @@ for command in (run, results, report, compare, list_, show, data, doctor, check,
 
 
 def main() -> None:
-    """Runs the command line: a mistake of the user's is one message and exit code 2."""
+    """Runs the command line: a mistake of the user's is one message and exit code 2, and so is a
+    file or folder that the system refuses."""
+    use_any_console()
     try:
         code = cli.main(standalone_mode=False)  # what a verb gave to ctx.exit
         sys.exit(code if isinstance(code, int) else 0)
@@ -56,3 +60,8 @@ def main() -> None:
     except BrokenPipeError:  # `bench results | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"Error: {error.strerror}: {reprlib.repr(error.filename)}", err=True)
+        sys.exit(2)

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.api.dataset import DataFolders, Notify, Source
 from bench.data.class_splits import split_by_fraction, split_by_list
+from bench.data.folders import named_path
 from bench.data.image_folder import ClassFolder, ImageFolder, image_files
 from bench.episodes.pools import Pool
 from bench.errors import BenchError
@@ -113,7 +114,7 @@ def named_source(name: str) -> Source:
         with suite.at("dataset"):
             return datasets().get(suite.dataset)
     if name.startswith(FOLDER):
-        root = Path(name.removeprefix(FOLDER)).expanduser().resolve()
+        root = named_path(name.removeprefix(FOLDER), "the folder of images").resolve()
         image_files(root)  # raises where there is none
         return ImageFolder(ClassFolder(path=str(root)))
     if Path(name).is_dir() and name not in datasets().things:
