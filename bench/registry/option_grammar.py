@@ -16,7 +16,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json.decoder import scanstring
 
 from bench.errors import BenchError
 
@@ -107,7 +106,7 @@ def _read_quoted(text: str, place: int) -> tuple[Word, int]:
         if quote == "'":
             stop = text.index(quote, place + 1)
             return Word(text[place + 1 : stop], quoted=True), stop + 1
-        content, end = scanstring(text, place + 1, False)
+        content, end = json.JSONDecoder(strict=False).raw_decode(text, place)
         content.encode()  # half a surrogate pair is no text
     except ValueError as error:
         raise BenchError(

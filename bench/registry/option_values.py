@@ -62,7 +62,7 @@ def _typed(given: Word | Group, type_: Any) -> Any:
     """What text says, as far as the type decides how it is read."""
     type_ = _bare_type(type_)
     if get_origin(type_) in {Union, types.UnionType}:
-        return _of_union(given, get_args(type_))
+        return _of_union(given, type_)
     if isinstance(given, Group):
         inside = _inside(type_, len(given.items))
         if inside is None:
@@ -78,17 +78,17 @@ def _typed(given: Word | Group, type_: Any) -> Any:
     return given.text
 
 
-def _of_union(given: Word | Group, members: Sequence[Any]) -> Any:
-    """The first of the members that text fits: the more it says, the earlier."""
+def _of_union(given: Word | Group, whole: Any) -> Any:
+    """What the first of a union's members makes of text: the more it says, the earlier."""
+    members = get_args(whole)
     if isinstance(given, Group):
-        likely = tuple if given.bracket == "(" else list
+        likely: Any = tuple if given.bracket == "(" else list
         ordered = sorted(members, key=lambda member: get_origin(member) is not likely)
         return _first_that_fits([(given, member) for member in ordered])
     for member in members:
         for choice in _choices(_bare_type(member)):
             if _means(given, choice):
                 return choice
-    whole = Union[tuple(members)]  # noqa: UP007 (of types that are known when it runs)
     read = [] if given.quoted else [(plain(given.text), whole)]
     if float in members and _is_beyond(given.text):
         raise ValueError("the number is too large")
