@@ -5,6 +5,7 @@ Letters in shapes: see `bench.api`.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -27,14 +28,25 @@ MetaOptimizer = (
 """An optimizer, alone or with a scheduler that follows the budget (`Learner.optimizer`)."""
 
 
-def option(default: Any, meaning: str) -> Any:
+def option(default: Any, meaning: str, *, file: bool | None = None) -> Any:
     """A documented hyper-parameter: a field of a learner's `Config` dataclass.
 
+    Its type says how it is typed on the command line: bool, int, float, str, `pathlib.Path`,
+    Literal, an enum, None, and tuples and lists of these.
+
     Args:
-        default: the value used when the user gives none.
+        default: the value used when the user gives none; of a list or a dict, each Config has a
+            copy.
         meaning: one sentence, with the unit and, where there is one, the paper's symbol.
+        file: whether it names a file that the learner reads, as weights that it starts from. Then
+            the file's content decides which result it is, wherever the file lies, and a run whose
+            file is missing does not start. Default: a Path to a file that is there is one. False:
+            only the text counts.
     """
-    return dataclasses.field(default=default, metadata={"meaning": meaning})
+    about = {"meaning": meaning, "file": file}
+    if isinstance(default, list | dict | set):
+        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=about)
+    return dataclasses.field(default=default, metadata=about)
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], state: State) -> State:
@@ -121,7 +133,8 @@ class Learner(nn.Module):
             query_x: (B, Q, *input_shape).
 
         Returns:
-            Logits (B, Q, ways), finite also for classes that the support set lacks.
+            Logits (B, Q, ways); finite, of a learner with an online view also for classes that the
+            support set lacks.
         """
         raise NotImplementedError
 

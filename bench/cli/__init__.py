@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 
 import click
@@ -42,7 +43,8 @@ for command in (run, results, report, compare, list_, show, data, doctor, check,
 
 
 def main() -> None:
-    """Runs the command line: a mistake of the user's is one message and exit code 2."""
+    """Runs the command line: a mistake of the user's is one message and exit code 2, and so is a
+    file or folder that the system refuses."""
     write_anything()
     heed_signals()
     try:
@@ -61,3 +63,8 @@ def main() -> None:
     except BrokenPipeError:  # `bench results | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"Error: {error.strerror}: {reprlib.repr(error.filename)}", err=True)
+        sys.exit(2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -15,12 +17,31 @@ if TYPE_CHECKING:
     from bench.cli.kinds import Kind
 
 
+class Shape(click.ParamType[tuple[int, int, int]]):
+    """``3x64x64``: channels, height and width of an image."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int, int]:
+        match = re.fullmatch(r"([1-9][0-9]?)x([1-9][0-9]{0,2})x([1-9][0-9]{0,2})", str(value))
+        if match is None:
+            told = f"{reprlib.repr(value)} is no shape of an image"
+            self.fail(f"{told}; write channels, height and width, as 3x64x64", param, ctx)
+        channels, height, width = map(int, match.groups())
+        return channels, height, width
+
+
 @click.command()
 @click.argument("thing", metavar="LEARNER|SUITE|DATASET")
 @KIND
 @click.option(
     "--check", "checks", multiple=True, metavar="NAME",
     help="Only this check of a learner. May be repeated.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--input", "input_shape", type=Shape(), default=None, metavar="CxHxW",
+    help="Shape of the images that a learner is checked with, as 3x64x64.  [default: small ones, "
+    "or a usual shape that it can answer]",
 )  # fmt: skip
 @click.option(
     "--image-size", type=click.IntRange(8, 256), default=28, show_default=True, metavar="PIXELS",
@@ -37,6 +58,7 @@ def check(
     thing: str,
     kind: Kind | None,
     checks: tuple[str, ...],
+    input_shape: tuple[int, int, int] | None,
     image_size: int,
     data_dir: Path | None,
     fmt: Literal["table", "json"],
@@ -62,8 +84,9 @@ def check(
 
     kind = kind or kind_of(thing)
     if kind != "learner":
-        if checks:
-            raise click.UsageError(f"--check is for learners, and {thing} is a {kind}")
+        for option, given in (("--check", checks), ("--input", input_shape)):
+            if given:
+                raise click.UsageError(f"{option} is for learners, and {thing} is a {kind}")
         folders = data_folders(data_dir)
         if kind == "suite":
             passed = check_suite(thing, folders, fmt)
@@ -82,7 +105,7 @@ def check(
             raise unknown_name("check", name, CHECKS)
     chosen = [name for name in CHECKS if not checks or name in checks]
     results = {
-        contestant.label: run_checks(contestant, chosen) for contestant in find(thing)
+        contestant.label: run_checks(contestant, chosen, input_shape) for contestant in find(thing)
     }  # by the learner with its options
     if fmt == "json":
         rows = [

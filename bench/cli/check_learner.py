@@ -60,11 +60,13 @@ def load(name: str) -> type[Learner]:
         raise BenchError(f"{name} cannot be checked: {error}") from error
 
 
-def run_checks(contestant: Contestant, names: list[str]) -> list[CheckResult]:
+def run_checks(
+    contestant: Contestant, names: list[str], input_shape: tuple[int, int, int] | None
+) -> list[CheckResult]:
     """Runs some checks; on a terminal it says which one."""
     from bench.testing import CHECKS, Subject
 
-    subject, results = Subject(contestant.learner, contestant.config), []
+    subject, results = Subject(contestant.learner, contestant.config, input_shape), []
     with progress(contestant.label, len(names)) as tell:
         for name in names:
             tell(name)

@@ -52,11 +52,14 @@ def check_name(name: str) -> None:
     from importlib.metadata import entry_points
     from importlib.util import find_spec
 
+    from bench.registry import names
+
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise BenchError(
             f"{name!r} cannot be the name of a learner; write lower-case letters and digits, with "
             "hyphens between words, for instance 'my-learner'"
         )
+    names.check_name(name)
     for point in entry_points(group="bench.learners", name=name):
         owner = point.dist.name if point.dist else "another package"
         raise BenchError(f"{owner} has a learner {name!r} already; choose another name")

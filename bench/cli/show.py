@@ -96,18 +96,22 @@ def describe_dataset(name: str, source: Source) -> str:
 
 def describe_learner(name: str, learner: type[Learner]) -> str:
     """What a learner is, its options and its papers, as text."""
+    from bench.registry.learners import default_of, option_types
+    from bench.registry.option_values import as_text
+
     lines = [f"{name}: {learner.family}", "", inspect.getdoc(learner) or ""]
     lines += ["", "options (--learner 'NAME[option=value]')"]
+    types = option_types(learner)
     fields: list[dataclasses.Field[Any]] = list(dataclasses.fields(learner.Config))
-    width = max((len(f"{field.name} = {field.default}") for field in fields), default=0)
-    for field in fields:
-        meaning = field.metadata.get("meaning", "")
-        lines.append(f"  {f'{field.name} = {field.default}':<{width}}  {meaning}")
+    defaults = [f"{one.name} = {as_text(default_of(one), types.get(one.name))}" for one in fields]
+    width = max(map(len, defaults), default=0)
+    for field, default in zip(fields, defaults, strict=True):
+        lines.append(f"  {default:<{width}}  {field.metadata.get('meaning', '')}")
     if not fields:
         lines.append("  none")
     for preset, options in learner.presets.items():
-        told = ", ".join(f"{key}={value}" for key, value in options.items()) or "the defaults"
-        lines.append(f"  preset {preset}: {told}")
+        told = ", ".join(f"{k}={as_text(own, types.get(k))}" for k, own in options.items())
+        lines.append(f"  preset {preset}: {told or 'the defaults'}")
     if learner.references:
         lines += ["", "references", *(f"  {reference}" for reference in learner.references)]
     return "\n".join(lines)

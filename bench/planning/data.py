@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.api.dataset import DataFolders, Notify, Source
 from bench.data.class_folder import ClassFolder
+from bench.data.folders import named_path
 from bench.data.own_data import own_source
 from bench.episodes.pools import Pool
 from bench.errors import BenchError
@@ -99,7 +100,7 @@ def named_source(name: str) -> Source:
             return datasets().get(suite.dataset)
     for prefix in OWN:
         if name.startswith(prefix):
-            path = Path(name.removeprefix(prefix)).expanduser().resolve()
+            path = named_path(name.removeprefix(prefix), "the data").resolve()
             source = own_source(ClassFolder(path=str(path)))
             source.class_counts()  # raises where there is none
             return source

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
 from bench.data.class_folder import ClassFolder
+from bench.registry.option_values import without_paths
 from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.checked import Part, Problem, UnreadableError, missing, read_json, record_part
@@ -95,6 +96,7 @@ class Training(Job):
     learner_name: str
     family: str
     config: dict[str, Any]
+    """As JSON: `bench.registry.contestants.Contestant.options`."""
     task: TaskSpec
     """What it is trained with."""
     dataset: str
@@ -123,6 +125,7 @@ class Training(Job):
         descriptive = {"learner", "family", "budget_name", "images"}
         content = self.model_dump(mode="json", exclude=descriptive)
         content["task"] = task_identity(self.task)
+        content["config"] = without_paths(content["config"])
         if self.budget is not None:  # how long the meta-test is does not change the weights
             content["budget"].pop("test_episodes")
         return content
@@ -143,6 +146,8 @@ class Cell(Job):
     training: Training
     suite: str
     suite_version: int
+    suite_file: str | None = None
+    """The path that the suite was asked for by, where it is not installed; it decides nothing."""
     setting: str
     task: TaskSpec
     """What it is tested with."""
@@ -196,7 +201,7 @@ class Cell(Job):
             "dataset", "split",
         )  # fmt: skip
         from_cell = (
-            "suite", "suite_version", "setting", "task", "test_rotations", "bank",
+            "suite", "suite_version", "suite_file", "setting", "task", "test_rotations", "bank",
             "bank_episodes", "episodes", "measure",
         )  # fmt: skip
         return {

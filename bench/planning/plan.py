@@ -64,6 +64,14 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
     return list(chosen.values())
 
 
+def file_of(suite: Suite) -> str | None:
+    """The path that a suite has to be asked for by; None: its name is enough, it is installed."""
+    installed = suites().things.get(suite.name)
+    if installed is not None and installed.file.resolve() == suite.file.resolve():
+        return None
+    return str(suite.file)
+
+
 def test_task(suite: Suite, setting: Any, pools: SuiteData) -> TaskSpec:
     """The task of a test setting."""
     asked = protocol(suite.protocol)
@@ -145,7 +153,7 @@ def make_plan(
         took_part |= bool(taking_part)
         if not taking_part:
             continue
-        pools = load_suite_data(suite, folders, notify)
+        pools, file = load_suite_data(suite, folders, notify), file_of(suite)
         plan.notes += [f"{suite.name}: {note}" for note in pools.notes]
         for name, setting in suite.settings.items():
             task = test_task(suite, setting, pools)
@@ -173,6 +181,7 @@ def make_plan(
                         training=training,
                         suite=suite.name,
                         suite_version=suite.version,
+                        suite_file=file,
                         setting=name,
                         task=task,
                         test_rotations=suite.rotations.test,

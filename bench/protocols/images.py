@@ -169,11 +169,12 @@ def tiny_images(
 
 
 def tiny_patterns(count: int, input_shape: tuple[int, ...]) -> Tensor:
-    """(P, *input_shape), bool."""
+    """(P, *input_shape), bool; the last tiles are cut where they do not fit."""
     channels, height, width = input_shape
     random = torch.Generator().manual_seed(0)
-    tiles = torch.rand(count, channels, height // 4, width // 4, generator=random) < 0.5
-    return tiles.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    tiles = torch.rand(count, channels, -(-height // 4), -(-width // 4), generator=random) < 0.5
+    whole = tiles.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    return whole[:, :, :height, :width]
 
 
 def shuffled(images: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:

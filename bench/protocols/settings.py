@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import math
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+LARGEST = 2**63 - 1
+"""What a table of results holds."""
 
 
 class Table(BaseModel):
-    """A TOML table: unknown keys are mistakes."""
+    """A TOML table: unknown keys are mistakes, and so are numbers that cannot be stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_stored(cls, value: Any) -> Any:
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ValueError(f"the number is too large; the largest is {LARGEST}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("a finite number is wanted")
+        return value
 
 
 class Setting(Table):

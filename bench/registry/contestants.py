@@ -1,8 +1,10 @@
 """Reads ``'maml[inner_steps=1,5]'``: which learner, in which configurations.
 
 Grammar: ``NAME`` or ``NAME[item,item,...]``. An item is ``option=value``, a further value of the
-option before it, or, in front of all options, the name of a preset of the learner. Lists of values
-make a product. ``none`` is None where the option's type has it. NAME may be a glob.
+option before it, or, in front of all options, the name of a preset of the learner. Further values
+make a product. `bench.registry.option_grammar` says what a value is. NAME may be a glob.
+
+A label is written by the same grammar: given as a learner it is the same contestant.
 """
 
 from __future__ import annotations
@@ -15,14 +17,21 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import PydanticUserError, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from bench.errors import BenchError, unknown_name
 from bench.registry.discovery import Found
-from bench.registry.learners import option_types
+from bench.registry.learners import default_of, option_types
+from bench.registry.option_grammar import Group, Word, read_items
+from bench.registry.option_values import as_json, as_text, fit
 
 if TYPE_CHECKING:
     from bench.api import Learner
+
+
+MOST_TOLD = 120
+"""Characters of what was given, in a message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,17 +43,14 @@ class Contestant:
         label: the name with the options that differ from the defaults.
         learner: its class.
         config: an instance of the learner's Config.
+        options: the whole of it as JSON, as stored: it decides which result this is.
     """
 
     name: str
     label: str
     learner: type[Learner]
     config: Any
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The whole configuration, as stored."""
-        return dataclasses.asdict(self.config)
+    options: dict[str, Any] = dataclasses.field(compare=False)
 
 
 def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[Contestant]:
@@ -55,15 +61,16 @@ def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[C
         installed: the learners to choose from.
 
     Raises:
-        BenchError: unknown learner, option or preset, a value of the wrong type, bad grammar.
+        BenchError: unknown learner, option or preset, a value of the wrong type, bad grammar, a
+            file that is not there.
     """
     chosen: dict[str, Contestant] = {}
     for spec in specs or sorted(installed.things):
-        match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[(.*)\])?\s*", spec)
-        if match is None:
+        match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[(.*)\])?\s*", spec, re.DOTALL)
+        if match is None or not _is_unicode(spec):
             raise BenchError(
-                f"cannot read the learner {spec!r}; write NAME or 'NAME[option=value,...]', "
-                "for instance 'maml[inner_steps=1,5]'"
+                f"cannot read the learner {_short(spec)!r}; write NAME or "
+                "'NAME[option=value,...]', for instance 'maml[inner_steps=1,5]'"
             )
         pattern, items = match.groups()
         names = [name for name in sorted(installed.things) if fnmatch.fnmatch(name, pattern)]
@@ -75,75 +82,98 @@ def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[C
     return list(chosen.values())
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_TOLD else f"{text[: MOST_TOLD - 20]}...{text[-17:]}"
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be stored: bytes of a command line that are no UTF-8 arrive as surrogates."""
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def configure(name: str, learner: type[Learner], options: dict[str, Any]) -> Contestant:
     """A learner with some options set, each checked against the type its Config states.
 
     Raises:
         BenchError: no such option, a value of the wrong type or one that the Config refuses, a type
-            that cannot be read.
+            that cannot be read, a file that is not there or not the one that is stored.
     """
     try:
         types = option_types(learner)
     except BenchError as error:
         raise BenchError(f"{name} cannot be used: {error}") from error
     values = {}
-    for option, value in options.items():
+    for option, given in options.items():
         if option not in types:
             hint = f"`bench show {name}` lists them"
             raise unknown_name(f"option of {name}", option, types, hint)
+        told = f"{name}[{option}={_short(str(given))}]"
         try:
-            values[option] = _validated(value, types[option])
+            values[option] = fit(given, types[option])
         except ValidationError as error:
-            what = error.errors()[0]["msg"]
-            raise BenchError(f"{name}[{option}={value}]: {what}") from error
+            raise BenchError(f"{told}: {error.errors()[0]['msg']}") from error
+        except ValueError as error:
+            raise BenchError(f"{told}: {error}") from error
         except PydanticUserError as error:
             raise BenchError(
-                f"{name}[{option}={value}]: the option's type, {types[option]!r}, cannot be read "
-                "from text; it keeps its default"
+                f"{told}: the option's type, {types[option]!r}, cannot be read from text; it keeps "
+                "its default"
             ) from error
     try:
         config = learner.Config(**values)
     except (TypeError, ValueError) as error:
         raise BenchError(f"{name}: {error}") from error
-    return Contestant(name, label(name, config), learner, config)
+    return Contestant(name, label(name, config, types), learner, config, _stored(name, config))
 
 
-def _validated(value: Any, type_: Any) -> Any:
-    """The value as that type; the text ``none`` is None where the type has it."""
-    adapter: TypeAdapter[Any] = TypeAdapter(type_)
-    if isinstance(value, str) and value.lower() == "none":
-        with contextlib.suppress(ValidationError):
-            return adapter.validate_python(None)
-    return adapter.validate_python(value)
+def _stored(name: str, config: Any) -> dict[str, Any]:
+    stored = {}
+    for field in dataclasses.fields(config):
+        value, file = getattr(config, field.name), field.metadata.get("file")
+        try:
+            stored[field.name] = as_json(value, file)
+        except BenchError as error:
+            raise BenchError(f"{name}, option {field.name}: {error}") from error
+        except PydanticSerializationError as error:
+            raise BenchError(f"{name}, option {field.name}: cannot be stored: {error}") from error
+    return stored
 
 
-def label(name: str, config: Any) -> str:
+def label(name: str, config: Any, types: dict[str, Any]) -> str:
     """``maml[inner_steps=5]``: the name, with what differs from the defaults."""
-    changed = [
-        f"{field.name}={getattr(config, field.name)}"
-        for field in dataclasses.fields(config)
-        if getattr(config, field.name) != field.default
-    ]
+    changed = []
+    for field in dataclasses.fields(config):
+        type_ = types.get(field.name, Any)
+        text = _told(getattr(config, field.name), type_)
+        if text != _told(default_of(field), type_):
+            changed.append(f"{field.name}={text}")
     return f"{name}[{','.join(changed)}]" if changed else name
+
+
+def _told(value: Any, type_: Any) -> str:
+    """A value as text; 1 where a float belongs is 1.0."""
+    with contextlib.suppress(ValueError, PydanticUserError):  # a default may be of another type
+        value = fit(value, type_)
+    return as_text(value, type_)
 
 
 def _products(name: str, learner: type[Learner], items: str) -> list[dict[str, Any]]:
     """``paper,a=1,2,b=x`` to the preset's options with every combination of a and b."""
     base: dict[str, Any] = {}
-    lists: dict[str, list[str]] = {}
+    lists: dict[str, list[Word | Group]] = {}
     option = ""
-    for item in filter(None, (part.strip() for part in items.split(","))):
-        key, equals, value = item.partition("=")
-        if equals:
-            option = key.strip()
-            lists.setdefault(option, []).append(value.strip())
-        elif option:
-            lists[option].append(item)
-        elif item in learner.presets:
-            base.update(learner.presets[item])
+    for key, value in read_items(items):
+        option = key or option
+        if option:
+            lists.setdefault(option, []).append(value)
+        elif isinstance(value, Word) and value.text in learner.presets:
+            base.update(learner.presets[value.text])
         else:
             raise unknown_name(
-                f"preset of {name}", item, learner.presets, "options are written option=value"
+                f"preset of {name}", str(value), learner.presets, "options are written option=value"
             )
     return [
         base | dict(zip(lists, values, strict=True))

@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 
 from bench.api import CONTRACT_VERSION, MissingRequirementError
 from bench.errors import BenchError, unknown_name
+from bench.registry.names import check_name
 
 Thing = TypeVar("Thing")
 
@@ -100,6 +101,7 @@ def discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) 
             package = _package(point)
             name = claimed if len(claims) == 1 else f"{claimed} of {package}"
             try:
+                check_name(claimed)
                 with contextlib.redirect_stdout(sys.stderr):
                     found.things[name] = accept(point.load())
                 found.packages[name] = package

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from bench.errors import BenchError
 from bench.registry.discovery import check_complete, check_contract
+from bench.registry.option_values import as_json
 
 if TYPE_CHECKING:
     from bench.api import Learner
@@ -31,11 +32,18 @@ def accept_learner(thing: Any) -> type[Learner]:
         raise BenchError("its Config is not a dataclass")
     option_types(thing)
     try:
-        thing.Config()
+        config = thing.Config()
     except Exception as error:  # a plugin may raise anything
         raise BenchError(
             f"its Config cannot be made: {type(error).__name__}: {error}; every option needs a "
             "default, and one that fits"
+        ) from error
+    try:
+        as_json(config)
+    except Exception as error:  # the values may be anything too
+        raise BenchError(
+            f"its Config cannot be stored: {error}; an option is a number, a text, a path, an "
+            "enum, or a list of these"
         ) from error
     check_complete(thing)
     return thing
@@ -55,3 +63,8 @@ def option_types(learner: type[Learner]) -> dict[str, Any]:
             "they name is to be imported, and not under TYPE_CHECKING only"
         ) from error
     return {field.name: types[field.name] for field in fields(learner.Config) if field.init}
+
+
+def default_of(option: Field[Any]) -> Any:
+    """The value of an option that nobody has given."""
+    return option.default if option.default_factory is MISSING else option.default_factory()

@@ -49,10 +49,12 @@ def protocol(board: Board) -> str:
 def commands(cells: list[CellRow], results: str) -> list[str]:
     """The ``bench run`` lines that make these cells exist.
 
+    A suite that is not installed is asked for by the path of its file, a learner by its label.
     Cells of one budget, precision, place and number of threads share a line where the same learners
     ran with the same seeds; what has nothing to train joins the lines of its suite.
     """
     places = _Places(cells)
+    files = {cell.suite: cell.suite_file for cell in cells if cell.suite_file}
     plans: dict[Any, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     timed: dict[Any, set[str]] = defaultdict(set)
     trained = [cell for cell in cells if cell.budget != UNTRAINED]
@@ -77,7 +79,9 @@ def commands(cells: list[CellRow], results: str) -> list[str]:
             asked = sorted(names + (without if number == 0 else []))
             lines[tuple(how), own, tuple(asked)].append(suite)
     return [
-        _command(suites, how, seeds, learners, timed[how], results)
+        _command(
+            [files.get(suite, suite) for suite in suites], how, seeds, learners, timed[how], results
+        )
         for (how, seeds, learners), suites in lines.items()
     ]
 

@@ -47,10 +47,11 @@ def read_results(
     """
     root = Path(path)
     problems: list[Problem] = []
-    folders = list(_cell_folders(root / layout.CELLS, problems)) if root.is_dir() else []
+    there = os.path.isdir(root)  # noqa: PTH112 (Path.is_dir raises for some names)
+    folders = list(_cell_folders(root / layout.CELLS, problems)) if there else []
     if not folders and not problems:
-        what = "is no folder" if root.exists() else "does not exist"
-        what = "holds no results" if root.is_dir() else what
+        what = "is no folder" if os.path.exists(root) else "does not exist"  # noqa: PTH110
+        what = "holds no results" if there else what
         raise BenchError(
             f"the results folder {str(root)!r} {what}\n"
             "name another with --results, or make some: bench run --suite glyphs-5way"

@@ -173,6 +173,8 @@ class CellRow:
     audits: Sequence[AuditFound] | None = field(default=None)
     """Of its training, where `bench.report.audits.with_audits` has read them."""
     audit_failure: Failed | None = field(default=None)
+    suite_file: str | None = field(default=None)
+    """The path that the suite was asked for by, where it is not installed."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CellRow) and self.path == other.path
@@ -262,6 +264,7 @@ def row_of(
         id=text(record.get("id")),
         suite=str(record["suite"]),
         suite_version=whole(record.get("suite_version")),
+        suite_file=text(record.get("suite_file")),
         setting=str(record["setting"]),
         protocol=protocol,
         measure=measure,

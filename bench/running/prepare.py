@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.api.cache import checked_files
 from bench.api.dataset import Notify
 from bench.api.executor import Limits
-from bench.data.folders import data_folders
+from bench.data.folders import data_folders, named_path
 from bench.errors import BenchError
 from bench.planning.plan import choose_suites, make_plan
 from bench.registry.contestants import contestants
@@ -82,9 +82,9 @@ def results_folder(path: str | Path) -> Path:
     """The results folder, absolute; it need not be there yet.
 
     Raises:
-        BenchError: it is a file, or nothing can be written there.
+        BenchError: it is a file, nothing can be written there, or no folder can have this name.
     """
-    folder = Path(path).absolute()
+    folder = named_path(path, "the results folder", home=False)
     # os.path.exists: Path.exists raises where a parent may not be looked into.
     there = next(place for place in (folder, *folder.parents) if os.path.exists(place))  # noqa: PTH110
     if not there.is_dir() or not os.access(there, os.W_OK):

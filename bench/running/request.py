@@ -18,6 +18,11 @@ from bench.worker.devices import Device
 LARGEST_SEED = 2**63 - 1
 """What a table of results holds."""
 
+MOST_JOBS, MOST_THREADS = 4096, 9999
+
+LONGEST = 1e9
+"""Seconds: 32 years."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -85,10 +90,12 @@ class Request:
             "data_dir": None if self.data_dir is None else _path("data_dir", self.data_dir),
             "results": _path("results", self.results),
             "executor": _text("executor", self.executor, "local"),
-            "jobs": _count("jobs", self.jobs),
-            "threads": None if self.threads is None else _count("threads", self.threads),
+            "jobs": _count("jobs", self.jobs, MOST_JOBS),
+            "threads": None
+            if self.threads is None
+            else _count("threads", self.threads, MOST_THREADS),
             "timeout": None if self.timeout is None else _seconds("timeout", self.timeout),
-            "memory": None if self.memory is None else _count("memory", self.memory),
+            "memory": None if self.memory is None else _count("memory", self.memory, 2**63 - 1),
             "rerun": _flag("rerun", self.rerun),
             "retry_failed": _flag("retry_failed", self.retry_failed),
         }
@@ -107,7 +114,15 @@ class Request:
 
 def wrong_value(name: str, expected: str, value: Any) -> BenchError:
     """The error for a value of the wrong type or range."""
-    return BenchError(f"{name}: expected {expected}, got {reprlib.repr(value)}")
+    return BenchError(f"{name}: expected {expected}, got {_told(value)}")
+
+
+def _told(value: Any) -> str:
+    """A value in short; Python writes no number of 4,400 digits."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return f"a number of {value.bit_length()} bits"
 
 
 def _items(name: str, values: Any, expected: str) -> list[Any]:
@@ -142,7 +157,7 @@ def _seeds(values: Any) -> tuple[int, ...]:
         if not _is_whole(item) or item < 0:
             raise wrong_value("seeds", expected, item)
         if item > LARGEST_SEED:
-            raise BenchError(f"seeds: {item} is too large; the largest is {LARGEST_SEED}")
+            raise BenchError(f"seeds: {_told(item)} is too large; the largest is {LARGEST_SEED}")
     return tuple(dict.fromkeys(int(item) for item in items))
 
 
@@ -164,16 +179,20 @@ def _path(name: str, value: Any) -> Path:
     return Path(value)
 
 
-def _count(name: str, value: Any) -> int:
+def _count(name: str, value: Any, most: int) -> int:
     if not _is_whole(value) or value < 1:
         raise wrong_value(name, "a whole number of 1 or more", value)
+    if value > most:
+        raise BenchError(f"{name}: {_told(value)} is too large; the largest is {most}")
     return int(value)
 
 
 def _seconds(name: str, value: Any) -> float:
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < float(value) < math.inf:
+    if not number or not 0 < value < math.inf:
         raise wrong_value(name, "a number of seconds above 0", value)
+    if value > LONGEST:
+        raise BenchError(f"{name}: {_told(value)} s is too large; the largest is {LONGEST:.0f} s")
     return float(value)
 
 

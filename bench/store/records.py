@@ -187,6 +187,8 @@ class CellResult(Requested):
     """Folder name under ``trainings/``."""
     suite: str
     suite_version: int
+    suite_file: str | None = None
+    """The path that it was asked for by; None: it was installed, or an older version made it."""
     setting: str
     protocol: str
     """Its name: ``kshot``, ``online``, ``sequence``, or a plugin's."""

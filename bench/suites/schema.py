@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-import tomllib
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -25,6 +24,8 @@ from pydantic import (
 from bench.errors import BenchError, unknown_name
 from bench.protocols.settings import Table
 from bench.registry.installed import protocol, protocols
+from bench.registry.names import check_name
+from bench.suites.toml_files import read_toml
 
 FOLDER = "folder:"
 """Before the path of a folder of images, in a suite's `dataset`."""
@@ -85,7 +86,7 @@ class MetaTest(Table):
     """The frozen bank."""
 
     episodes: int = Field(default=1000, ge=2)
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0)
 
 
 class Fractions(Table):
@@ -164,9 +165,16 @@ class Suite(Table):
     @classmethod
     def _settings_have_names(cls, settings: dict[str, Any]) -> dict[str, Any]:
         for name in settings:
-            if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-                raise ValueError(f"{name}: use letters, digits, '.', '_' and '-' only")
+            with _as_value_error(f"{reprlib.repr(name)[1:-1]}: "):
+                check_name(name)
         return settings
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_name(cls, name: str) -> str:
+        with _as_value_error():
+            check_name(name)
+        return name
 
     @model_validator(mode="after")
     def _data_fits_protocol(self) -> Self:
@@ -194,6 +202,15 @@ class Suite(Table):
         if self.own is not None and self.split == "":
             raise ValueError(f'split: fractions, "{FOLDERS}" or the path of a list, got nothing')
         return self
+
+
+@contextmanager
+def _as_value_error(before: str = "") -> Iterator[None]:
+    """Pydantic takes a ValueError for a mistake in the file."""
+    try:
+        yield
+    except BenchError as error:
+        raise ValueError(f"{before}{error}") from error
 
 
 def suite_of(name: str) -> type[Suite]:
@@ -225,12 +242,7 @@ def read_suite(path: Path) -> Suite:
     Raises:
         BenchError: with the line of a syntax error, or each key that is wrong and why.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchError(f"cannot read the suite file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BenchError(f"{path} is not valid TOML: {error}") from error
+    content = read_toml(path)
     kind = Suite
     if isinstance(named := content.get("protocol"), str):
         try:
@@ -273,7 +285,8 @@ def _mistake(detail: Any, content: dict[str, Any], kind: type[Suite]) -> str:
     if key == "settings" and detail["type"] == "value_error":
         return f"{key}.{message}"
     # what was given helps, unless it is a whole table
-    got = "" if isinstance(detail["input"], dict) else f", got {detail['input']!r}"
+    given = detail["input"]
+    got = "" if isinstance(given, dict) else f", got {reprlib.repr(given)}"
     if detail["type"] == "value_error" and "got" in message:
         got = ""  # it says so itself
     return f"{key}: {message}{got}" if key else message

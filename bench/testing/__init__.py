@@ -71,6 +71,7 @@ def check_learner(
     learner: type[Learner],
     config: Any = None,
     *,
+    input_shape: tuple[int, int, int] | None = None,
     checks: Iterable[str] = CHECKS,
     raise_on_failure: bool = False,
 ) -> list[CheckResult]:
@@ -79,6 +80,7 @@ def check_learner(
     Args:
         learner: the class.
         config: an instance of its Config; default: ``learner.Config()``. A small one is quicker.
+        input_shape: of images, (C, H, W); default: small ones, or a usual shape that it can answer.
         checks: names, see `CHECKS`.
         raise_on_failure: end with an AssertionError that tells all failures.
 
@@ -86,7 +88,7 @@ def check_learner(
         KeyError: for a name that is no check.
         AssertionError: with `raise_on_failure`, where a check failed.
     """
-    subject = Subject(learner, config)
+    subject = Subject(learner, config, input_shape)
     results = [CHECKS[name](subject) for name in checks]
     failed = [str(result) for result in results if result.status == "fail"]
     if failed and raise_on_failure:
@@ -98,6 +100,7 @@ def parametrize_checks(
     learner: type[Learner],
     config: Any = None,
     *,
+    input_shape: tuple[int, int, int] | None = None,
     expected_failures: Mapping[str, str] | None = None,
 ) -> pytest.MarkDecorator:
     """Makes one test per check of a function with the argument ``check``, which it has to call.
@@ -107,6 +110,7 @@ def parametrize_checks(
     Args:
         learner: the class.
         config: see `check_learner`.
+        input_shape: see `check_learner`.
         expected_failures: by the check's name why the learner fails it; it must then (xfail).
 
     Raises:
@@ -117,7 +121,7 @@ def parametrize_checks(
     expected = dict(expected_failures or {})
     if expected.keys() - CHECKS.keys():
         raise ValueError(f"no check is called {', '.join(sorted(expected.keys() - CHECKS.keys()))}")
-    subject = Subject(learner, config)
+    subject = Subject(learner, config, input_shape)
     return pytest.mark.parametrize(
         "check",
         [

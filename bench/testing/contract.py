@@ -13,7 +13,7 @@ from bench.api import Episodes, Learner, State, TaskSpec, map_tensors
 from bench.errors import BenchError
 from bench.registry.contestants import configure
 from bench.registry.installed import protocols
-from bench.registry.learners import accept_learner
+from bench.registry.learners import accept_learner, default_of
 from bench.testing.check import FailedError, check
 from bench.testing.subject import (
     EPISODES,
@@ -22,7 +22,7 @@ from bench.testing.subject import (
     answers,
     loss_of,
 )
-from bench.testing.tasks import draw, tiny_task
+from bench.testing.tasks import draw
 
 
 @check(
@@ -56,11 +56,11 @@ def config(subject: Subject) -> None:
         raise FailedError("Config is not frozen, and a result's identity is a hash of it")
     fields: list[dataclasses.Field[Any]] = list(dataclasses.fields(learner.Config))
     for field in fields:
-        if field.default is dataclasses.MISSING:
+        if field.default is field.default_factory is dataclasses.MISSING:
             raise FailedError(f"the option {field.name!r} has no default")
         if not str(field.metadata.get("meaning", "")).strip():
             raise FailedError(f"the option {field.name!r} has no meaning")
-    defaults = {field.name: field.default for field in fields}
+    defaults = {field.name: default_of(field) for field in fields}
     for preset, options in {"the defaults": defaults, **learner.presets}.items():
         try:
             configure("NAME", learner, dict(options))
@@ -92,7 +92,7 @@ def training_task(subject: Subject) -> None:
 
 def _tasks(subject: Subject) -> Iterator[TaskSpec]:
     for protocol in subject.protocols:
-        yield tiny_task(protocol.name)
+        yield subject.task(protocol)
         yield from protocol.usual_tasks()
 
 
@@ -101,13 +101,14 @@ def _tasks(subject: Subject) -> Iterator[TaskSpec]:
     "support a finite logit (bench.nn.NoveltyLogit learns one)."
 )
 def logits(subject: Subject) -> None:
-    """In every view logits have the shape that was asked for and are finite, also for classes that
-    the support set lacks: one NaN is a failed cell."""
+    """In every view logits have the shape that was asked for and are finite; of a learner with an
+    online view also for classes that the support set lacks: one NaN is a failed cell."""
     for protocol in subject.protocols:  # before any training, which wrong logits may end
         answers(protocol, subject.build(protocol), subject.episodes(protocol))
+    online = any(protocol.view == "unroll" for protocol in subject.protocols)
     for protocol, learner, batch in subject.views():
         _finite(answers(protocol, learner, batch), str(protocol))
-        if protocol.view == "predict":
+        if protocol.view == "predict" and online:
             lacking = dataclasses.replace(batch, support_y=torch.full_like(batch.support_y, 3))
             _finite(
                 answers(protocol, learner, lacking),
@@ -127,23 +128,26 @@ def _finite(told: Tensor, where: str) -> None:
 def sizes(subject: Subject) -> str | None:
     """Ways, shots, queries, lengths and batch sizes other than those trained with are answered;
     more ways may be refused with a ValueError that says so."""
-    refused = None
+    seen = []
+    if subject.input_shape is not None:
+        seen.append(f"all of this with images of {'x'.join(map(str, subject.input_shape))}")
     for protocol, learner, _ in subject.views():
-        for task, episodes in protocol.other_sizes():
+        for other, episodes in protocol.other_sizes():
+            task = subject.shaped(other)
             told = answers(protocol, learner, draw(task, episodes, seed=2))
             _finite(told, f"{protocol}, {task}")
         more = learner.task.ways + 1
-        test = tiny_task(protocol.name, more)
+        test = subject.task(protocol, more)
         if test.ways != more:  # it has no classes
             continue
         batch = draw(test.but(classes=2 * more), 2, seed=2)
         try:
             _finite(answers(protocol, learner, batch), f"{protocol}, {more} ways")
         except ValueError as error:
-            refused = str(error)
-            if not refused:
+            if not str(error):
                 raise FailedError(f"{more} ways are refused without a word") from error
-    return refused and f"more ways than trained with are refused: {refused}"
+            seen.append(f"more ways than trained with are refused: {error}")
+    return "; ".join(dict.fromkeys(seen)) or None
 
 
 @check(

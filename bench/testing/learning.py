@@ -12,7 +12,7 @@ from bench.api import Learner
 from bench.protocols.base import Protocol
 from bench.testing.check import FailedError, NotApplicableError, check
 from bench.testing.subject import Subject, answers, loss_of, train
-from bench.testing.tasks import draw, tiny_task
+from bench.testing.tasks import draw
 
 FEW_PATTERNS, TOGETHER = 3, 32
 """The patterns, and the episodes of an update: a recurrent learner gets them in 200 updates."""
@@ -66,7 +66,7 @@ def trains(subject: Subject) -> str:
     if view is None:
         raise NotApplicableError("it takes part in no protocol whose answers are classes")
     within = view.protocol
-    test = tiny_task(within.name, ways=2).but(classes=FEW_PATTERNS, episodes_per_update=TOGETHER)
+    test = subject.task(within, ways=2).but(classes=FEW_PATTERNS, episodes_per_update=TOGETHER)
     torch.manual_seed(0)
     learner = subject.learner(subject.config, subject.training_task(test))
     batch = draw(test, ANSWERED, seed=9)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from bench.api import Episodes, Learner, Stream, TaskSpec
 from bench.protocols.base import Protocol
@@ -28,6 +29,9 @@ TOLERANCE = 1e-4
 """Differences that float32 explains, relative to the largest logit."""
 
 STREAMS = 32
+
+SHAPES = ((3, 64, 64), (1, 28, 28), (3, 28, 28), (3, 32, 32), (3, 84, 84), (1, 105, 105))
+"""Of images, tried in this order where a learner cannot answer the tiny tasks' own."""
 
 MOST_EPISODES = 32
 """What an update is cut down to, so that a check takes seconds."""
@@ -155,11 +159,19 @@ class Subject(Examined):
     Args:
         learner: the class.
         config: an instance of its Config; default: ``learner.Config()``.
+        input_shape: of images, (C, H, W). Default: small ones, or the first of `SHAPES` that it can
+            answer, as a backbone made for one shape.
     """
 
-    def __init__(self, learner: type[Learner], config: Any = None) -> None:
+    def __init__(
+        self,
+        learner: type[Learner],
+        config: Any = None,
+        input_shape: tuple[int, int, int] | None = None,
+    ) -> None:
         self.learner = learner
         self._config = config
+        self._shape = input_shape
         self._weights: dict[str, Weights] = {}
 
     @cached_property
@@ -172,6 +184,38 @@ class Subject(Examined):
         """Those that the learner takes part in, as far as they have tiny tasks."""
         return [protocol(name) for name in tiny_protocols() if name in self.learner.protocols]
 
+    @cached_property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Of images, where it is not the tiny tasks' own; that is kept too where the learner
+        answers none, so that a check says why."""
+        if self._shape is not None:
+            return self._shape
+        own = [one for one in self.protocols if _of_images(tiny_task(one.name))]
+        fitting = (shape for shape in (None, *SHAPES) if self._answers(own, shape))
+        return next(fitting, None)
+
+    def _answers(
+        self, within: list[Protocol[Any, Any]], shape: tuple[int, int, int] | None
+    ) -> bool:
+        trial = Subject(self.learner, self.config)
+        trial.input_shape = shape
+        try:
+            for one in within:
+                answers(one, trial.build(one), trial.episodes(one))
+        except (Exception, SystemExit):  # a plugin may raise anything
+            return False
+        return True
+
+    def shaped(self, task: TaskSpec) -> TaskSpec:
+        """A tiny task with images of the shape that is looked at."""
+        if self.input_shape is None or not _of_images(task):
+            return task
+        return task.but(input_shape=self.input_shape)
+
+    def task(self, within: Protocol[Any, Any], ways: int = 5) -> TaskSpec:
+        """See `tiny_task`."""
+        return self.shaped(tiny_task(within.name, ways))
+
     def training_task(self, task: TaskSpec) -> TaskSpec:
         """What the learner asks for, cut down to the data that there is."""
         asked = self.learner.training_task(self.config, task)
@@ -179,9 +223,15 @@ class Subject(Examined):
         return protocol(task.protocol).tiny_cut(asked, task)
 
     def build(self, within: Protocol[Any, Any], seed: int = 0) -> Learner:
-        """A new learner with the initial weights of a seed."""
+        """A new learner with the initial weights of a seed, those of lazy layers too."""
         torch.manual_seed(seed)
-        return self.learner(self.config, self.training_task(tiny_task(within.name)))
+        learner = self.learner(self.config, self.training_task(self.task(within)))
+        with torch.no_grad():
+            if _has_lazy_layers(learner):
+                within.ask(learner.eval(), self.episodes(within))
+            if _has_lazy_layers(learner):
+                loss_of(learner, self.given(within))
+        return learner.train()
 
     def weights(self, within: Protocol[Any, Any]) -> Weights:
         """What `UPDATES` updates make of it."""
@@ -202,7 +252,7 @@ class Subject(Examined):
 
     def episodes(self, within: Protocol[Any, Any], seed: int = 1) -> Any:
         """Test episodes: 5-way 2-shot; online, with two presentations of a class; a probe."""
-        return draw(tiny_task(within.name).but(shots=2), EPISODES, seed)
+        return draw(self.task(within).but(shots=2), EPISODES, seed)
 
     def others(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.others`."""
@@ -210,7 +260,7 @@ class Subject(Examined):
 
     def given(self, within: Protocol[Any, Any]) -> Any:
         """See `Examined.given`."""
-        return draw(self.training_task(tiny_task(within.name)), 2, seed=4, training=True)
+        return draw(self.training_task(self.task(within)), 2, seed=4, training=True)
 
     def streamed(self) -> Iterator[tuple[Learner, Stream]]:
         """See `Examined.streamed`. One that was trained k-shot has an online view too, and may be
@@ -225,7 +275,16 @@ class Subject(Examined):
         seen = self.asked("unroll")
         if seen is None:
             raise NotApplicableError("it has no online view")
-        return cast(Stream, draw(tiny_task(seen.protocol.name), STREAMS, seed=6))
+        return cast(Stream, draw(self.task(seen.protocol), STREAMS, seed=6))
+
+
+def _of_images(task: TaskSpec) -> bool:
+    return len(task.input_shape) == 3
+
+
+def _has_lazy_layers(learner: Learner) -> bool:
+    """Whether some of its weights have no shape before the first input, as those of LazyLinear."""
+    return any(map(is_lazy, (*learner.parameters(), *learner.buffers())))
 
 
 def train(learner: Learner, updates: int, made: Any = None) -> Iterator[float]:

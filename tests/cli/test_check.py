@@ -153,3 +153,15 @@ def test_wrong_input_exits_with_2():
     assert ran.returncode == 2
     assert ran.stderr.startswith("Error: no suite, learner or dataset is called 'nearest-cod'")
     assert "Traceback" not in ran.stderr
+
+
+def test_the_shape_of_images_is_given_as_channels_height_and_width():
+    ran = check("nearest-code[width=8]", "--check", "sizes", "--input", "3x8x8")
+    assert "all of this with images of 3x8x8" in ran.output
+    for wrong in ("64", "3x64", "0x64x64", "3x64x64x1", f"3x{'9' * 400}x3", "3,64,64"):
+        ran = check("nearest-code", "--input", wrong)
+        assert ran.exit_code == 2
+        assert "is no shape of an image; write channels, height and width" in ran.output
+    ran = check("codes", "--input", "3x8x8")
+    assert ran.exit_code == 2
+    assert "--input is for learners" in ran.output

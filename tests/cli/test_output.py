@@ -58,3 +58,24 @@ def test_any_console_takes_any_character(encoding, text):
     ran = subprocess.run(command, capture_output=True, env=environment, check=True)
     assert ran.stderr.strip()
     assert json.loads(ran.stdout.decode(encoding)) == text.encode().decode("unicode-escape")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "cp437"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0"},
+    ],
+    ids=str,
+)
+def test_the_real_command_prints_on_any_console(tmp_path, environment):
+    suite = tmp_path / os.fsdecode(b"\xff.toml")
+    suite.write_text("version = '→'", encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-c", "from bench.cli import main; main()", "show", suite],
+        env=os.environ | environment, capture_output=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert b"Traceback" not in ran.stderr
+    assert b"is not a valid suite" in ran.stderr

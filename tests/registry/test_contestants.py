@@ -153,7 +153,7 @@ class Foreign(Learner):
 
     @dataclass(frozen=True)
     class Config:
-        opaque: Opaque = option(Opaque(), "no text makes one")
+        opaque: Opaque | None = option(None, "no text makes one")
 
 
 def test_a_type_that_no_text_makes_is_told_when_it_is_asked_for():

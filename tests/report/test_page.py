@@ -313,6 +313,17 @@ def test_what_is_not_tested_yet_goes_where_the_others_were(tmp_path: Path) -> No
     assert "--learner maml --learner pixels --device cuda:1 --threads 2 --seeds 0-1 " in line
 
 
+def test_a_suite_that_is_not_installed_is_asked_for_by_its_file(tmp_path: Path) -> None:
+    write_cell(tmp_path, "maml", suite="mine", suite_file="my suites/mine.toml")
+    write_cell(tmp_path, "maml", suite="mine", setting="older")  # of a version without the key
+    write_cell(tmp_path, 'maml[word="a,b c"]', suite="mine")
+    (line,) = commands(read_results(tmp_path).rows, "results")
+    assert shlex.split(line)[:8] == [
+        "bench", "run", "--suite", "my suites/mine.toml", "--learner", "maml",
+        "--learner", 'maml[word="a,b c"]',
+    ]  # fmt: skip
+
+
 def test_commands_without_anything_to_train(tmp_path: Path) -> None:
     write_cell(tmp_path, "pixels", budget="none")
     (line,) = commands(read_results(tmp_path).rows, "results")

@@ -45,6 +45,12 @@ WRONG = [
     ({"seeds": [True]}, "seeds: .* got True"),
     ({"seeds": ["0"]}, "seeds: .* got '0'"),
     ({"seeds": [2**63]}, "seeds: 9223372036854775808 is too large"),
+    ({"seeds": [10**4400]}, "seeds: a number of 14617 bits is too large"),
+    ({"jobs": 10**400}, r"jobs: 1000.*000 is too large; the largest is 4096"),
+    ({"jobs": -(10**4400)}, "jobs: expected a whole number of 1 or more, got a number of 14617"),
+    ({"threads": 10**10}, "threads: 10000000000 is too large"),
+    ({"memory": 10**400}, "memory: 1000.*000 is too large"),
+    ({"timeout": 10**400}, "timeout: 1000.*000 s is too large; the largest is 1000000000 s"),
     ({"devices": "cpu"}, r'devices: .* as devices=\["cpu"\], got \'cpu\''),
     ({"devices": []}, "devices: the list is empty"),
     ({"budget": 1000}, "budget: expected a text, as budget='standard', got 1000"),
@@ -71,7 +77,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "message"), WRONG, ids=[str(asked) for asked, _ in WRONG])
+@pytest.mark.parametrize(
+    ("asked", "message"), WRONG, ids=[f"{list(asked)} {said[:50]}" for asked, said in WRONG]
+)
 def test_a_wrong_value_is_told_with_what_was_expected(asked, message):
     with pytest.raises(BenchError, match=message):
         request(**asked)

@@ -228,3 +228,81 @@ def test_training_batches_go_through_the_range_of_shots():
 def test_every_check_is_a_check():
     assert all(isinstance(check, Check) for check in CHECKS.values())
     assert all(name == check.name for name, check in CHECKS.items())
+
+
+# -- learners as they are -------------------------------------------------------------------------
+
+
+class MeansOnly(Pixels):
+    """Class means: of a class without support 0 / 0."""
+
+    protocols = ("kshot",)
+
+    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> Any:
+        member = torch.nn.functional.one_hot(support_y, ways).float()  # (B, S, N)
+        sums = member.transpose(1, 2) @ support_x.flatten(2)
+        return sums / member.sum(1)[..., None]  # (B, N, D)
+
+    def predict(self, state: Any, query_x: Tensor) -> Tensor:
+        return -torch.cdist(query_x.flatten(2), state)
+
+
+class MeansOnline(MeansOnly):
+    protocols = ("kshot", "online")
+
+
+def test_a_class_without_support_is_shown_to_learners_with_an_online_view_only():
+    (told,) = check_learner(MeansOnly, checks=["logits"])
+    assert told.status == "pass", told.reason
+    (told,) = check_learner(MeansOnline, checks=["logits"])
+    assert told.status == "fail"
+
+
+class Network(Pixels):
+    """Distances in the embedding of a network."""
+
+    trained = True
+
+    def __init__(self, config: Any, task: TaskSpec) -> None:
+        super().__init__(config, task)
+        self.net = self.network()
+
+    def network(self) -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(4))
+
+    def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> Any:
+        return super().adapt(self.embed(support_x), support_y, ways)
+
+    def predict(self, state: Any, query_x: Tensor) -> Tensor:
+        return super().predict(state, self.embed(query_x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        return self.net(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class Backbone(Network):
+    """For images of 3x64x64."""
+
+    def network(self) -> torch.nn.Module:
+        parts = torch.nn.Conv2d(3, 2, 16, stride=16), torch.nn.Flatten(), torch.nn.Linear(32, 4)
+        return torch.nn.Sequential(*parts)
+
+
+WEIGHTS = ["logits", "sizes", "inputs-kept", "determinism", "state-dict", "gradients"]
+
+
+def test_lazy_layers_are_looked_at():
+    told = check_learner(Network, checks=WEIGHTS)
+    assert [one.reason for one in told if one.status == "fail"] == []
+
+
+def test_a_learner_for_one_shape_of_images_is_given_it():
+    told = check_learner(Backbone, checks=WEIGHTS)
+    assert [one.reason for one in told if one.status == "fail"] == []
+    assert "all of this with images of 3x64x64" in str(told[1].reason)
+    (refused,) = check_learner(Backbone, checks=["logits"], input_shape=(3, 32, 32))
+    assert refused.status == "fail"
+    (own,) = check_learner(Network, checks=["sizes"])
+    assert own.reason is None
+    (odd,) = check_learner(Network, checks=["sizes"], input_shape=(2, 9, 13))
+    assert odd.reason == "all of this with images of 2x9x13"
