@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,7 @@ class Display:
         self._told: dict[Path, float] = {}
         self._live: Progress | None = None
         self._all: TaskID | None = None
+        self._words: dict[str, str] = {}  # what trainings learn, by id
         if self._console.is_terminal:
             self._live = Progress(
                 TextColumn("{task.description}"),
@@ -64,6 +66,7 @@ class Display:
 
     def expect(self, runner: Runner) -> None:
         """Says how much there is to do."""
+        self._words = runner.plan.words
         cells, trainings = len(runner.plan.cells), len(runner.plan.trainings)
         timings = cells * len(runner.places)
         self.note(f"{trainings} trainings and their audits, {cells} cells, {timings} timings")
@@ -82,7 +85,7 @@ class Display:
     def _update_bars(self, live: Progress, event: Event) -> None:
         assignment, key = event.assignment, event.assignment.output
         if event.kind == "start":
-            name = title(assignment)
+            name = title(assignment, self._words)
             self._tasks[key] = live.add_task(name, total=1.0, details="")
         elif event.kind == "progress":
             done = event.details.get("fraction", 0.0)
@@ -91,7 +94,7 @@ class Display:
             if key in self._tasks:
                 live.remove_task(self._tasks.pop(key))
             if event.kind == "failed":
-                self.note(f"FAILED {title(assignment)}: {event.details['reason']}")
+                self.note(f"FAILED {title(assignment, self._words)}: {event.details['reason']}")
             if self._all is not None:
                 live.advance(self._all)
 
@@ -102,26 +105,29 @@ class Display:
             if now - self._told.get(key, 0.0) < PLAIN_SECONDS:
                 return
             fraction = event.details.get("fraction", 0.0)
-            self.note(f"{title(assignment)}: {fraction:.0%} {details(event.details)}")
+            self.note(f"{title(assignment, self._words)}: {fraction:.0%} {details(event.details)}")
         elif event.kind == "failed":
-            self.note(f"FAILED {title(assignment)}: {event.details['reason']}")
+            self.note(f"FAILED {title(assignment, self._words)}: {event.details['reason']}")
         elif event.kind in {"start", "done"}:
-            self.note(f"{event.kind} {title(assignment)}")
+            self.note(f"{event.kind} {title(assignment, self._words)}")
         self._told[key] = now
 
 
-def title(assignment: Assignment) -> str:
-    """``train prototypical 60-way 1-shot seed 0``, ``test maml omniglot-5way 5way1shot seed 0``."""
+def title(assignment: Assignment, words: Mapping[str, str]) -> str:
+    """``train prototypical omniglot 60-way 1-shot seed 0``, ``test maml omniglot-5way 5way1shot
+    seed 0``.
+
+    Args:
+        assignment: what is carried out.
+        words: see `bench.planning.plan.Plan`.
+    """
     training, cell = assignment.training, assignment.cell
     if cell is not None:
         where = f"{cell.suite} {cell.setting}"
         if assignment.phase == "time":
             where += f" on {assignment.device}"
     else:
-        from bench.registry.installed import protocol
-
-        words = protocol(training.task.protocol).describe_task(training.task)
-        where = f"{training.dataset} {words}"
+        where = f"{training.dataset} {words.get(training.id, '')}".strip()
     return f"{assignment.phase} {training.learner} {where} seed {training.seed}"
 
 

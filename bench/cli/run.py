@@ -118,6 +118,8 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
         runner = prepare(request, display.listen, display.note)
         for note in runner.plan.notes:
             display.note(note)
+        for label, reason in runner.plan.failed.items():
+            display.note(f"FAILED {label}: {reason}")
         if not dry_run:
             display.expect(runner)
             try:
@@ -127,37 +129,47 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
                 again = shlex.join(["bench", *sys.argv[1:]])
                 click.echo(f"Stopped. Nothing finished is lost; go on with:\n  {again}", err=True)
                 ctx.exit(130)
-    if dry_run:
-        _show_plan(runner)
-    elif not _show_results(runner):
+    done = _show_plan(runner) if dry_run else _show_results(runner)
+    if not done:
         ctx.exit(1)
 
 
-def _show_plan(runner: Runner) -> None:
+def _show_plan(runner: Runner) -> bool:
+    """Prints the cells and how long they take; whether every learner could be planned."""
     from bench.cli.terminal import render
     from bench.running.estimate import estimate_cells
 
-    rows = estimate_cells(runner.plan, runner.results, runner.places[0], runner.threads)
-    click.echo(render(rows, list(rows[0]) if rows else [], "table"))
+    rows = estimate_cells(
+        runner.plan,
+        runner.results,
+        runner.places[0],
+        runner.threads,
+        here=runner.executor.here,
+    )
+    failed = [{"learner": label, "status": "failed"} for label in runner.plan.failed]
+    click.echo(render([*rows, *failed], list(rows[0]), "table"))
     total = sum(row["seconds"] or 0 for row in rows)
     click.echo(
         f"{len(rows)} cells, about {total / 60:.1f} min with one job "
         "(measured on two updates of each training)"
     )
+    return not runner.plan.failed
 
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
+    from bench.cli.sources import sources_for
     from bench.cli.terminal import print_boards
-    from bench.registry.installed import installed_sources
     from bench.report import write_report
     from bench.report.audits import failed_audits, read_audits
     from bench.results.reading import read_results
     from bench.running.runner import statuses
 
-    sources = installed_sources()
+    sources = sources_for(runner.results, runner.plan.sources)
     asked = {cell.id for cell in runner.plan.cells}
     print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
+    for label, reason in runner.plan.failed.items():
+        click.echo(f"failed  {label}: {reason}")
     report = write_report(runner.results, formats=["html"], sources=sources)[0]
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
@@ -173,4 +185,4 @@ def _show_results(runner: Runner) -> bool:
             told = f"audits failed: {', '.join(failed)}" if failed else "the audits failed"
             what = f"{training.learner}, {training.dataset}, seed {training.seed}: {told}"
             click.echo(f"{what}; `bench report` shows why", err=True)
-    return counts["done"] == len(runner.plan.cells)
+    return counts["done"] == len(runner.plan.cells) and not runner.plan.failed

@@ -49,6 +49,7 @@ def describe_suite(suite: Suite) -> str:
     Raises:
         BenchError: a folder of images that cannot be used, or that its split does not fit.
     """
+    from bench.data.image_folder import count_classes
     from bench.planning.data import folder_classes
     from bench.registry.installed import protocol
 
@@ -67,7 +68,7 @@ def describe_suite(suite: Suite) -> str:
         told["rotations"] = " and ".join(turned) or "none"
     if suite.folder is not None:
         images, _ = folder_classes(suite, suite.folder)
-        told |= {phase: str(counted) for phase, counted in images.count().items()}
+        told |= {phase: str(counted) for phase, counted in count_classes(images).items()}
     lines += ["", *(f"{name:<12}{what}" for name, what in told.items())]
     lines += [f"meta-test   {suite.test.episodes} episodes, seed {suite.test.seed}", "", "settings"]
     for name, setting in suite.settings.items():

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from pydantic import BaseModel, ConfigDict
 
 from bench.api.cache import cached, stored
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.api.resize import area_average
+from bench.data.class_folder import ClassFolder
 from bench.errors import BenchError, unknown_name
 
 DECODING = 1
@@ -52,28 +52,18 @@ class Counted:
         return f"{len(self.images)} classes, {images}"
 
 
-class ClassFolder(BaseModel):
-    """A folder of images, and the classes of each phase: all that is needed to load it."""
+def count_classes(folder: ClassFolder) -> dict[str, Counted]:
+    """What each phase of a folder has; lists the folder and decodes nothing.
 
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    train: tuple[str, ...] = ()
-    val: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-
-    def count(self) -> dict[str, Counted]:
-        """What each phase has; lists the folder and decodes nothing.
-
-        Raises:
-            BenchError: see `image_files`.
-        """
-        files = image_files(Path(self.path))
-        phases = {phase: getattr(self, phase) for phase in Split._fields}
-        return {
-            phase: Counted(tuple(len(files[name]) for name in names if name in files))
-            for phase, names in phases.items()
-        }
+    Raises:
+        BenchError: see `image_files`.
+    """
+    files = image_files(Path(folder.path))
+    phases = {phase: getattr(folder, phase) for phase in Split._fields}
+    return {
+        phase: Counted(tuple(len(files[name]) for name in names if name in files))
+        for phase, names in phases.items()
+    }
 
 
 class ImageFolder(DatasetSource):
@@ -132,7 +122,7 @@ class ImageFolder(DatasetSource):
             f"{_range(widths)} pixels wide and {_range(heights)} high; content {data.content}"
         ]
         if self.classes.train:  # else it is a folder without a suite
-            told += [f"{phase:<6}{counted}" for phase, counted in self.classes.count().items()]
+            told += [f"{phase:<6}{counted}" for phase, counted in count_classes(self.classes).items()]
         return "\n  ".join(told)
 
     def _build(self, files: Mapping[str, list[Path]], size: int, notify: Notify) -> ImageClasses:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.api.dataset import DataFolders, Notify, Source
+from bench.apart.blame import touching
 from bench.data.class_splits import split_by_fraction, split_by_list
-from bench.data.image_folder import ClassFolder, ImageFolder, image_files
+from bench.data.class_folder import ClassFolder
+from bench.data.image_folder import ImageFolder, image_files
 from bench.episodes.pools import Pool
 from bench.errors import BenchError
 from bench.protocols.base import Phase
+from bench.registry.discovery import names_of
 from bench.registry.installed import datasets, protocol, protocols
 from bench.suites.schema import FOLDER, Fractions, Suite, read_suite
 
@@ -59,10 +62,11 @@ def open_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     if suite.folder is not None:
         return folder_data(suite, suite.folder, folders, notify)
     with suite.at("dataset"):
-        source = datasets().get(suite.dataset)
+        source = datasets(suite.dataset).get(suite.dataset)
         check_source(suite.protocol, suite.dataset, source)
     assert isinstance(suite.split, str), "fractions are for folders"
-    data = protocol(suite.protocol).load(source, suite.image_size, folders, notify)
+    with touching(f"loading the dataset {suite.dataset}", seconds=None):
+        data = protocol(suite.protocol).load(source, suite.image_size, folders, notify)
     return phase_data(suite, source, data, suite.dataset, suite.split)
 
 
@@ -111,14 +115,14 @@ def named_source(name: str) -> Source:
         if suite.folder is not None:
             return ImageFolder(folder_classes(suite, suite.folder)[0])
         with suite.at("dataset"):
-            return datasets().get(suite.dataset)
+            return datasets(suite.dataset).get(suite.dataset)
     if name.startswith(FOLDER):
         root = Path(name.removeprefix(FOLDER)).expanduser().resolve()
         image_files(root)  # raises where there is none
         return ImageFolder(ClassFolder(path=str(root)))
-    if Path(name).is_dir() and name not in datasets().things:
+    if Path(name).is_dir() and name not in names_of("dataset"):
         raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
-    return datasets().get(name)
+    return datasets(name).get(name)
 
 
 def phase_data(

@@ -1,4 +1,5 @@
-"""Trainings and cells: what decides them, and where they lie.
+"""Trainings and cells: what decides them, and where they lie. It imports no torch: a process that only
+has others work reads a plan.
 
 A *training* makes weights. A *cell* is a training on a test setting. Both are folders named by a
 hash of all that decides them and of nothing else: a suite's name does not make another training,
@@ -9,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
-from bench.data.image_folder import ClassFolder
+from bench.data.class_folder import ClassFolder
+from bench.registry.learner_files import LearnerFile
 from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.records import Measure
@@ -69,6 +72,8 @@ class Training(Job):
     learner_name: str
     family: str
     config: dict[str, Any]
+    file: LearnerFile | None = None
+    """Where the learner lies, and its code, where it is not installed."""
     task: TaskSpec
     """What it is trained with."""
     dataset: str
@@ -93,9 +98,12 @@ class Training(Job):
     the result."""
 
     def identity(self) -> dict[str, Any]:
-        """Everything but the names that only describe."""
-        descriptive = {"learner", "family", "budget_name", "images"}
+        """Everything but the names that only describe. An installed learner is what its name says;
+        of one that is not, the code counts, and not the place."""
+        descriptive = {"learner", "family", "budget_name", "images", "file"}
         content = self.model_dump(mode="json", exclude=descriptive)
+        if self.file is not None:
+            content["code"] = self.file.code
         content["task"] = task_identity(self.task)
         if self.budget is not None:  # how long the meta-test is does not change the weights
             content["budget"].pop("test_episodes")
@@ -103,7 +111,7 @@ class Training(Job):
 
     def folder(self, results: Path) -> Path:
         """``trainings/<learner>-<id>``."""
-        return layout.training_folder(results, f"{self.learner_name}-{self.id}")
+        return layout.training_folder(results, f"{folder_name(self.learner_name)}-{self.id}")
 
 
 class Cell(Job):
@@ -140,7 +148,7 @@ class Cell(Job):
 
     def folder(self, results: Path) -> Path:
         """``cells/<suite>/<setting>/<learner>-<id>``."""
-        name = f"{self.training.learner_name}-{self.id}"
+        name = f"{folder_name(self.training.learner_name)}-{self.id}"
         return layout.cell_folder(results, self.suite, self.setting, name)
 
     def described(self) -> dict[str, Any]:
@@ -164,6 +172,31 @@ class Cell(Job):
             "training_task": training["task"],
             "protocol": self.task.protocol,
         }
+
+
+@dataclass
+class Plan:
+    """Trainings and cells, and what the user should know about them."""
+
+    cells: list[Cell] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Learners that could not be planned, by label, and why. What they are trained with, which is
+    a part of every id, is not known: nothing is stored of them."""
+    words: dict[str, str] = field(default_factory=dict)
+    """What each training learns, in the words of its protocol, by the training's id."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Hash of the code of each learner, by its name."""
+
+    @property
+    def trainings(self) -> list[Training]:
+        """Each once, in the order of the cells."""
+        return list({cell.training.id: cell.training for cell in self.cells}.values())
+
+
+def folder_name(learner: str) -> str:
+    """A learner's name in that of a folder; ``module:Class`` has what some systems do not allow."""
+    return learner.replace(":", ".")
 
 
 TASK: TypeAdapter[TaskSpec] = TypeAdapter(TaskSpec)

@@ -14,9 +14,7 @@ from typing import Any, Literal
 from bench.api.dataset import DataFolders
 from bench.api.executor import Cancelled, Executor
 from bench.planning.jobs import Cell, Training, describe
-from bench.planning.plan import Plan
-from bench.registry.installed import learners
-from bench.registry.source_hash import source_hash
+from bench.planning.jobs import Plan
 from bench.running.request import Request
 from bench.store import layout
 from bench.store.atomic import write_json
@@ -183,7 +181,7 @@ class Runner:
             return False
         path = training.folder(self.results) / layout.RESULT
         trained_with = TrainingResult.model_validate_json(path.read_bytes()).source
-        return trained_with == source_hash(learners().get(training.learner_name))
+        return trained_with == self.plan.sources.get(training.learner_name)
 
     def _assignment(
         self,

@@ -15,7 +15,9 @@ from bench.suites.schema import Suite, read_suite
 
 def suites() -> Found[Suite]:
     """The installed suites."""
-    files: Found[list[Path]] = discover("suite", _suite_files, unique=False)
+    files: Found[list[Path]] = discover(
+        "suite", _suite_files, unique=False, isolated=False
+    )
     found: Found[Suite] = Found("suite", {}, {}, list(files.problems))
     origins = {path.resolve(): name for name, paths in files.things.items() for path in paths}
     named: dict[str, list[tuple[Suite, str]]] = defaultdict(list)

@@ -221,7 +221,7 @@ def test_what_is_asked_for_differently_is_another_training(plan_of, tiny_suite, 
 
 def test_other_pixels_make_another_training(plan_of, tiny_suite, monkeypatch):
     before = plan_of(tiny_suite, "nearest-code")
-    source = plugins.datasets().things["codes"]
+    source = plugins.datasets("codes").things["codes"]
     load = source.load
 
     def altered(*arguments) -> ImageClasses:

@@ -1,0 +1,16 @@
+"""How a folder of images by class is named in a plan. Apart from what reads it, which needs torch."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ClassFolder(BaseModel):
+    """A folder of images, and the classes of each phase: all that is needed to load it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    train: tuple[str, ...] = ()
+    val: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
