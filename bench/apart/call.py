@@ -4,39 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
-import signal
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from bench.apart import blame
-from bench.apart.processes import Child, server
-from bench.apart.wire import adapters, decode, encode
+from bench.apart.wire import adapters, decode, encode, place_of
 from bench.errors import BenchError
+from bench.processes.child import Child, Work
+from bench.processes.failure import how_it_ended
+from bench.processes.forkserver import fork_server
+from bench.processes.log import last_line
+from bench.processes.messages import Failure
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PRELOADED = ("torch", "bench.planning.plan")
-"""Slow to import, and needed by nearly everything that asks for plugins."""
+PRELOAD = ("torch", "bench.planning.plan")
+"""What the process has imported when it begins: slow to import, and needed by nearly everything
+that asks for plugins."""
+
 MOST_BYTES = 2**28
-"""Of all messages of a process."""
-MOST_TEXT = 10_000
-"""Characters of a text that is shown."""
-MOST_SAID = 4096
-"""Bytes kept of what is printed: its end."""
-POLL_SECONDS = 0.2
+"""Of an answer."""
+
+POLL_SECONDS = 0.1
 
 
 def apart(
     function: Callable[P, R],
     *,
-    preload: tuple[str, ...] = PRELOADED,
+    preload: tuple[str, ...] = PRELOAD,
     seconds: float | None = None,
 ) -> Callable[P, R]:
     """The same function, called in a process of its own.
@@ -49,7 +51,7 @@ def apart(
     Args:
         function: one of the harness's, by name at the top of its module. Its arguments and its
             answer are of types that pydantic knows how to write as JSON; an argument that is a
-            function is called here, with texts.
+            function is called here, with a text.
         preload: what the process has imported when it begins.
         seconds: how long it may take in all; None: as long as it likes.
 
@@ -65,196 +67,112 @@ def apart(
     def ask(*args: P.args, **kwargs: P.kwargs) -> R:
         given = signature(function).bind(*args, **kwargs).arguments
         typed = adapters(function)
-        told = {name: value for name, value in given.items() if name not in typed}
-        content = {
-            "function": f"{function.__module__}:{function.__name__}",
+        question = {
+            "function": place_of(function),
             "arguments": {
                 name: encode(function, name, value) for name, value in given.items() if name in typed
             },
-            "callables": list(told),
-            "environment": dict(os.environ),
-            "folder": os.getcwd(),  # noqa: PTH109 - as a text
-            "path": [place for place in sys.path if place],
+            "callables": [name for name in given if name not in typed],
         }
+        called = {name: given[name] for name in question["callables"]}
         given_up: dict[str, str] = {}
         while True:
-            child = server(preload).fork()
-            attempt = _Attempt(child, told, seconds)
-            try:
-                ended = attempt.follow(json.dumps({**content, "given_up": given_up}))
-            finally:
-                child.kill()
-                child.close()
-            if ended is None:
-                result: R = decode(function, "return", attempt.answer)
-                return result
-            culprit = attempt.touched
-            if culprit is None or culprit in given_up:
+            with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+                attempt = Attempt(Path(folder), called, seconds)
+                ended = attempt.follow({**question, "given_up": given_up}, preload)
+                if ended is None:
+                    answer: R = decode(function, "return", attempt.answer())
+                    return answer
+            if attempt.touched is None or attempt.touched in given_up:
                 raise BenchError(f"the process that imports plugins {ended}")
-            given_up[culprit] = ended
+            given_up[attempt.touched] = ended
 
     return ask
 
 
-class _Attempt:
-    """One process, from its question to its end.
-
-    Args:
-        child: the process.
-        told: the functions that it may call here, by the argument's name.
-        seconds: how long it may take.
-    """
-
-    def __init__(
-        self, child: Child, told: Mapping[str, Callable[..., object]], seconds: float | None
-    ) -> None:
-        self.answer: Any = None
-        self.touched: str | None = None
-        self._answered = False
-        self._child = child
-        self._told = told
-        self._whole = _Limit.of(seconds)
-        self._limit: _Limit | None = None  # of what is touched
-        self._said, self._line, self._bytes = b"", bytearray(), 0
-        self._ended = b""
-
-    def follow(self, question: str) -> str | None:
-        """Until it has answered: None; else how it ended, as the end of a sentence."""
-        child = self._child
-        with selectors.DefaultSelector() as watching:
-            watching.register(child.channel, selectors.EVENT_READ, self._hear)
-            watching.register(child.said, selectors.EVENT_READ, self._listen)
-            watching.register(child.ended, selectors.EVENT_READ, self._notice)
-            child.channel.settimeout(POLL_SECONDS)
-            rest = memoryview(question.encode() + b"\n")
-            try:
-                while child.ended in watching.get_map():
-                    if rest:
-                        rest = rest[self._send(rest) :]
-                    for key, _ in watching.select(0 if rest else POLL_SECONDS):
-                        if not key.data():
-                            watching.unregister(key.fileobj)
-                    if self._answered:
-                        return None
-                    self._keep_time()
-                while child.channel in watching.get_map() and self._hear():
-                    pass  # what it has sent before it ended
-            except _Ended as ended:
-                return str(ended)
-        return None if self._answered else self._how()
-
-    def _keep_time(self) -> None:
-        for limit in (self._limit, self._whole):
-            if limit is not None and time.monotonic() > limit.until:
-                raise _Ended(f"did not come back within {limit.seconds:g} s")
-
-    def _send(self, rest: memoryview) -> int:
-        try:
-            return self._child.channel.send(rest)
-        except TimeoutError:
-            return 0
-        except OSError:  # it has ended: how is seen elsewhere
-            return len(rest)
-
-    def _listen(self) -> bool:
-        part = os.read(self._child.said, 2**16)
-        self._said = (self._said + part)[-MOST_SAID:]
-        return bool(part)
-
-    def _notice(self) -> bool:
-        part = os.read(self._child.ended, 2**12)
-        self._ended += part
-        if self._child.pid is None and b"\n" in self._ended:
-            self._child.pid = json.loads(self._ended.partition(b"\n")[0])["pid"]
-        return bool(part)
-
-    def _hear(self) -> bool:
-        """Reads messages; False: there will be none any more."""
-        try:
-            part = self._child.channel.recv(2**20)
-        except TimeoutError:
-            return True
-        except OSError:
-            return False
-        self._bytes += len(part)
-        if self._bytes > MOST_BYTES:
-            raise _Ended(f"sent more than {MOST_BYTES >> 20} MiB")
-        self._line += part
-        if b"\n" in part:
-            *lines, rest = self._line.split(b"\n")
-            self._line = bytearray(rest)
-            for line in lines:
-                self._take(bytes(line))
-        return bool(part)
-
-    def _take(self, line: bytes) -> None:
-        """One message: see `bench.apart.child`."""
-        told: Callable[..., object] = _nothing
-        values: list[str] = []
-        try:
-            [(kind, content)] = json.loads(line).items()
-            if kind == "touching":
-                self.touched, seconds = content or (None, None)
-                self._limit = _Limit.of(seconds)
-            elif kind == "call":
-                told, values = self._told[content[0]], [plain(text) for text in content[1:]]
-            elif kind in {"error", "raised"}:
-                content = [plain(text) for text in content]
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise _Ended("wrote into the pipe of its answers") from error
-        told(*values)
-        if kind == "answer":
-            self.answer, self._answered = content, True
-        if kind == "error":
-            raise BenchError(content[0])
-        if kind == "raised":
-            raise RuntimeError("\n\nIn the process apart:\n".join(content))
-
-    def _how(self) -> str:
-        """How it ended, as far as its exit code and its last line tell."""
-        last = self._ended.strip().split(b"\n")[-1]
-        code = json.loads(last or b"{}").get("status")
-        if code is None:
-            how = "ended the process that forks"
-        elif code < 0:
-            how = f"was ended by {signal_name(-code)}"
-        else:
-            how = f"ended the interpreter with exit code {code}"
-        lines = self._said.decode(errors="backslashreplace").strip().splitlines()
-        return f"{how}; the last line of what it printed: {plain(lines[-1])[:200]}" if lines else how
-
-
-def _nothing() -> None:
-    """What a message calls that calls nothing."""
-
-
-class _Ended(Exception):  # noqa: N818 - an end, of which the caller may make an error
-    """How a process ended that has not answered."""
-
-
 @dataclass(frozen=True)
-class _Limit:
+class Limit:
+    """Until when something may take."""
+
     seconds: float
     until: float
 
     @classmethod
-    def of(cls, seconds: float | None) -> _Limit | None:
+    def of(cls, seconds: float | None) -> Limit | None:
         """Beginning now; None: no limit."""
         return None if seconds is None else cls(seconds, time.monotonic() + seconds)
 
 
-def signal_name(number: int) -> str:
-    """``SIGKILL``; real-time signals have numbers only."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+class Attempt:
+    """One process, from its question to its end.
+
+    Args:
+        folder: for its answer and its log.
+        called: the functions that it may have called here, by the argument's name.
+        seconds: how long it may take.
+
+    Attributes:
+        touched: what it has touched last.
+    """
+
+    def __init__(
+        self, folder: Path, called: Mapping[str, Callable[..., object]], seconds: float | None
+    ) -> None:
+        self.touched: str | None = None
+        self._file, self._log = folder / "answer.json", folder / "log.txt"
+        self._called = called
+        self._whole = Limit.of(seconds)
+        self._limit: Limit | None = None  # of what is touched
+
+    def follow(self, question: Mapping[str, Any], preload: tuple[str, ...]) -> str | None:
+        """Until it has answered: None; else how it ended, as the end of a sentence."""
+        argument = json.dumps({**question, "file": str(self._file)})
+        work = Work("bench.apart.child:answer", argument, self._log, self._file.exists)
+        server = fork_server(preload)
+        child = Child(server, work.question())
+        try:
+            while not work.done() and not child.ended:
+                for message in child.listen(POLL_SECONDS):
+                    if isinstance(message, Failure):
+                        raise RuntimeError(
+                            f"{message.reason}\n\nIn the process apart:\n{message.traceback}"
+                        )
+                    self._hear(message)
+                for limit in (self._limit, self._whole):
+                    if limit is not None and time.monotonic() > limit.until:
+                        return f"did not come back within {limit.seconds:g} s"
+        finally:
+            child.end()
+        if work.done():
+            return None
+        if child.worker is None:
+            raise BenchError(f"no process could be started: {server.last_words()}")
+        return how_it_ended(child.code, last_line(self._log)).removeprefix("the process ")
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        match message:
+            case {"touching": str(what), "seconds": float() | int() | None as seconds}:
+                self.touched, self._limit = what, Limit.of(seconds)
+            case {"touching": None}:
+                self.touched, self._limit = None, None
+            case {"call": str(name), "text": str(text)} if name in self._called:
+                self._called[name](plain(text))
+
+    def answer(self) -> Any:
+        """What it has answered.
+
+        Raises:
+            BenchError: the one that the function has raised; an answer without end.
+        """
+        if self._file.stat().st_size > MOST_BYTES:
+            raise BenchError(f"the process that imports plugins sent more than {MOST_BYTES} bytes")
+        content = json.loads(self._file.read_bytes())
+        if "error" in content:
+            raise BenchError(plain(str(content["error"])))
+        return content["answer"]
 
 
 def plain(text: str) -> str:
-    """A text from a plugin as it can be shown anywhere: bounded, and with no control characters
-    but line breaks."""
-    if len(text) > MOST_TEXT:
-        text = f"{text[:MOST_TEXT]} ... ({len(text):,} characters)"
+    """A text from a plugin as it can be shown anywhere: no control characters but line breaks."""
     text = text.encode(errors="backslashreplace").decode()
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

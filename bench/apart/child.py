@@ -1,86 +1,50 @@
-"""In the process apart: reads one question, calls the function, answers, and ends.
+"""In the process apart: calls the function, and writes what it answers into a file.
 
-Each message is a line of JSON, an object with one key:
+What it says meanwhile are lines of `bench.processes.messages`, where a progress is one of
 
-=========== =====================================================================================
-touching    what of a plugin is touched now, and for how many seconds it may be; or null
-call        the name of an argument that is a function, and what it is called with
-answer      what the function has returned: the last message
-error       the text of a `BenchError` that was raised instead, in a list
-raised      any other exception, and its traceback
-=========== =====================================================================================
+================== ==============================================================================
+touching, seconds  what of a plugin is touched now, and for how long it may be; null: nothing
+call, text         the argument that is a function, and what it is called with
+================== ==============================================================================
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import socket
-import sys
-import threading
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 from bench.apart import blame
-from bench.apart.wire import arguments_of, encode
+from bench.apart.wire import arguments_of, encode, named
 from bench.errors import BenchError
 
+MOST_TEXT = 1_000
+"""Characters of a text: those that a message may have."""
 
-def answer(channel: socket.socket) -> NoReturn:
-    """Answers the question that the channel holds."""
-    sender = Sender(channel)
+
+def answer(text: str, tell: Callable[[dict[str, Any]], object]) -> None:
+    """Answers a question of `bench.apart.call.apart`."""
+    encode_json = json.JSONEncoder().encode  # before a plugin replaces what json offers
+    question = json.loads(text)
+    blame.begin(
+        blame.Watch(
+            lambda what, seconds: tell({"touching": what and what[:MOST_TEXT], "seconds": seconds}),
+            question["given_up"],
+        )
+    )
+    function = named(question["function"])
+    callables = {
+        name: partial(lambda name, text: tell({"call": name, "text": str(text)[:MOST_TEXT]}), name)
+        for name in question["callables"]
+    }
     try:
-        question = json.loads(channel.makefile("rb").readline())
-        settle(question)
-        blame.begin(blame.Watch(sender.touching, question["given_up"]))
-        function = named(question["function"])
-        given = arguments_of(function, question["arguments"])
-        proxies = {name: partial(sender.call, name) for name in question["callables"]}
-        result = function(**given, **proxies)
-        sender.send("answer", encode(function, "return", result))
+        result = function(**arguments_of(function, question["arguments"]), **callables)
+        content = {"answer": encode(function, "return", result)}
     except BenchError as error:
-        sender.send("error", [str(error)])
-    except BaseException as error:  # whatever a plugin raises
-        words = "".join(traceback.format_exception_only(error)).strip()
-        sender.send("raised", [words, traceback.format_exc()])
-    os._exit(0)  # threads and exit handlers of plugins stay unheard
-
-
-class Sender:
-    """Writes messages, from any thread."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
-        self._lock = threading.Lock()
-        self._json = json.JSONEncoder().encode  # before a plugin replaces what json offers
-
-    def send(self, kind: str, content: Any) -> None:
-        line = self._json({kind: content}).encode() + b"\n"
-        with self._lock:
-            self._channel.sendall(line)
-
-    def touching(self, what: str | None, seconds: float | None) -> None:
-        self.send("touching", None if what is None else [what, seconds])
-
-    def call(self, name: str, *values: str) -> None:
-        self.send("call", [name, *values])
-
-
-def settle(question: Mapping[str, Any]) -> None:
-    """Takes on the environment, folder and import path of whoever asks."""
-    os.environ.clear()
-    os.environ.update(question["environment"])
-    os.chdir(question["folder"])
-    # behind its own: what lies in a folder of the user's must not become the harness's code
-    sys.path += [place for place in question["path"] if place not in sys.path]
-    importlib.invalidate_caches()
-
-
-def named(place: str) -> Callable[..., Any]:
-    """The function ``module:name`` of the harness."""
-    module, _, name = place.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
+        content = {"error": str(error)}
+    written = Path(question["file"])
+    part = written.with_suffix(".part")
+    part.write_text(encode_json(content), encoding="utf-8")
+    part.replace(written)

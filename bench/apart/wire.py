@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, get_origin, get_type_hints
@@ -11,14 +12,11 @@ from pydantic import TypeAdapter
 
 @cache
 def adapters(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
-    """What reads and writes each argument, and ``return``."""
+    """What reads and writes each argument, and ``return``; functions have none."""
     hints = get_type_hints(function)
-    return {name: TypeAdapter(hint) for name, hint in hints.items() if not _calls(hint)}
-
-
-def _calls(hint: Any) -> bool:
-    """Whether an argument is a function, which stays where it is."""
-    return get_origin(hint) is Callable
+    return {
+        name: TypeAdapter(hint) for name, hint in hints.items() if get_origin(hint) is not Callable
+    }
 
 
 def encode(function: Callable[..., Any], name: str, value: Any) -> Any:
@@ -38,3 +36,15 @@ def decode(function: Callable[..., Any], name: str, content: Any) -> Any:
 def arguments_of(function: Callable[..., Any], content: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments of a question."""
     return {name: decode(function, name, value) for name, value in content.items()}
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """``module:name`` of a function of the harness."""
+    return f"{function.__module__}:{function.__name__}"
+
+
+def named(place: str) -> Callable[..., Any]:
+    """The inverse."""
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function

@@ -27,8 +27,8 @@ class Limits:
 
 
 class Job(Protocol):
-    """One thing to do: a training, its audits, a meta-test, a timing. It can be pickled, and holds
-    all that it needs."""
+    """One thing to do: a training, its audits, a meta-test, a timing. It holds all that it needs,
+    and can be written as JSON."""
 
     @property
     def log(self) -> Path:
@@ -38,18 +38,48 @@ class Job(Protocol):
     def output(self) -> Path:
         """The file whose presence means that it is done."""
 
+    @property
+    def done(self) -> bool:
+        """Whether its result is there."""
+
+    def to_json(self) -> str:
+        """All of it, for another process: ``bench.worker.perform:perform_json`` does it there."""
+
     def perform(self, progress: Progress) -> None:
         """Does it, in this process. Whatever a learner raises comes through."""
 
 
+MOST_REASON, MOST_TRACEBACK = 2_000, 20_000
+"""Characters that are kept."""
+
+
 @dataclass(frozen=True)
 class Ended:
-    """Why a job did not end well."""
+    """Why a job did not end well.
+
+    Both texts may come from a learner. They are kept as what can be stored and encoded anywhere:
+    bounded, and with escapes for characters that no file may hold; who shows them escapes them for
+    the place where they are shown.
+    """
 
     kind: Literal["error", "exit", "timeout", "memory"]
     reason: str
     """One sentence."""
     traceback: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", storable(self.reason, MOST_REASON))
+        if self.traceback is not None:
+            object.__setattr__(self, "traceback", storable(self.traceback, MOST_TRACEBACK))
+
+
+def storable(text: str, most: int) -> str:
+    """A text that can be stored: its middle is left out where it has more than `most` characters,
+    and escapes stand for lone surrogates (of file names that are no UTF-8) and for NUL."""
+    if len(text) > most:
+        head, tail = text[: most // 2], text[-(most // 2) :]
+        text = f"{head} [... {len(text) - len(head) - len(tail):,} characters left out ...] {tail}"
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 class Executor(ABC):

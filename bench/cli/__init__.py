@@ -12,10 +12,12 @@ from bench.cli.data import data
 from bench.cli.doctor import doctor
 from bench.cli.list import list_
 from bench.cli.new_learner import new_learner
+from bench.cli.output import write_anything
 from bench.cli.report import report
 from bench.cli.results import results
 from bench.cli.run import run
 from bench.cli.show import show
+from bench.cli.stopping import exit_code, heed_signals
 from bench.errors import BenchError
 from bench.version import __version__
 
@@ -41,6 +43,8 @@ for command in (run, results, report, compare, list_, show, data, doctor, check,
 
 def main() -> None:
     """Runs the command line: a mistake of the user's is one message and exit code 2."""
+    write_anything()
+    heed_signals()
     try:
         code = cli.main(standalone_mode=False)  # what a verb gave to ctx.exit
         sys.exit(code if isinstance(code, int) else 0)
@@ -50,9 +54,9 @@ def main() -> None:
     except BenchError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("Stopped.", err=True)
-        sys.exit(130)
+        sys.exit(exit_code(error))
     except BrokenPipeError:  # `bench results | head`
         sys.stderr.close()
         sys.exit(0)

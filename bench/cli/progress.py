@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -12,12 +13,17 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from bench.cli.output import literal
+
 if TYPE_CHECKING:
     from bench.running.runner import Event, Runner
     from bench.worker.assignment import Assignment
 
 PLAIN_SECONDS = 30.0
 """A line per assignment at most so often when piped."""
+
+MOST_TITLE, MOST_REASON = 200, 500
+"""Characters shown of what comes from a learner."""
 
 
 class Display:
@@ -33,10 +39,10 @@ class Display:
         self._words: dict[str, str] = {}  # what trainings learn, by id
         if self._console.is_terminal:
             self._live = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 TextColumn("{task.percentage:>3.0f}%"),
-                TextColumn("{task.fields[details]}"),
+                TextColumn("{task.fields[details]}", markup=False),
                 TimeElapsedColumn(),
                 console=self._console,
             )
@@ -88,13 +94,13 @@ class Display:
             name = title(assignment, self._words)
             self._tasks[key] = live.add_task(name, total=1.0, details="")
         elif event.kind == "progress":
-            done = event.details.get("fraction", 0.0)
+            done = fraction(event.details)
             live.update(self._tasks[key], completed=done, details=details(event.details))
         else:
             if key in self._tasks:
                 live.remove_task(self._tasks.pop(key))
             if event.kind == "failed":
-                self.note(f"FAILED {title(assignment, self._words)}: {event.details['reason']}")
+                self.note(failed(event, self._words))
             if self._all is not None:
                 live.advance(self._all)
 
@@ -104,10 +110,10 @@ class Display:
         if event.kind == "progress":
             if now - self._told.get(key, 0.0) < PLAIN_SECONDS:
                 return
-            fraction = event.details.get("fraction", 0.0)
-            self.note(f"{title(assignment, self._words)}: {fraction:.0%} {details(event.details)}")
+            done = fraction(event.details)
+            self.note(f"{title(assignment, self._words)}: {done:.0%} {details(event.details)}")
         elif event.kind == "failed":
-            self.note(f"FAILED {title(assignment, self._words)}: {event.details['reason']}")
+            self.note(failed(event, self._words))
         elif event.kind in {"start", "done"}:
             self.note(f"{event.kind} {title(assignment, self._words)}")
         self._told[key] = now
@@ -128,21 +134,37 @@ def title(assignment: Assignment, words: Mapping[str, str]) -> str:
             where += f" on {assignment.device}"
     else:
         where = f"{training.dataset} {words.get(training.id, '')}".strip()
-    return f"{assignment.phase} {training.learner} {where} seed {training.seed}"
+    told = f"{assignment.phase} {training.learner} {where} seed {training.seed}"
+    return literal(told, MOST_TITLE)
+
+
+def failed(event: Event, words: Mapping[str, str]) -> str:
+    """``FAILED test maml omniglot-5way 5way1shot seed 0: ValueError: ...``, in one line."""
+    reason = literal(event.details["reason"], MOST_REASON)
+    return f"FAILED {title(event.assignment, words)}: {reason}"
+
+
+def fraction(progress: dict[str, Any]) -> float:
+    """How much of an assignment is done, 0 to 1, as far as known."""
+    done = progress.get("fraction")
+    finite = isinstance(done, int | float) and math.isfinite(done)
+    return min(max(done, 0.0), 1.0) if finite else 0.0
 
 
 def details(progress: dict[str, Any]) -> str:
     """``update 120  loss 0.41  val 93.2 %  812 examples/s  3:20 left``, as far as known."""
     told = []
-    if progress.get("updates") is not None:
-        told.append(f"update {progress['updates']}")
-    if progress.get("loss") is not None:
-        told.append(f"loss {progress['loss']:.3f}")
-    if progress.get("val_accuracy") is not None:
-        told.append(f"val {progress['val_accuracy']:.1%}")
-    if progress.get("rate") is not None:
-        told.append(f"{progress['rate']:.0f} examples/s")
-    if progress.get("seconds_left") is not None:
-        minutes, seconds = divmod(int(progress["seconds_left"]), 60)
+    numbers = {key: n for key, n in progress.items() if isinstance(n, int | float)}
+    for key, words in {
+        "updates": "update {:.0f}",
+        "loss": "loss {:.3f}",
+        "val_accuracy": "val {:.1%}",
+        "rate": "{:.0f} examples/s",
+    }.items():
+        if key in numbers:
+            told.append(words.format(numbers[key]))
+    left = numbers.get("seconds_left", math.inf)
+    if math.isfinite(left):
+        minutes, seconds = divmod(max(0, int(left)), 60)
         told.append(f"{minutes}:{seconds:02d} left")
     return "  ".join(told)

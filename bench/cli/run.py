@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import DATA_DIR, RESULTS
+from bench.cli.stopping import exit_code
 
 if TYPE_CHECKING:
     from bench.running.runner import Runner
@@ -107,7 +108,8 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     Only what is missing is computed: give the same command again after an interruption. Exits with
     1 where a cell has failed.
     """
-    from bench.cli.progress import Display
+    from bench.cli.output import literal
+    from bench.cli.progress import MOST_REASON, MOST_TITLE, Display
     from bench.running.prepare import prepare
     from bench.running.request import Request
 
@@ -119,16 +121,16 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
         for note in runner.plan.notes:
             display.note(note)
         for label, reason in runner.plan.failed.items():
-            display.note(f"FAILED {label}: {reason}")
+            display.note(f"FAILED {literal(label, MOST_TITLE)}: {literal(reason, MOST_REASON)}")
         if not dry_run:
             display.expect(runner)
             try:
                 runner.run()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as stopped:
                 display.close()
                 again = shlex.join(["bench", *sys.argv[1:]])
                 click.echo(f"Stopped. Nothing finished is lost; go on with:\n  {again}", err=True)
-                ctx.exit(130)
+                ctx.exit(exit_code(stopped))
     done = _show_plan(runner) if dry_run else _show_results(runner)
     if not done:
         ctx.exit(1)
@@ -158,6 +160,7 @@ def _show_plan(runner: Runner) -> bool:
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
+    from bench.cli.output import literal
     from bench.cli.sources import sources_for
     from bench.cli.terminal import print_boards
     from bench.report import write_report
@@ -169,7 +172,7 @@ def _show_results(runner: Runner) -> bool:
     asked = {cell.id for cell in runner.plan.cells}
     print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
     for label, reason in runner.plan.failed.items():
-        click.echo(f"failed  {label}: {reason}")
+        click.echo(f"failed  {literal(label)}: {literal(reason)}")
     report = write_report(runner.results, formats=["html"], sources=sources)[0]
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")

@@ -7,10 +7,10 @@ import io
 import json
 import shutil
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.cli.output import literal
 from bench.results.formats import MISSING, count, duration, percent, plain
 from bench.results.labels import threads_note
 from bench.results.measures import BRIEF_PHASES
@@ -88,10 +88,10 @@ def board_text(board: Board, terminal: bool | None = None) -> str:
     for entry in board.entries:
         for cell in entry.cells:
             if cell.status != "done":
-                why = f": {_clean(cell.reason)}" if cell.reason else ""
-                parts.append(f"{cell.status}  {_clean(entry.label)} seed {cell.seed}{why}")
+                why = f": {literal(cell.reason)}" if cell.reason else ""
+                parts.append(f"{cell.status}  {literal(entry.label)} seed {cell.seed}{why}")
     if note := threads_note(board):
-        parts.append(_clean(note))
+        parts.append(literal(note))
     return "\n".join(parts)
 
 
@@ -155,15 +155,10 @@ def _table_cell(value: Any) -> str:
     return str(value)
 
 
-def _clean(text: str) -> str:
-    """One line without control characters: names and reasons come from plugins."""
-    return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in str(text))
-
-
 def _draw(
     header: list[str], lines: list[list[str]], right: Sequence[bool], terminal: bool | None
 ) -> str:
-    lines = [[_clean(cell) for cell in line] for line in lines]
+    lines = [[literal(cell) for cell in line] for line in lines]
     if terminal is None:
         terminal = sys.stdout.isatty()
     return _rich(header, lines, right) if terminal else _aligned(header, lines, right)

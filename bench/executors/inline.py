@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import traceback
 
 from bench.api.executor import Cancelled, Ended, Executor, Job, Progress
+from bench.processes.failure import failure_of
 
 
 class InlineExecutor(Executor):
@@ -28,5 +28,5 @@ class InlineExecutor(Executor):
         except Cancelled:
             raise
         except Exception as error:
-            return Ended("error", f"{type(error).__name__}: {error}", traceback.format_exc())
+            return failure_of(error)
         return None

@@ -2,5 +2,5 @@
 
 import torch._dynamo  # noqa: F401 - the first optimizer of a process imports it
 
-import bench.executors.local
+import bench.processes.worker
 import bench.worker.perform  # noqa: F401

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -90,26 +91,31 @@ class Runner:
         jobs: list[Training | Cell] = [*self.plan.trainings, *self.plan.cells]
         for job in jobs:
             self._prepare(job)
-        with ThreadPoolExecutor(max_workers=self.request.jobs) as pool:
+        with self._pool(self.request.jobs) as pool:
             self._await(
                 [pool.submit(self._train_and_test, cells) for cells in by_training(self.plan)]
             )
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        with self._pool(1) as pool:
             self._await([pool.submit(self._time_all)])
 
+    @contextmanager
+    def _pool(self, workers: int) -> Iterator[ThreadPoolExecutor]:
+        """Threads that Ctrl-C stops wherever it comes, and so does an error of the harness."""
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                yield pool
+            except BaseException:
+                self._cancelled.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
     def _await(self, futures: Sequence[Future[None]]) -> None:
-        """Waits for all; Ctrl-C stops them, and so does an error of the harness itself."""
+        """Waits for all, and raises what the first of them has raised."""
         waiting = set(futures)
-        try:
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        except BaseException:
-            self._cancelled.set()
-            for future in waiting:
-                future.cancel()
-            raise
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
 
     def _prepare(self, job: Training | Cell) -> None:
         """Removes what is to be computed again, and writes down what is asked for."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
+
+from pydantic import TypeAdapter
 
 from bench.api.dataset import DataFolders
 from bench.api.executor import Progress
@@ -53,6 +57,11 @@ class Assignment:
         return self.folder / layout.RESULT
 
     @property
+    def done(self) -> bool:
+        """Whether its result is there."""
+        return self.output.exists()
+
+    @property
     def log(self) -> Path:
         """The file for what its process prints."""
         return self.folder / layout.LOG
@@ -67,3 +76,21 @@ class Assignment:
         from bench.worker.perform import perform
 
         perform(self, progress)
+
+    def to_json(self) -> str:
+        """All of it, with infinities and NaN in a learner's options as Python writes them."""
+        return json.dumps(_adapter().dump_python(self, mode="json"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Assignment:
+        """The inverse of `to_json`.
+
+        Raises:
+            pydantic.ValidationError: it is no assignment.
+        """
+        return _adapter().validate_python(json.loads(text))
+
+
+@cache
+def _adapter() -> TypeAdapter[Assignment]:
+    return TypeAdapter(Assignment)

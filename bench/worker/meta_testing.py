@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import time
 from typing import Any
 
 import numpy as np
@@ -24,14 +24,14 @@ def test_phase(assignment: Assignment, device: Device, progress: Progress) -> No
     learner, source = load_learner(cell.training, device)
     trained = load_weights(learner, cell.training, assignment.results)
     bank = load_bank(cell, assignment.folders).to(device.torch)
-    started = datetime.datetime.now(datetime.UTC)
+    started = time.perf_counter()
     scores = evaluate(
         learner,
         bank,
         cell.training.precision,
         lambda done: progress({"fraction": done / cell.episodes}),
     )
-    seconds = (datetime.datetime.now(datetime.UTC) - started).total_seconds()
+    seconds = time.perf_counter() - started
     summary = protocol_of(bank).summarise(scores, cell.task)
     stored: dict[str, Any] = {name: rounded(values) for name, values in scores.values.items()}
     write_json(folder / layout.EPISODES, EpisodeScores(bank=cell.bank, **stored))

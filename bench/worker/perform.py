@@ -17,6 +17,11 @@ from bench.worker.threads import threads_of
 from bench.worker.timing import time_phase
 
 
+def perform_json(text: str, progress: Progress) -> None:
+    """Does the assignment that `Assignment.to_json` has written: in another process."""
+    perform(Assignment.from_json(text), progress)
+
+
 def perform(assignment: Assignment, progress: Progress) -> None:
     """Does it, unless it is done. Whatever a learner raises comes through."""
     device = Device.parse(assignment.device)

@@ -1,0 +1,55 @@
+"""Signals that end bench: Ctrl-C, and what a shell, a terminal or a cluster sends.
+
+All of them do what Ctrl-C does: raise `KeyboardInterrupt` where bench is, so that a run stops its
+workers and says how to go on. While it does so further ones change nothing, and after
+`HARD_SECONDS` it is over, whatever hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+HARD_SECONDS = 10
+
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+class Stopped(KeyboardInterrupt):
+    """Which signal it was."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def exit_code(error: BaseException | None) -> int:
+    """What a shell expects of a program that a signal has ended: 130 for Ctrl-C, 143 for SIGTERM.
+
+    Args:
+        error: a `KeyboardInterrupt`, or what was raised from one.
+    """
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__cause__
+    return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
+
+
+def heed_signals() -> None:
+    """From now on these signals raise `Stopped`, once; those that were ignored (``nohup``) still
+    are. For the main thread of a process that does nothing afterwards."""
+    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        for other in heeded:
+            signal.signal(other, lambda *_: None)
+        if hasattr(signal, "alarm"):
+            signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
+            signal.alarm(HARD_SECONDS)
+        raise Stopped(number)
+
+    for number in heeded:
+        signal.signal(number, stop)

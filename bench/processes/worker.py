@@ -1,0 +1,94 @@
+"""The worker: the process that runs a learner's code."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from bench.processes.failure import failure_of
+from bench.processes.linux import die_with_parent
+from bench.processes.messages import Sender
+
+
+def work(question: Mapping[str, Any], messages: int, output: int, guard: int) -> NoReturn:
+    """Does what is asked for: calls a function with a text and a place to tell its progress.
+
+    Args:
+        question: see `bench.processes.guard.guard`.
+        messages: descriptor of a pipe, see `bench.processes.messages`.
+        output: descriptor of a pipe: what is printed goes there.
+        guard: the process that this one ends with.
+    """
+    os.setsid()  # a learner that signals its process group means its own
+    die_with_parent()
+    if os.getppid() != guard:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is bench's to handle
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    print_to(output)
+    sender = Sender(messages)
+    code = 1
+    try:
+        settle(question)
+        named(question["function"])(question["argument"], sender.progress)
+        code = 0
+    except BaseException as error:  # whatever a learner raises
+        failure = failure_of(error)
+        sender.failure(failure.reason, failure.traceback or "")
+    leave(code)
+
+
+def print_to(output: int) -> None:
+    """Sends what is printed, by Python or by others, down a pipe that takes any character."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    # Line by line, so that the last one is seen of a process that was killed.
+    how: Any = {"encoding": "utf-8", "errors": "backslashreplace", "buffering": 1}
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False, **how) for number in (1, 2))  # noqa: SIM115
+    faulthandler.enable()  # a segmentation fault leaves its stack in the log
+
+
+def settle(question: Mapping[str, Any]) -> None:
+    """Takes on the environment, the folder and the import path of bench."""
+    os.environ.clear()
+    os.environ.update(question["environment"])
+    with contextlib.suppress(OSError):  # a folder that is gone
+        os.chdir(question["folder"])
+    # Behind its own: what lies in a folder of the user's must not become the harness's code.
+    sys.path += [place for place in question["path"] if place not in sys.path]
+    importlib.invalidate_caches()
+
+
+def named(place: str) -> Callable[[str, Callable[[dict[str, Any]], object]], object]:
+    """The function ``module:name``."""
+    module, _, name = place.partition(":")
+    function: Callable[[str, Callable[[dict[str, Any]], object]], object] = getattr(
+        importlib.import_module(module), name
+    )
+    return function
+
+
+def leave(code: int) -> NoReturn:
+    """Ends this process, as the interpreter would: threads are waited for, exit handlers called.
+
+    Who waits for it need not: see `bench.processes.child.GRACE_SECONDS`.
+    """
+    with contextlib.suppress(BaseException):
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    os._exit(code)
