@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from bench.errors import BenchError
 
 SECONDS = 90.0
-"""So long may an import take, or anything else that a plugin is asked for while a run is planned."""
+"""So long may an import take, or whatever a plugin is asked for while a run is planned."""
 
 
-class GivenUp(BenchError):
+class GivenUpError(BenchError):
     """Not touched again: it has ended or hung a process that did so."""
 
 
@@ -50,13 +50,13 @@ def touching(what: str, seconds: float | None = SECONDS) -> Iterator[None]:
         seconds: how long it may take; None: as long as it likes.
 
     Raises:
-        GivenUp: at once, where it has ended a process before.
+        GivenUpError: at once, where it has ended a process before.
     """
     if _watch is None:
         yield
         return
     if what in _watch.given_up:
-        raise GivenUp(f"{what} {_watch.given_up[what]}")
+        raise GivenUpError(f"{what} {_watch.given_up[what]}")
     before, _watch.now = _watch.now, (what, seconds)
     _watch.announce(*_watch.now)
     try:

@@ -1,4 +1,4 @@
-"""Calls a function in a process apart, as often as it takes to do without what ends that process."""
+"""Calls a function in a process apart, again and again without what has ended that process."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def apart(
         question = {
             "function": place_of(function),
             "arguments": {
-                name: encode(function, name, value) for name, value in given.items() if name in typed
+                name: encode(function, name, value)
+                for name, value in given.items()
+                if name in typed
             },
             "callables": [name for name in given if name not in typed],
         }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from bench.api.dataset import DataFolders
+from bench.api.dataset import DataFolders, Notify
 from bench.cli.kinds import Kind
 from bench.cli.options import DATA_DIR, KIND
 
@@ -80,7 +79,7 @@ def check_data(
     image_size: int,
     folders: DataFolders,
     fmt: Literal["table", "json"],
-    tell: Callable[[str], object],
+    tell: Notify,
 ) -> tuple[str, bool]:
     """What is found about a suite or a dataset, as text; whether it passed."""
     from bench.cli.check_dataset import check_dataset

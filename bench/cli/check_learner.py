@@ -76,14 +76,14 @@ def run_checks(
 
 def run_check(subject: Subject, name: str, what: str) -> CheckResult:
     """Runs one check."""
-    from bench.apart.blame import GivenUp, touching
+    from bench.apart.blame import GivenUpError, touching
     from bench.testing import CHECKS, CheckResult
 
     check = CHECKS[name]
     try:
         with touching(what, seconds=None):  # training takes as long as it takes
             return check(subject)
-    except GivenUp as error:
+    except GivenUpError as error:
         return CheckResult(name, "fail", check.explanation, str(error), check.hint, None, 0.0)
 
 

@@ -147,8 +147,9 @@ def failed(event: Event, words: Mapping[str, str]) -> str:
 def fraction(progress: dict[str, Any]) -> float:
     """How much of an assignment is done, 0 to 1, as far as known."""
     done = progress.get("fraction")
-    finite = isinstance(done, int | float) and math.isfinite(done)
-    return min(max(done, 0.0), 1.0) if finite else 0.0
+    if not isinstance(done, int | float) or not math.isfinite(done):
+        return 0.0
+    return min(max(done, 0.0), 1.0)
 
 
 def details(progress: dict[str, Any]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.apart.blame import touching
+from bench.api.dataset import Notify
 from bench.cli.kinds import Kind
 from bench.cli.options import KIND
 from bench.errors import BenchError
@@ -35,7 +35,7 @@ def show(name: str, kind: Kind | None) -> None:
     click.echo(apart(described)(name, kind, partial(click.echo, err=True)))
 
 
-def described(name: str, kind: Kind | None, tell: Callable[[str], object]) -> str:
+def described(name: str, kind: Kind | None, tell: Notify) -> str:
     """What is called so, as text; imports it.
 
     Args:

@@ -1,4 +1,4 @@
-"""How a folder of images by class is named in a plan. Apart from what reads it, which needs torch."""
+"""How a plan names a folder of images by class; reading one needs torch, and naming one does not."""
 
 from __future__ import annotations
 

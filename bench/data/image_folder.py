@@ -122,7 +122,9 @@ class ImageFolder(DatasetSource):
             f"{_range(widths)} pixels wide and {_range(heights)} high; content {data.content}"
         ]
         if self.classes.train:  # else it is a folder without a suite
-            told += [f"{phase:<6}{counted}" for phase, counted in count_classes(self.classes).items()]
+            told += [
+                f"{phase:<6}{counted}" for phase, counted in count_classes(self.classes).items()
+            ]
         return "\n  ".join(told)
 
     def _build(self, files: Mapping[str, list[Path]], size: int, notify: Notify) -> ImageClasses:

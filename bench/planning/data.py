@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.api.dataset import DataFolders, Notify, Source
 from bench.apart.blame import touching
-from bench.data.class_splits import split_by_fraction, split_by_list
+from bench.api.dataset import DataFolders, Notify, Source
 from bench.data.class_folder import ClassFolder
+from bench.data.class_splits import split_by_fraction, split_by_list
 from bench.data.image_folder import ImageFolder, image_files
 from bench.episodes.pools import Pool
 from bench.errors import BenchError

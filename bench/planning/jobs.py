@@ -1,5 +1,6 @@
-"""Trainings and cells: what decides them, and where they lie. It imports no torch: a process that only
-has others work reads a plan.
+"""Trainings and cells: what decides them, and where they lie.
+
+Nothing here imports torch, so that a process which only has others work need not.
 
 A *training* makes weights. A *cell* is a training on a test setting. Both are folders named by a
 hash of all that decides them and of nothing else: a suite's name does not make another training,

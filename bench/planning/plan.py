@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.apart.blame import touching
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders, Notify
-from bench.apart.blame import GivenUp, touching
 from bench.episodes.banks import Bank
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
@@ -46,7 +46,7 @@ def asking(contestant: Contestant, what: str) -> Iterator[None]:
     try:
         with touching(f"{what} of {contestant.label}"):
             yield
-    except GivenUp as error:
+    except BenchError as error:
         raise UnplannedError(str(error)) from error
     except (Exception, SystemExit) as error:  # a learner may raise anything
         words = "".join(traceback.format_exception_only(error)).strip()
@@ -88,13 +88,15 @@ def training_task(contestant: Contestant, task: TaskSpec, pool: Pool, val: Pool)
     have.
 
     Raises:
-        UnplannedError: the learner asks for what its protocol cannot draw.
+        UnplannedError: the learner asks for what its protocol cannot draw, or not from this data.
     """
     own = protocol(task.protocol)
     with asking(contestant, "training_task"):
         asked = contestant.learner.training_task(contestant.config, task)
+        if not isinstance(asked, TaskSpec):
+            raise TypeError(f"it returned {asked!r}, which is no TaskSpec")
         own.check_task(asked)
-    return own.cut_down(asked, pool, val)
+        return own.cut_down(asked, pool, val)
 
 
 def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec) -> Budget | None:

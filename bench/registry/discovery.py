@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
+from bench.apart.blame import GivenUpError, touching
 from bench.api import CONTRACT_VERSION, MissingRequirementError
-from bench.apart.blame import GivenUp, touching
 from bench.errors import BenchError, unknown_name
 from bench.registry.unchanged import unchanged
 
@@ -83,7 +83,9 @@ class Found(Generic[Thing]):
                 if problem.install:
                     raise BenchError(told)
                 raise UnusableError(f"{told}\n`bench doctor` shows more")
-        raise unknown_name(self.kind, name, self.names | set(self.things), f"`bench list {self.kind}s` shows all")
+        raise unknown_name(
+            self.kind, name, self.names | set(self.things), f"`bench list {self.kind}s` shows all"
+        )
 
 
 def names_of(kind: str) -> frozenset[str]:
@@ -139,7 +141,7 @@ def discover(
                 found.things[name] = _load(point, kind, accept, isolated)
                 found.packages[name] = package
             except BenchError as error:
-                fatal = isinstance(error, GivenUp)
+                fatal = isinstance(error, GivenUpError)
                 found.problems.append(Problem(kind, name, package, str(error), fatal=fatal))
             except BaseException as error:  # an import may raise anything, SystemExit too
                 if isinstance(error, KeyboardInterrupt):
@@ -148,9 +150,7 @@ def discover(
     return found
 
 
-def _load(
-    point: EntryPoint, kind: str, accept: Callable[[Any], Thing], isolated: bool
-) -> Thing:
+def _load(point: EntryPoint, kind: str, accept: Callable[[Any], Thing], isolated: bool) -> Thing:
     """What an entry point means. Its module is touched for itself: others may lie in it too."""
     with contextlib.redirect_stdout(sys.stderr), unchanged(torch=isolated):
         with touching(f"importing {point.module}"):

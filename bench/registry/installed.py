@@ -30,7 +30,7 @@ def learners(*patterns: str) -> Found[type[Learner]]:
 
 
 def installed_sources(names: Collection[str]) -> dict[str, str]:
-    """The source hash of each installed learner among those names that can be used; imports them."""
+    """The source hash of each learner of those names that can be used; imports them."""
     sources = {}
     for name, learner in learners(*names).things.items() if names else ():
         with contextlib.suppress(OSError, ValueError, SyntaxError):  # code that is not to be read

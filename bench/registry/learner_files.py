@@ -76,6 +76,7 @@ def find(name: str) -> tuple[LearnerFile, type[Learner]]:
         BenchError: where it cannot be imported, or is no learner.
     """
     place, _, attribute = name.rpartition(":")
+    path: str | None
     if place.endswith(".py"):
         file = Path(place).expanduser().absolute()
         if not file.is_file():
@@ -138,7 +139,8 @@ def _imported(module: str, path: str | None) -> ModuleType:
                 return found
     called = f"learner_file_{Path(path).stem}"  # another module has its name
     spec = importlib.util.spec_from_file_location(called, path)
-    assert spec is not None and spec.loader is not None, path
+    assert spec is not None, path
+    assert spec.loader is not None, path
     found = importlib.util.module_from_spec(spec)
     sys.modules[called] = found
     spec.loader.exec_module(found)
@@ -152,8 +154,9 @@ def _is(spec: Any, path: str) -> bool:
 def _folder(module: str, path: str) -> Path:
     """The folder that the module's name begins in."""
     file = Path(path)
-    depth = module.count(".") + (file.name == "__init__.py" and module.split(".")[-1] != "__init__")
-    return file.parents[depth]
+    names = module.split(".")
+    inside = file.name == "__init__.py" and names[-1] != "__init__"
+    return file.parents[len(names) - 1 + inside]
 
 
 def _code(learner: type[Learner], path: str | None) -> str:

@@ -41,7 +41,7 @@ def source_hash(learner: type[Learner], beside: Path | None = None) -> str:
     return digest.hexdigest()[:12]
 
 
-def _files(learner: type[Learner], beside: Path | None) -> set[str]:
+def _files(learner: type[Learner], beside: Path | None = None) -> set[str]:
     found: dict[str, str] = {}
     waiting = [base.__module__ for base in learner.__mro__]
     while waiting:

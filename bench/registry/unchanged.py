@@ -46,7 +46,7 @@ def of_python() -> list[Setting]:
         Setting("environment", lambda: dict(os.environ), _put_environment),
         Setting("folder", os.getcwd, os.chdir),
         Setting("random", random.getstate, random.setstate),
-        Setting("numpy's random", np.random.get_state, np.random.set_state),  # noqa: NPY002
+        Setting("numpy's random", np.random.get_state, np.random.set_state),
         Setting("numpy's errors", np.geterr, lambda value: np.seterr(**value)),
         Setting("recursion", sys.getrecursionlimit, sys.setrecursionlimit),
         Setting("output", lambda: (sys.stdout, sys.stderr), _put_streams),
@@ -57,7 +57,6 @@ def of_torch() -> list[Setting]:
     """What torch computes with where nothing is said."""
     import torch
 
-    backends: Any = torch.backends
     return [
         Setting("dtype", torch.get_default_dtype, torch.set_default_dtype),
         Setting("gradients", torch.is_grad_enabled, torch.set_grad_enabled),
@@ -83,15 +82,16 @@ def of_torch() -> list[Setting]:
             lambda value: torch.set_autocast_enabled("cpu", value),
         ),
         Setting("anomalies", torch.is_anomaly_enabled, torch.set_anomaly_enabled),
-        *(
-            Setting(
-                f"cudnn.{name}",
-                lambda name=name: getattr(backends.cudnn, name),
-                lambda value, name=name: setattr(backends.cudnn, name, value),
-            )
-            for name in ("enabled", "benchmark", "deterministic", "allow_tf32")
-        ),
+        *(_of_cudnn(name) for name in ("enabled", "benchmark", "deterministic", "allow_tf32")),
     ]
+
+
+def _of_cudnn(name: str) -> Setting:
+    from torch.backends import cudnn
+
+    return Setting(
+        f"cudnn.{name}", lambda: getattr(cudnn, name), lambda value: setattr(cudnn, name, value)
+    )
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.apart.blame import GivenUpError
 from bench.api.dataset import DataFolders, Notify
-from bench.apart.blame import GivenUp
 from bench.errors import BenchError
 from bench.planning.jobs import DeviceKind, Plan
 from bench.planning.plan import UnplannedError, asking, choose_suites, make_plan
@@ -18,9 +18,7 @@ from bench.registry.source_hash import source_hash
 from bench.running.request import Request
 
 
-def plan_of(
-    request: Request, device: DeviceKind, folders: DataFolders, notify: Notify
-) -> Plan:
+def plan_of(request: Request, device: DeviceKind, folders: DataFolders, notify: Notify) -> Plan:
     """What `bench.planning.plan.make_plan` makes of a request, with all that a run has to know of
     its learners; imports them.
 
@@ -91,14 +89,13 @@ def choose_learners(specs: Sequence[str]) -> Chosen:
     for spec in specs:
         try:
             contestants([spec], installed)
-        except (UnusableError, GivenUp) as error:
+        except (UnusableError, GivenUpError) as error:
             chosen.failed[spec] = str(error)
     sound = [spec for spec in specs if spec not in chosen.failed]
     if not sound:
         raise BenchError("\n".join(chosen.failed.values()))
     chosen.contestants = contestants(sound, installed)
     return chosen
-
 
 
 def read_sources(chosen: Chosen) -> dict[str, str]:

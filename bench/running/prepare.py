@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bench.apart.call import apart
 from bench.api.dataset import DataFolders, Notify
 from bench.api.executor import Limits
-from bench.apart.call import apart
 from bench.data.folders import data_folders
 from bench.errors import BenchError
 from bench.planning.jobs import DeviceKind, Plan
@@ -48,9 +48,7 @@ def prepare(
     return runner
 
 
-def plan_run(
-    request: Request, device: DeviceKind, folders: DataFolders, notify: Notify
-) -> Plan:
+def plan_run(request: Request, device: DeviceKind, folders: DataFolders, notify: Notify) -> Plan:
     """See `bench.running.planned.plan_of`, which imports torch: not in a process that only asks."""
     from bench.running.planned import plan_of
 

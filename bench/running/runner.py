@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 from bench.api.dataset import DataFolders
 from bench.api.executor import Cancelled, Executor
-from bench.planning.jobs import Cell, Training, describe
-from bench.planning.jobs import Plan
+from bench.planning.jobs import Cell, Plan, Training, describe
 from bench.running.request import Request
 from bench.store import layout
 from bench.store.atomic import write_json

@@ -19,9 +19,7 @@ def suites(*, check_own: bool = True) -> Found[Suite]:
     Args:
         check_own: the built-in ones are validated too, which imports their protocols, and torch.
     """
-    files: Found[list[Path]] = discover(
-        "suite", _suite_files, unique=False, isolated=False
-    )
+    files: Found[list[Path]] = discover("suite", _suite_files, unique=False, isolated=False)
     found: Found[Suite] = Found("suite", {}, {}, list(files.problems))
     origins = {path.resolve(): name for name, paths in files.things.items() for path in paths}
     named: dict[str, list[tuple[Suite, str]]] = defaultdict(list)

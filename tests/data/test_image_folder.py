@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from bench.api.dataset import DataFolders, ImageClasses
-from bench.data.class_splits import split_by_fraction, split_by_list
 from bench.data.class_folder import ClassFolder
+from bench.data.class_splits import split_by_fraction, split_by_list
 from bench.data.image_folder import ImageFolder, image_files
 from bench.errors import BenchError
 
