@@ -1,4 +1,4 @@
-"""How a plan names a folder of images by class; reading one needs torch, and naming one does not."""
+"""How a plan names a folder of images by class; naming one needs no torch, unlike reading it."""
 
 from __future__ import annotations
 
