@@ -52,7 +52,7 @@ LAW: dict[str, tuple[str, ...]] = {
     "report": ("results", "store", *GROUND),
     # where both sides meet
     "facade": ("api", "planning", "running", "results", "errors"),
-    "cli": ("api", "apart", "data", "suites", "registry", "planning", "testing", "worker",
+    "cli": ("api", "apart", "store", "data", "suites", "registry", "planning", "testing", "worker",
             "running", "results", "report", *GROUND),
     "": ("facade", "results", "version"),  # bench/__init__.py
 }  # fmt: skip

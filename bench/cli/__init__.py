@@ -17,7 +17,7 @@ from bench.cli.report import report
 from bench.cli.results import results
 from bench.cli.run import run
 from bench.cli.show import show
-from bench.cli.stopping import exit_code, heed_signals
+from bench.cli.stopping import SIGNALLED, exit_code, heed_signals, leave
 from bench.errors import BenchError
 from bench.version import __version__
 
@@ -47,7 +47,8 @@ def main() -> None:
     heed_signals()
     try:
         code = cli.main(standalone_mode=False)  # what a verb gave to ctx.exit
-        sys.exit(code if isinstance(code, int) else 0)
+        code = code if isinstance(code, int) else 0
+        leave(code) if code > SIGNALLED else sys.exit(code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
@@ -56,7 +57,7 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt) as error:
         click.echo("Stopped.", err=True)
-        sys.exit(exit_code(error))
+        leave(exit_code(error))
     except BrokenPipeError:  # `bench results | head`
         sys.stderr.close()
         sys.exit(0)

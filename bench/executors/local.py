@@ -25,6 +25,11 @@ class LocalExecutor(Executor):
 
     def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
         """See `Executor.run`."""
-        function = "bench.worker.perform:perform_json"
-        work = Work(function, job.to_json(), job.log, done=lambda: job.done)
+        work = Work(
+            "bench.worker.perform:perform_json",
+            job.to_json(),
+            job.log,
+            done=lambda: job.done,
+            preload=("bench.executors.preload",),
+        )
         return carry_out(work, self.limits, progress, cancelled)

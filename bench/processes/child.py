@@ -36,11 +36,8 @@ QUIET_SECONDS = 0.01
 CHECK_SECONDS = 0.25
 """So often its memory is measured, and its result looked for."""
 
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 2.0
 """So long a process may live on when its result is there: for its threads and exit handlers."""
-
-PRELOAD = ("bench.executors.preload",)
-"""What a worker has imported when it begins."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +49,14 @@ class Work:
         argument: what it is about, as JSON.
         log: the file for what is printed.
         done: whether its result is there.
+        preload: modules that its process has imported when it begins.
     """
 
     function: str
     argument: str
     log: Path
     done: Callable[[], bool]
+    preload: tuple[str, ...] = ()
 
     def question(self) -> bytes:
         """The line for the guard; with this process's environment, folder and import path."""
@@ -90,7 +89,7 @@ def carry_out(
         BenchError: no process could be started.
     """
     for _ in range(2):  # a learner may have ended the fork server under this one
-        server = fork_server(PRELOAD)
+        server = fork_server(work.preload)
         child = Child(server, work.question())
         try:
             ended = Watch(child, work, limits, progress, cancelled).run()

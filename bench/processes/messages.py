@@ -7,8 +7,8 @@ progress    an object: where it stands, of numbers, short texts, true, false and
 failure     a list of two texts: the reason and the traceback
 =========== ==================================================================================
 
-Whatever else arrives, which a learner may write into the pipe by accident, is no message: it is
-dropped up to the next line break.
+A line that is anything else was written there by a learner that takes descriptors for its own: a
+failure, as nobody knows where else it has written.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ class Failure(NamedTuple):
     """What a worker has raised."""
 
     reason: str
-    traceback: str
+    traceback: str | None
+
+
+FOREIGN = Failure("the process wrote into a pipe that is not its own, and perhaps elsewhere", None)
+"""What a line that is no message means."""
 
 
 Message = Failure | dict[str, Any]
@@ -74,43 +78,42 @@ class Sender:
 
 
 class Reader:
-    """Bench's end of the pipe: cuts what arrives into lines, and keeps those that are messages."""
+    """Bench's end of the pipe: cuts what arrives into lines, and reads them."""
 
     def __init__(self) -> None:
         self._line = bytearray()
-        self._skipping = False  # inside of a line that is too long
+        self._too_long = False
 
     def take(self, part: bytes) -> Iterator[Message]:
         """The messages that end in these bytes."""
         *ends, rest = part.split(b"\n")
         for end in ends:
             self._add(end)
-            if not self._skipping and (message := parse(bytes(self._line))) is not None:
-                yield message
+            yield FOREIGN if self._too_long else parse(bytes(self._line))
             self._line.clear()
-            self._skipping = False
+            self._too_long = False
         self._add(rest)
 
     def _add(self, part: bytes) -> None:
-        if self._skipping or len(self._line) + len(part) > MOST_LINE:
-            self._skipping = True
+        self._too_long |= len(self._line) + len(part) > MOST_LINE
+        if self._too_long:
             self._line.clear()
         else:
             self._line += part
 
 
-def parse(line: bytes) -> Message | None:
-    """The message in a line; None where there is none."""
+def parse(line: bytes) -> Message:
+    """The message in a line; `FOREIGN` where there is none."""
     try:
         content = loads(line.decode(errors="replace"))
     except (ValueError, RecursionError):
-        return None
+        return FOREIGN
     match content:
         case {"progress": dict(event)} if len(event) <= MOST_KEYS:
             return {key: value for key, value in event.items() if _is_plain(value)}
         case {"failure": [str(reason), str(traceback)]}:
             return Failure(reason, traceback)
-    return None
+    return FOREIGN
 
 
 def _is_plain(value: Any) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -78,8 +79,9 @@ class Assignment:
         perform(self, progress)
 
     def to_json(self) -> str:
-        """All of it, with infinities and NaN in a learner's options as Python writes them."""
-        return json.dumps(_adapter().dump_python(self, mode="json"))
+        """All of it. Infinities and NaN in a learner's options are written as Python does it, and
+        not as null, which JSON has for them."""
+        return json.dumps(_adapter().dump_python(self), default=_plain)
 
     @classmethod
     def from_json(cls, text: str) -> Assignment:
@@ -89,6 +91,11 @@ class Assignment:
             pydantic.ValidationError: it is no assignment.
         """
         return _adapter().validate_python(json.loads(text))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has for a path, or for an option that is one of an enumeration."""
+    return value.value if isinstance(value, Enum) else str(value)
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -117,3 +119,32 @@ def test_bars_take_every_order_of_events(assign):
         terminal=True,
     )
     assert "it broke" in told
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_labels_and_reasons_are_shown_literally(assign, terminal, make_training):
+    assignment = assign("train")
+    label = "toy[red]x[/red][width=8]\x1b[2J"
+    training = assignment.training.model_copy(update={"learner": label})
+    assignment = replace(assignment, training=training)
+    reason = "ValueError: [bold]no[/nope]\r\n\x1b]0;owned\x07 " + "x" * 10_000
+    text = shown(
+        [
+            Event("start", assignment),
+            Event("progress", assignment, {"fraction": math.nan, "loss": math.nan}),
+            Event("progress", assignment, {"fraction": 1e300, "seconds_left": math.inf}),
+            Event("failed", assignment, {"reason": reason}),
+        ],
+        terminal,
+    )
+    assert r"train toy[red]x[/red][width=8]\x1b[2J" in text
+    assert r"[bold]no[/nope]  \x1b]0;owned\x07 xxx" in text
+    assert "\x07" not in text
+    assert text.count("x" * 400) == 1
+    assert len(text) < 20_000
+
+
+def test_details_that_are_no_numbers_are_left_out():
+    assert details({"updates": "many", "loss": math.nan, "seconds_left": -3.0}) == (
+        "loss nan  0:00 left"
+    )
