@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,8 @@ def run(
         notify: told, before the cells start, what takes long and what is left out or kept.
 
     Returns:
-        The rows of `bench.load_results` that belong to these cells.
+        The rows of `bench.load_results` that belong to these cells. A learner that fails while it
+        is planned has none, and is warned of.
 
     Raises:
         BenchError: for a value of the wrong type or range, and for anything that was asked for and
@@ -94,6 +96,8 @@ def run(
     runner = prepare(request, listener, notify)
     for note in runner.plan.notes:
         notify(note)
+    for label, reason in runner.plan.failed.items():
+        warnings.warn(f"{label} failed while it was planned: {reason}", stacklevel=2)
     runner.run()
     from bench.results.table import load_results
 

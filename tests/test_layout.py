@@ -29,26 +29,30 @@ LAW: dict[str, tuple[str, ...]] = {
     "bench_plugins": ("api", "nn"),
     # other processes, whatever is done in them
     "processes": ("api",),
+    # functions that import plugins, called in another process
+    "apart": ("processes", "errors"),
     # what lies on disk
     "store": ("api", "errors"),
     # the run side: from a suite to stored results
     "episodes": ("api", "errors"),
     "data": ("api", "episodes", "errors"),
     "protocols": ("api", "episodes", "data", "store", "statistics", "errors"),
-    "registry": ("api", "protocols", "errors"),
+    "registry": ("api", "apart", "protocols", "errors"),
     "suites": ("protocols", "registry", "errors"),
-    "planning": ("api", "episodes", "data", "protocols", "suites", "registry", "store", "errors"),
+    "planning": ("api", "apart", "episodes", "data", "protocols", "suites", "registry", "store",
+                 "errors"),
     "testing": ("api", "nn", "data", "protocols", "registry", "store", "statistics", "errors"),
     "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
                "store", *GROUND),
     "executors": ("api", "processes", "worker"),
-    "running": ("api", "data", "protocols", "registry", "planning", "worker", "store", "errors"),
+    "running": ("api", "apart", "data", "protocols", "registry", "planning", "worker", "store",
+                "errors"),
     # the read side: from stored results to a report
     "results": ("store", "statistics", "errors"),
     "report": ("results", "store", *GROUND),
     # where both sides meet
     "facade": ("api", "planning", "running", "results", "errors"),
-    "cli": ("api", "data", "suites", "registry", "planning", "testing", "worker",
+    "cli": ("api", "apart", "store", "data", "suites", "registry", "planning", "testing", "worker",
             "running", "results", "report", *GROUND),
     "": ("facade", "results", "version"),  # bench/__init__.py
 }  # fmt: skip

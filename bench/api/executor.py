@@ -95,6 +95,9 @@ class Executor(ABC):
 
     description: ClassVar[str]
     """One sentence for ``bench list executors``."""
+    here: ClassVar[bool] = False
+    """True for one that calls learners in the process that called it: then a run is planned there
+    too, else in a process apart."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

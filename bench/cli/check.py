@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 import reprlib
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
-from bench.cli.check_learner import find, run_checks
-from bench.cli.check_text import describe
+from bench.api.dataset import DataFolders, Notify
+from bench.cli.kinds import Kind
 from bench.cli.options import DATA_DIR, KIND
-
-if TYPE_CHECKING:
-    from bench.cli.kinds import Kind
 
 
 class Shape(click.ParamType[tuple[int, int, int]]):
@@ -77,42 +75,39 @@ def check(
 
     Exits with 1 where a check fails.
     """
-    from bench.cli.check_dataset import check_dataset
-    from bench.cli.check_suite import check_suite
+    from bench.apart.call import apart
+    from bench.cli.check_learner import check_learners, progress
     from bench.cli.kinds import kind_of
     from bench.data.folders import data_folders
 
-    kind = kind or kind_of(thing)
-    if kind != "learner":
+    tell = partial(click.echo, err=True)
+    kind = kind or apart(kind_of)(thing, tell)
+    if kind == "learner":
+        with progress() as step:
+            text, passed = apart(check_learners)(thing, checks, input_shape, fmt, step)
+    else:
         for option, given in (("--check", checks), ("--input", input_shape)):
             if given:
                 raise click.UsageError(f"{option} is for learners, and {thing} is a {kind}")
         folders = data_folders(data_dir)
-        if kind == "suite":
-            passed = check_suite(thing, folders, fmt)
-        else:
-            passed = check_dataset(thing, image_size, folders, fmt)
-        if not passed:
-            ctx.exit(1)
-        return
-
-    from bench.cli.terminal import render
-    from bench.errors import unknown_name
-    from bench.testing import CHECKS
-
-    for name in checks:
-        if name not in CHECKS:
-            raise unknown_name("check", name, CHECKS)
-    chosen = [name for name in CHECKS if not checks or name in checks]
-    results = {
-        contestant.label: run_checks(contestant, chosen, input_shape) for contestant in find(thing)
-    }  # by the learner with its options
-    if fmt == "json":
-        rows = [
-            {"learner": label, **row} for label, told in results.items() for row in map(vars, told)
-        ]
-        click.echo(render(rows, list(rows[0]), "json"))
-    else:
-        click.echo("\n\n".join(describe(label, told) for label, told in results.items()))
-    if any(result.status == "fail" for told in results.values() for result in told):
+        text, passed = apart(check_data)(thing, kind, image_size, folders, fmt, tell)
+    click.echo(text)
+    if not passed:
         ctx.exit(1)
+
+
+def check_data(
+    thing: str,
+    kind: Kind,
+    image_size: int,
+    folders: DataFolders,
+    fmt: Literal["table", "json"],
+    tell: Notify,
+) -> tuple[str, bool]:
+    """What is found about a suite or a dataset, as text; whether it passed."""
+    from bench.cli.check_dataset import check_dataset
+    from bench.cli.check_suite import check_suite
+
+    if kind == "suite":
+        return check_suite(thing, folders, fmt, tell)
+    return check_dataset(thing, image_size, folders, fmt, tell)

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal
 
-import click
-
 if TYPE_CHECKING:
-    from bench.api.dataset import DataFolders
+    from bench.api.dataset import DataFolders, Notify
 
 
 def check_dataset(
-    text: str, image_size: int, folders: DataFolders, fmt: Literal["table", "json"]
-) -> bool:
-    """Prints what the checks of a dataset say; whether all passed.
+    text: str,
+    image_size: int,
+    folders: DataFolders,
+    fmt: Literal["table", "json"],
+    tell: Notify,
+) -> tuple[str, bool]:
+    """What the checks of a dataset say, as text; whether all passed.
 
     Args:
         text: an installed dataset or probe, or ``folder:PATH``.
         image_size: height and width that it is loaded at.
         folders: where the data is.
         fmt: a table for people, or JSON.
+        tell: told what takes long.
 
     Raises:
         BenchError: there is no such dataset.
@@ -30,9 +33,9 @@ def check_dataset(
     from bench.testing.datasets import check_dataset as run_checks
 
     source = named_source(text)
-    results = run_checks(source, image_size, folders, lambda told: click.echo(told, err=True))
+    results = run_checks(source, image_size, folders, tell)
     if fmt == "json":
-        click.echo(json.dumps([{"dataset": text, **vars(result)} for result in results], indent=2))
+        shown = json.dumps([{"dataset": text, **vars(result)} for result in results], indent=2)
     else:
-        click.echo(describe(text, results))
-    return all(result.status != "fail" for result in results)
+        shown = describe(text, results)
+    return shown, all(result.status != "fail" for result in results)

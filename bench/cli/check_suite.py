@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-import click
-
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.api.dataset import DataFolders
+    from bench.api.dataset import DataFolders, Notify
     from bench.planning.data import SuiteData
     from bench.suites.schema import Suite
 
 
-def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) -> bool:
-    """Prints what a suite's data has and needs; whether every setting fits.
+def check_suite(
+    text: str, folders: DataFolders, fmt: Literal["table", "json"], tell: Notify
+) -> tuple[str, bool]:
+    """What a suite's data has and needs, as text; whether every setting fits.
 
     Raises:
         BenchError: where the suite or its data cannot be used at all.
@@ -25,16 +25,16 @@ def check_suite(text: str, folders: DataFolders, fmt: Literal["table", "json"]) 
     from bench.planning.data import open_suite_data
 
     suite = one_suite(text)
-    pools = open_suite_data(suite, folders, lambda told: click.echo(told, err=True))
+    pools = open_suite_data(suite, folders, tell)
     phases, settings = phase_rows(suite, pools), setting_rows(suite, pools)
     if fmt == "json":
         told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
         told |= {"split": pools.split or None, "phases": phases, "settings": settings}
         told |= {"notes": list(pools.notes)}
-        click.echo(json.dumps(told, indent=2))
+        shown = json.dumps(told, indent=2)
     else:
-        click.echo(describe(suite, pools, phases, settings))
-    return all(row["problem"] is None for row in settings)
+        shown = describe(suite, pools, phases, settings)
+    return shown, all(row["problem"] is None for row in settings)
 
 
 def phase_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from bench.cli.options import KINDS
+from bench.registry.discovery import Problem
+
 
 @click.command()
 def doctor() -> None:
@@ -14,11 +17,9 @@ def doctor() -> None:
     """
     import torch
 
-    from bench.cli.kinds import of_kind
+    from bench.apart.call import apart
     from bench.cli.list import unavailable
-    from bench.cli.options import KINDS
     from bench.data.folders import data_folders
-    from bench.suites import installed
     from bench.worker.devices import Device, cores
     from bench.worker.environment import environment
 
@@ -35,9 +36,9 @@ def doctor() -> None:
     folders = data_folders(None)
     click.echo(f"data      {folders.data or 'no folder named ($BENCH_DATA_DIR)'}")
     click.echo(f"cache     {folders.cache}")
-    for kind in KINDS:
-        click.echo(f"{kind:<10}{', '.join(of_kind(kind).things) or 'none'}")
-    problems = list(installed.all_problems())
+    names, problems = apart(everything)()
+    for kind, usable in names.items():
+        click.echo(f"{kind:<10}{', '.join(usable) or 'none'}")
     for line in unavailable(problems):
         click.echo(f"\n{line}")
     broken = [problem for problem in problems if not problem.install]
@@ -49,3 +50,12 @@ def doctor() -> None:
     if broken:
         raise click.exceptions.Exit(1)
     click.echo(f"\nEverything {'else ' if problems else ''}that is installed can be used.")
+
+
+def everything() -> tuple[dict[str, list[str]], list[Problem]]:
+    """The names of all that can be used, by kind, and what cannot be; imports it."""
+    from bench.cli.kinds import of_kind
+
+    found = {kind: of_kind(kind) for kind in KINDS}
+    names = {kind: list(one.things) for kind, one in found.items()}
+    return names, [problem for one in found.values() for problem in one.problems]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import click
-
+from bench.api.dataset import Notify
 from bench.errors import BenchError, unknown_name
 from bench.suites.schema import FOLDER, OWN, Suite, read_suite
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 Kind = Literal["suite", "learner", "dataset"]
 
 
-def kind_of(text: str) -> Kind:
+def kind_of(text: str, tell: Notify) -> Kind:
     """The kind of thing that an argument names: the first of suite, learner and dataset that has
-    the name, whether or not it can be used. Says so on standard error where others have it too.
+    the name, whether or not it can be used. Imports suites only.
 
     Args:
         text: a name; ``PATH.toml``, a suite; ``folder:PATH``, a dataset; a learner with options,
             as a glob, or as ``package.module:Class``.
+        tell: told where others have the name too.
 
     Raises:
         BenchError: nothing has that name.
@@ -41,7 +42,7 @@ def kind_of(text: str) -> Kind:
         return "learner"
     if kinds:
         for other in kinds[1:]:
-            click.echo(f"{name} is a {other} too: --kind {other}", err=True)
+            tell(f"{name} is a {other} too: --kind {other}")
         return kinds[0]
     if fnmatch.filter(known["learner"], name):
         return "learner"
@@ -63,18 +64,19 @@ def one_suite(text: str) -> Suite:
     return read_suite(Path(text)) if text.endswith(".toml") else suites().get(text)
 
 
-def of_kind(kinds: str) -> Found[Any]:
+def of_kind(kinds: str, *, check_own: bool = True) -> Found[Any]:
     """What is installed of one of `bench.cli.options.KINDS`.
 
     Args:
         kinds: ``learners``, ``suites``, ``datasets``, ``protocols`` or ``executors``.
+        check_own: see `bench.suites.installed.suites`.
     """
     from bench import registry as plugins
     from bench.suites.installed import suites
 
     finders: dict[str, Any] = {
         "learners": plugins.learners,
-        "suites": suites,
+        "suites": partial(suites, check_own=check_own),
         "datasets": plugins.datasets,
         "protocols": plugins.protocols,
         "executors": plugins.executors,
@@ -85,15 +87,12 @@ def of_kind(kinds: str) -> Found[Any]:
 
 def installed() -> dict[Kind, set[str]]:
     """The names of each kind, of what cannot be used too."""
-    from bench import registry as plugins
+    from bench.registry.discovery import names_of
     from bench.suites.installed import suites
 
-    found: dict[Kind, plugins.Found[Any]] = {
-        "suite": suites(),
-        "learner": plugins.learners(),
-        "dataset": plugins.datasets(),
-    }
+    found = suites(check_own=False)
     return {
-        kind: {*one.things, *(problem.name for problem in one.problems)}
-        for kind, one in found.items()
+        "suite": {*found.things, *(problem.name for problem in found.problems)},
+        "learner": set(names_of("learner")),
+        "dataset": set(names_of("dataset")),
     }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.apart.blame import touching
 from bench.cli.options import KINDS, TABLE_FORMAT
+from bench.registry.discovery import Problem
 
 if TYPE_CHECKING:
     from bench.cli.terminal import Format
-    from bench.registry.discovery import Problem
 
 
 @click.command("list")
@@ -23,15 +25,12 @@ def list_(kind: str, fmt: Format) -> None:
 
     What is installed and cannot be used is listed too, with the reason.
     """
-    from bench.cli.kinds import of_kind
+    from bench.apart.call import PRELOAD, apart
     from bench.cli.terminal import render
 
-    found = of_kind(kind)
-    describe = {"learners": _learner, "suites": _suite}.get(kind, _described)
-    rows = [
-        {"name": name, **describe(thing), "package": found.packages[name], "problem": None}
-        for name, thing in found.things.items()
-    ]
+    without_torch = kind in {"suites", "executors"}
+    found = apart(listed, preload=() if without_torch else PRELOAD)(kind)
+    rows = found.rows
     # A table has no room for commands: they stand below it.
     problems = [told for told in found.problems if fmt != "table" or not told.install]
     rows += [
@@ -45,6 +44,28 @@ def list_(kind: str, fmt: Format) -> None:
     if fmt == "table":
         for line in unavailable(found.problems):
             click.echo(f"\n{line}")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What is installed of a kind."""
+
+    rows: list[dict[str, Any]]
+    problems: list[Problem]
+
+
+def listed(kind: str) -> Listed:
+    """What is installed of one of `bench.cli.options.KINDS`; imports it."""
+    from bench.cli.kinds import of_kind
+
+    found = of_kind(kind, check_own=False)
+    describe = {"learners": _learner, "suites": _suite}.get(kind, _described)
+    rows = []
+    for name, thing in found.things.items():
+        with touching(f"describing {name}"):
+            row = describe(thing)
+        rows.append({"name": name, **row, "package": found.packages[name], "problem": None})
+    return Listed(rows, found.problems)
 
 
 def _learner(learner: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -35,6 +36,7 @@ class Display:
         self._told: dict[Path, float] = {}
         self._live: Progress | None = None
         self._all: TaskID | None = None
+        self._words: dict[str, str] = {}  # what trainings learn, by id
         if self._console.is_terminal:
             self._live = Progress(
                 TextColumn("{task.description}", markup=False),
@@ -70,6 +72,7 @@ class Display:
 
     def expect(self, runner: Runner) -> None:
         """Says how much there is to do."""
+        self._words = runner.plan.words
         cells, trainings = len(runner.plan.cells), len(runner.plan.trainings)
         timings = cells * len(runner.places)
         self.note(f"{trainings} trainings and their audits, {cells} cells, {timings} timings")
@@ -93,7 +96,7 @@ class Display:
     def _update_bars(self, live: Progress, event: Event) -> None:
         assignment, key = event.assignment, event.assignment.output
         if event.kind == "start":
-            name = title(assignment)
+            name = title(assignment, self._words)
             self._tasks[key] = live.add_task(name, total=1.0, details="")
         elif event.kind == "progress":
             done = fraction(event.details)
@@ -102,7 +105,7 @@ class Display:
             if key in self._tasks:
                 live.remove_task(self._tasks.pop(key))
             if event.kind == "failed":
-                self.note(failed(event))
+                self.note(failed(event, self._words))
             if self._all is not None:
                 live.advance(self._all)
 
@@ -113,40 +116,45 @@ class Display:
             if now - self._told.get(key, 0.0) < PLAIN_SECONDS:
                 return
             done = fraction(event.details)
-            self.note(f"{title(assignment)}: {done:.0%} {details(event.details)}")
+            self.note(f"{title(assignment, self._words)}: {done:.0%} {details(event.details)}")
         elif event.kind == "failed":
-            self.note(failed(event))
+            self.note(failed(event, self._words))
         elif event.kind in {"start", "done"}:
-            self.note(f"{event.kind} {title(assignment)}")
+            self.note(f"{event.kind} {title(assignment, self._words)}")
         self._told[key] = now
 
 
-def title(assignment: Assignment) -> str:
-    """``train prototypical 60-way 1-shot seed 0``, ``test maml omniglot-5way 5way1shot seed 0``."""
+def title(assignment: Assignment, words: Mapping[str, str]) -> str:
+    """``train prototypical omniglot 60-way 1-shot seed 0``, ``test maml omniglot-5way 5way1shot
+    seed 0``.
+
+    Args:
+        assignment: what is carried out.
+        words: see `bench.planning.plan.Plan`.
+    """
     training, cell = assignment.training, assignment.cell
     if cell is not None:
         where = f"{cell.suite} {cell.setting}"
         if assignment.phase == "time":
             where += f" on {assignment.device}"
     else:
-        from bench.registry.installed import protocol
-
-        words = protocol(training.task.protocol).describe_task(training.task)
-        where = f"{training.dataset} {words}"
+        where = f"{training.dataset} {words.get(training.id, '')}".strip()
     told = f"{assignment.phase} {training.learner} {where} seed {training.seed}"
     return literal(told, MOST_TITLE)
 
 
-def failed(event: Event) -> str:
+def failed(event: Event, words: Mapping[str, str]) -> str:
     """``FAILED test maml omniglot-5way 5way1shot seed 0: ValueError: ...``, in one line."""
-    return f"FAILED {title(event.assignment)}: {literal(event.details['reason'], MOST_REASON)}"
+    reason = literal(event.details["reason"], MOST_REASON)
+    return f"FAILED {title(event.assignment, words)}: {reason}"
 
 
 def fraction(progress: dict[str, Any]) -> float:
     """How much of an assignment is done, 0 to 1, as far as known."""
     done = progress.get("fraction")
-    finite = isinstance(done, int | float) and math.isfinite(done)
-    return min(max(done, 0.0), 1.0) if finite else 0.0
+    if not isinstance(done, int | float) or not math.isfinite(done):
+        return 0.0
+    return min(max(done, 0.0), 1.0)
 
 
 def details(progress: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 import click
 
 from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES
+from bench.cli.sources import sources_for
 
 
 @click.command()
@@ -31,14 +32,13 @@ def report(
     Reads results only and never trains. Numbers in CSV files are as they are stored: fractions,
     seconds, bytes.
     """
-    from bench.registry.installed import installed_sources
     from bench.report import write_report
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     if not wanted:
         raise click.UsageError("--format names nothing to write; leave it out to write everything")
     paths = write_report(
-        results, out, suites=suites, learners=learners, formats=wanted, sources=installed_sources()
+        results, out, suites=suites, learners=learners, formats=wanted, sources=sources_for(results)
     )
     page = [path for path in paths if path.name == "report.html"]
     for path in page:

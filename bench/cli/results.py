@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES, TABLE_FORMAT
+from bench.cli.sources import sources_for
 
 if TYPE_CHECKING:
     from bench.cli.terminal import Format
@@ -39,12 +40,11 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     probes have bit_errors too, the wrong bits of a sequence.
     """
     from bench.cli.terminal import render
-    from bench.registry.installed import installed_sources
     from bench.results.reading import read_results, select
     from bench.results.table import COLUMNS, columns_of, records
 
-    # The sources import every learner, and torch: seconds that the short table does not need.
-    found = read_results(results, installed_sources() if fmt != "table" else None)
+    # The sources import learners, and torch: seconds that the short table does not need.
+    found = read_results(results, sources_for(results) if fmt != "table" else None)
     rows = select(found.rows, suites, learners)
     listed = records(rows)
     columns = [column for column in columns_of(rows) if column not in LEFT_OUT]

@@ -108,7 +108,8 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     Only what is missing is computed: give the same command again after an interruption. Exits with
     1 where a cell has failed.
     """
-    from bench.cli.progress import Display
+    from bench.cli.output import literal
+    from bench.cli.progress import MOST_REASON, MOST_TITLE, Display
     from bench.running.prepare import prepare
     from bench.running.request import Request
 
@@ -119,6 +120,8 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
         runner = prepare(request, display.listen, display.note)
         for note in runner.plan.notes:
             display.note(note)
+        for label, reason in runner.plan.failed.items():
+            display.note(f"FAILED {literal(label, MOST_TITLE)}: {literal(reason, MOST_REASON)}")
         if not dry_run:
             display.expect(runner)
             try:
@@ -128,9 +131,8 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
                 again = shlex.join(["bench", *_without_removal(runner, sys.argv[1:])])
                 click.echo(f"Stopped. Nothing finished is lost; go on with:\n  {again}", err=True)
                 ctx.exit(exit_code(stopped))
-    if dry_run:
-        _show_plan(runner)
-    elif not _show_results(runner):
+    done = _show_plan(runner) if dry_run else _show_results(runner)
+    if not done:
         ctx.exit(1)
 
 
@@ -141,31 +143,43 @@ def _without_removal(runner: Runner, arguments: list[str]) -> list[str]:
     return [argument for argument in arguments if argument not in removing]
 
 
-def _show_plan(runner: Runner) -> None:
+def _show_plan(runner: Runner) -> bool:
+    """Prints the cells and how long they take; whether every learner could be planned."""
     from bench.cli.terminal import render
     from bench.running.estimate import estimate_cells
 
-    rows = estimate_cells(runner.plan, runner.results, runner.places[0], runner.threads)
-    click.echo(render(rows, list(rows[0]) if rows else [], "table"))
+    rows = estimate_cells(
+        runner.plan,
+        runner.results,
+        runner.places[0],
+        runner.threads,
+        here=runner.executor.here,
+    )
+    failed = [{"learner": label, "status": "failed"} for label in runner.plan.failed]
+    click.echo(render([*rows, *failed], list(rows[0]), "table"))
     total = sum(row["seconds"] or 0 for row in rows)
     click.echo(
         f"{len(rows)} cells, about {total / 60:.1f} min with one job "
         "(measured on two updates of each training)"
     )
+    return not runner.plan.failed
 
 
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
+    from bench.cli.output import literal
+    from bench.cli.sources import sources_for
     from bench.cli.terminal import print_boards
-    from bench.registry.installed import installed_sources
     from bench.report import write_report
     from bench.report.audits import failed_audits, read_audits
     from bench.results.reading import read_results
     from bench.running.runner import statuses
 
-    sources = installed_sources()
+    sources = sources_for(runner.results, runner.plan.sources)
     asked = {cell.id for cell in runner.plan.cells}
     print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
+    for label, reason in runner.plan.failed.items():
+        click.echo(f"failed  {literal(label)}: {literal(reason)}")
     report = write_report(runner.results, formats=["html"], sources=sources)[0]
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
@@ -181,4 +195,4 @@ def _show_results(runner: Runner) -> bool:
             told = f"audits failed: {', '.join(failed)}" if failed else "the audits failed"
             what = f"{training.learner}, {training.dataset}, seed {training.seed}: {told}"
             click.echo(f"{what}; `bench report` shows why", err=True)
-    return counts["done"] == len(runner.plan.cells)
+    return counts["done"] == len(runner.plan.cells) and not runner.plan.failed

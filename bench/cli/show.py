@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.apart.blame import touching
+from bench.api.dataset import Notify
+from bench.cli.kinds import Kind
 from bench.cli.options import KIND
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.api import Learner
     from bench.api.dataset import Source
-    from bench.cli.kinds import Kind
     from bench.suites.schema import Suite
 
 
@@ -27,20 +30,35 @@ def show(name: str, kind: Kind | None) -> None:
     NAME is installed, or the path of a suite's .toml file, or folder:PATH for a folder of images by
     class. Nothing is decoded.
     """
+    from bench.apart.call import apart
+
+    click.echo(apart(described)(name, kind, partial(click.echo, err=True)))
+
+
+def described(name: str, kind: Kind | None, tell: Notify) -> str:
+    """What is called so, as text; imports it.
+
+    Args:
+        name: see `show`.
+        kind: what it is; None: the first kind that has the name.
+        tell: told where others have it too.
+    """
     from bench import registry as plugins
     from bench.cli.kinds import kind_of, one_suite
     from bench.planning.data import named_source
+    from bench.registry.learner_files import find, is_file
 
-    kind = kind or kind_of(name)
+    kind = kind or kind_of(name, tell)
     if kind == "suite":
-        click.echo(describe_suite(one_suite(name)))
-    elif kind == "learner":
-        if "[" in name:
-            alone = name.partition("[")[0]
-            raise BenchError(f"options are not shown one by one; `bench show {alone}` shows all")
-        click.echo(describe_learner(name, plugins.learners().get(name)))
-    else:
-        click.echo(describe_dataset(name, named_source(name)))
+        return describe_suite(one_suite(name))
+    if kind == "dataset":
+        return describe_dataset(name, named_source(name))
+    if "[" in name:
+        alone = name.partition("[")[0]
+        raise BenchError(f"options are not shown one by one; `bench show {alone}` shows all")
+    learner = find(name)[1] if is_file(name) else plugins.learners(name).get(name)
+    with touching(f"describing {name}"):
+        return describe_learner(name, learner)
 
 
 def describe_suite(suite: Suite) -> str:

@@ -13,6 +13,7 @@ class InlineExecutor(Executor):
     interpreter ends the run."""
 
     description = "in this process, for debugging; no limits, a crash ends the run"
+    here = True
 
     def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
         """See `Executor.run`. Notices a cancellation when the learner next tells its progress."""

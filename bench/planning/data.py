@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.apart.blame import touching
 from bench.api.dataset import DataFolders, Notify, Source
 from bench.data.class_folder import ClassFolder
 from bench.data.folders import named_path
@@ -14,6 +15,7 @@ from bench.episodes.pools import Pool
 from bench.errors import BenchError
 from bench.planning.own_data import own_classes
 from bench.protocols.base import Phase
+from bench.registry.discovery import names_of
 from bench.registry.installed import datasets, protocol, protocols
 from bench.suites.schema import FOLDER, OWN, Suite, read_suite
 
@@ -61,10 +63,11 @@ def open_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     if suite.own is not None:
         return own_data(suite, folders, notify)
     with suite.at("dataset"):
-        source = datasets().get(suite.dataset)
+        source = datasets(suite.dataset).get(suite.dataset)
         check_source(suite.protocol, suite.dataset, source)
     assert isinstance(suite.split, str), "fractions are for folders"
-    data = protocol(suite.protocol).load(source, suite.image_size, folders, notify)
+    with touching(f"loading the dataset {suite.dataset}", seconds=None):
+        data = protocol(suite.protocol).load(source, suite.image_size, folders, notify)
     return phase_data(suite, source, data, suite.dataset, suite.split)
 
 
@@ -97,16 +100,16 @@ def named_source(name: str) -> Source:
         if suite.own is not None:
             return own_source(own_classes(suite).classes)
         with suite.at("dataset"):
-            return datasets().get(suite.dataset)
+            return datasets(suite.dataset).get(suite.dataset)
     for prefix in OWN:
         if name.startswith(prefix):
             path = named_path(name.removeprefix(prefix), "the data").resolve()
             source = own_source(ClassFolder(path=str(path)))
             source.class_counts()  # raises where there is none
             return source
-    if Path(name).is_dir() and name not in datasets().things:
+    if Path(name).is_dir() and name not in names_of("dataset"):
         raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
-    return datasets().get(name)
+    return datasets(name).get(name)
 
 
 def phase_data(suite: Suite, source: Source, data: Any, dataset: str, named: str) -> SuiteData:

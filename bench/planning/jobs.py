@@ -1,5 +1,7 @@
 """Trainings and cells: what decides them, and where they lie.
 
+Nothing here imports torch, so that a process which only has others work need not.
+
 A *training* makes weights. A *cell* is a training on a test setting. Both are folders named by a
 hash of all that decides them and of nothing else: a suite's name does not make another training,
 and neither does a timing on a further device.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from bench.api import TaskSpec
 from bench.data.class_folder import ClassFolder
+from bench.registry.learner_files import LearnerFile
 from bench.registry.option_values import without_paths
 from bench.store import layout
 from bench.store.atomic import write_json
@@ -97,6 +101,8 @@ class Training(Job):
     family: str
     config: dict[str, Any]
     """As JSON: `bench.registry.contestants.Contestant.options`."""
+    file: LearnerFile | None = None
+    """Where the learner lies, and its code, where it is not installed."""
     task: TaskSpec
     """What it is trained with."""
     dataset: str
@@ -121,9 +127,12 @@ class Training(Job):
     the result."""
 
     def identity(self) -> dict[str, Any]:
-        """Everything but the names that only describe."""
-        descriptive = {"learner", "family", "budget_name", "images"}
+        """Everything but the names that only describe. An installed learner is what its name says;
+        of one that is not, the code counts, and not the place."""
+        descriptive = {"learner", "family", "budget_name", "images", "file"}
         content = self.model_dump(mode="json", exclude=descriptive)
+        if self.file is not None:
+            content["code"] = self.file.code
         content["task"] = task_identity(self.task)
         content["config"] = without_paths(content["config"])
         if self.budget is not None:  # how long the meta-test is does not change the weights
@@ -132,7 +141,7 @@ class Training(Job):
 
     def folder(self, results: Path) -> Path:
         """``trainings/<learner>-<id>``."""
-        return layout.training_folder(results, f"{self.learner_name}-{self.id}")
+        return layout.training_folder(results, f"{folder_name(self.learner_name)}-{self.id}")
 
     def parts(self, results: Path) -> list[Part]:
         """Its result. The weights are looked at where they are needed: reference results come
@@ -176,7 +185,7 @@ class Cell(Job):
 
     def folder(self, results: Path) -> Path:
         """``cells/<suite>/<setting>/<learner>-<id>``."""
-        name = f"{self.training.learner_name}-{self.id}"
+        name = f"{folder_name(self.training.learner_name)}-{self.id}"
         return layout.cell_folder(results, self.suite, self.setting, name)
 
     def parts(self, results: Path) -> list[Part]:
@@ -213,6 +222,33 @@ class Cell(Job):
             "training_task": training["task"],
             "protocol": self.task.protocol,
         }
+
+
+@dataclass
+class Plan:
+    """Trainings and cells, and what the user should know about them."""
+
+    cells: list[Cell] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Learners that could not be planned, by label, and why. What they are trained with, which is
+    a part of every id, is not known: nothing is stored of them."""
+    words: dict[str, str] = field(default_factory=dict)
+    """What each training learns, in the words of its protocol, by the training's id."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Hash of the code of each learner, by its name."""
+    checked: list[str] = field(default_factory=list)
+    """See `bench.api.DataFolders.checked`."""
+
+    @property
+    def trainings(self) -> list[Training]:
+        """Each once, in the order of the cells."""
+        return list({cell.training.id: cell.training for cell in self.cells}.values())
+
+
+def folder_name(learner: str) -> str:
+    """A learner's name in that of a folder; ``module:Class`` has what some systems do not allow."""
+    return learner.replace(":", ".")
 
 
 TASK: TypeAdapter[TaskSpec] = TypeAdapter(TaskSpec)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.apart.blame import touching
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders, Notify
 from bench.episodes.banks import Bank
@@ -17,9 +21,10 @@ from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
 from bench.planning.data import SuiteData, load_suite_data
-from bench.planning.jobs import Cell, DeviceKind, Precision, Training
+from bench.planning.jobs import Cell, DeviceKind, Plan, Precision, Training
 from bench.registry.contestants import Contestant
 from bench.registry.installed import protocol
+from bench.store.records import Measure
 from bench.suites.installed import suites
 from bench.suites.schema import Budget, Suite, read_suite
 
@@ -27,17 +32,25 @@ LEAST_EPISODES = 200
 """A learner may answer the first part of a bank, but not less than this."""
 
 
-@dataclass
-class Plan:
-    """Trainings and cells, and what the user should know about them."""
+class UnplannedError(BenchError):
+    """A learner failed while it was planned: its own fault, which is not to stop the others."""
 
-    cells: list[Cell] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
-    @property
-    def trainings(self) -> list[Training]:
-        """Each once, in the order of the cells."""
-        return list({cell.training.id: cell.training for cell in self.cells}.values())
+@contextmanager
+def asking(contestant: Contestant, what: str) -> Iterator[None]:
+    """Around what is asked of a learner.
+
+    Raises:
+        UnplannedError: it has raised something, or has ended the process that asked it before.
+    """
+    try:
+        with touching(f"{what} of {contestant.label}"):
+            yield
+    except BenchError as error:
+        raise UnplannedError(str(error)) from error
+    except (Exception, SystemExit) as error:  # a learner may raise anything
+        words = "".join(traceback.format_exception_only(error)).strip()
+        raise UnplannedError(f"{what} failed: {words}") from error
 
 
 def choose_suites(names: Sequence[str]) -> list[Suite]:
@@ -83,15 +96,15 @@ def training_task(contestant: Contestant, task: TaskSpec, pool: Pool, val: Pool)
     have.
 
     Raises:
-        BenchError: the learner asks for what its protocol cannot draw.
+        UnplannedError: the learner asks for what its protocol cannot draw, or not from this data.
     """
-    asked = contestant.learner.training_task(contestant.config, task)
     own = protocol(task.protocol)
-    try:
+    with asking(contestant, "training_task"):
+        asked = contestant.learner.training_task(contestant.config, task)
+        if not isinstance(asked, TaskSpec):
+            raise TypeError(f"it returned {asked!r}, which is no TaskSpec")
         own.check_task(asked)
-    except ValueError as error:
-        raise BenchError(f"{contestant.label}: training_task: {error}") from error
-    return own.cut_down(asked, pool, val)
+        return own.cut_down(asked, pool, val)
 
 
 def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec) -> Budget | None:
@@ -110,8 +123,9 @@ def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec)
         preset: Budget = getattr(suite.budgets, text)
         return preset
     if text == "paper":
-        updates = contestant.learner.published_updates(contestant.config, task)
-        return None if updates is None else Budget(updates=updates, validations=50)
+        with asking(contestant, "published_updates"):
+            updates = contestant.learner.published_updates(contestant.config, task)
+            return None if updates is None else Budget(updates=updates, validations=50)
     match = re.fullmatch(r"(\d[\d_]*)\s*examples|(\d+(?:\.\d+)?)\s*min", text)
     number = float((match[1] or match[2]).replace("_", "")) if match else 0
     if match is None or number <= 0:
@@ -134,7 +148,8 @@ def make_plan(
 ) -> Plan:
     """Every suite's settings by every learner by every seed.
 
-    A learner that does not take part in a suite's protocol is left out, and a note says so.
+    A learner that does not take part in a suite's protocol is left out, and a note says so. One
+    that fails is left out too: see `Plan.failed`.
 
     Raises:
         BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything.
@@ -153,50 +168,88 @@ def make_plan(
         took_part |= bool(taking_part)
         if not taking_part:
             continue
-        pools, file = load_suite_data(suite, folders, notify), file_of(suite)
+        pools = load_suite_data(suite, folders, notify)
         plan.notes += [f"{suite.name}: {note}" for note in pools.notes]
         for name, setting in suite.settings.items():
-            task = test_task(suite, setting, pools)
-            bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)
-            measure = protocol(suite.protocol).measure(task, pools.test)
-            digest = cache(lambda episodes, bank=bank: bank.first(episodes).draw.digest())
+            tested = draw_test(suite, name, test_task(suite, setting, pools), pools)
             for contestant in taking_part:
+                if contestant.label in plan.failed:
+                    continue
                 trained = contestant.learner.trained
-                for seed in seeds if trained else seeds[:1]:
-                    training = make_training(
-                        suite, contestant, task, pools, seed, device, budget, precision
-                    )
-                    if training is None:
-                        plan.notes.append(
-                            f"{contestant.label} has no published schedule for {suite.name} "
-                            f"{name}; it is left out of --budget paper"
+                try:
+                    for seed in seeds if trained else seeds[:1]:
+                        training = make_training(
+                            suite, contestant, tested.task, pools, seed, device, budget, precision
                         )
-                        break
-                    limit = training.budget.test_episodes if training.budget else None
-                    if not trained and budget == "smoke":
-                        limit = suite.budgets.smoke.test_episodes
-                    share = contestant.learner.bank_share(contestant.config, task, len(bank))
-                    episodes = min(len(bank), limit or len(bank), max(share, LEAST_EPISODES))
-                    cell = Cell(
-                        training=training,
-                        suite=suite.name,
-                        suite_version=suite.version,
-                        suite_file=file,
-                        setting=name,
-                        task=task,
-                        test_rotations=suite.rotations.test,
-                        bank_seed=suite.test.seed,
-                        bank_episodes=len(bank),
-                        episodes=episodes,
-                        bank=digest(episodes),
-                        timing_batch=suite.timing_batch,
-                        measure=measure,
-                    )
-                    known.setdefault(cell.id, cell)
-    if not took_part:
+                        if training is None:
+                            plan.notes.append(
+                                f"{contestant.label} has no published schedule for {suite.name} "
+                                f"{name}; it is left out of --budget paper"
+                            )
+                            break
+                        cell = make_cell(suite, contestant, training, tested, budget)
+                        known.setdefault(cell.id, cell)
+                except UnplannedError as error:
+                    plan.failed[contestant.label] = str(error)
+    if contestants and not took_part:
         raise BenchError("nothing to run: " + "; ".join(plan.notes))
-    plan.cells = list(known.values())
+    plan.cells = [cell for cell in known.values() if cell.training.learner not in plan.failed]
     return plan
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What all learners answer in a test setting."""
+
+    setting: str
+    task: TaskSpec
+    bank: Bank
+    digest: Callable[[int], str]
+    """Hash of the first episodes of the bank, by their number."""
+    measure: Measure | None
+
+
+def draw_test(suite: Suite, setting: str, task: TaskSpec, pools: SuiteData) -> Tested:
+    """Draws the bank of a setting."""
+    bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)
+    digest = cache(lambda episodes: bank.first(episodes).draw.digest())
+    return Tested(setting, task, bank, digest, protocol(suite.protocol).measure(task, pools.test))
+
+
+def make_cell(
+    suite: Suite,
+    contestant: Contestant,
+    training: Training,
+    tested: Tested,
+    budget: str,
+) -> Cell:
+    """A training on a test setting.
+
+    Raises:
+        UnplannedError: the learner cannot say how much of the bank it answers.
+    """
+    whole = len(tested.bank)
+    limit = training.budget.test_episodes if training.budget else None
+    if training.budget is None and budget == "smoke":
+        limit = suite.budgets.smoke.test_episodes
+    with asking(contestant, "bank_share"):
+        share = contestant.learner.bank_share(contestant.config, tested.task, whole)
+        episodes = min(whole, limit or whole, max(share, LEAST_EPISODES))
+    return Cell(
+        training=training,
+        suite=suite.name,
+        suite_version=suite.version,
+        suite_file=file_of(suite),
+        setting=tested.setting,
+        task=tested.task,
+        test_rotations=suite.rotations.test,
+        bank_seed=suite.test.seed,
+        bank_episodes=whole,
+        episodes=episodes,
+        bank=tested.digest(episodes),
+        timing_batch=suite.timing_batch,
+        measure=tested.measure,
+    )
 
 
 def make_training(
@@ -212,6 +265,10 @@ def make_training(
     """The training that a test task needs; None where ``--budget paper`` has no schedule.
 
     A learner with nothing to train has the same training whatever budget and seed are asked for.
+
+    Raises:
+        UnplannedError: the learner's own fault.
+        BenchError: see `read_budget`; data that does not fit.
     """
     trained = contestant.learner.trained
     shared = protocol(suite.protocol).shared(test, suite)
@@ -219,23 +276,27 @@ def make_training(
     limit = read_budget(budget, suite, contestant, task)  # a mistake is told whoever learns
     if trained and limit is None:
         return None
-    return Training(
-        learner=contestant.label,
-        learner_name=contestant.name,
-        family=contestant.learner.family,
-        config=contestant.options,
-        task=task,
-        dataset=pools.dataset,
-        content=pools.content,
-        image_size=suite.image_size,
-        split=pools.split,
-        images=pools.images,
-        train_rotations=suite.rotations.train,
-        val_rotations=suite.rotations.test,
-        budget_name=budget if trained else "none",
-        budget=limit if trained else None,
-        bank_seed=suite.test.seed,
-        seed=seed if trained else 0,
-        precision=precision,
-        device=device,
-    )
+    with asking(contestant, "Config"):
+        training = Training(
+            learner=contestant.label,
+            learner_name=contestant.name,
+            family=contestant.learner.family,
+            config=contestant.options,
+            file=contestant.file,
+            task=task,
+            dataset=pools.dataset,
+            content=pools.content,
+            image_size=suite.image_size,
+            split=pools.split,
+            images=pools.images,
+            train_rotations=suite.rotations.train,
+            val_rotations=suite.rotations.test,
+            budget_name=budget if trained else "none",
+            budget=limit if trained else None,
+            bank_seed=suite.test.seed,
+            seed=seed if trained else 0,
+            precision=precision,
+            device=device,
+        )
+        json.dumps(training.identity())  # what it is has to be something that can be written down
+    return training

@@ -14,14 +14,16 @@ import dataclasses
 import fnmatch
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from bench.apart.blame import touching
 from bench.errors import BenchError, unknown_name
-from bench.registry.discovery import Found
+from bench.registry.discovery import Found, UnusableError
+from bench.registry.learner_files import LearnerFile, find, is_file
 from bench.registry.learners import default_of, option_types
 from bench.registry.option_grammar import Group, Word, read_items
 from bench.registry.option_values import as_json, as_text, fit
@@ -51,6 +53,9 @@ class Contestant:
     learner: type[Learner]
     config: Any
     options: dict[str, Any] = dataclasses.field(compare=False)
+    """The whole configuration, as stored."""
+    file: LearnerFile | None = None
+    """Where it lies, of a learner that is not installed."""
 
 
 def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[Contestant]:
@@ -66,20 +71,49 @@ def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[C
     """
     chosen: dict[str, Contestant] = {}
     for spec in specs or sorted(installed.things):
-        match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[(.*)\])?\s*", spec, re.DOTALL)
-        if match is None or not _is_unicode(spec):
-            raise BenchError(
-                f"cannot read the learner {_short(spec)!r}; write NAME or "
-                "'NAME[option=value,...]', for instance 'maml[inner_steps=1,5]'"
-            )
-        pattern, items = match.groups()
-        names = [name for name in sorted(installed.things) if fnmatch.fnmatch(name, pattern)]
-        for name in names or [pattern]:
-            learner = installed.get(name)
-            for options in _products(name, learner, items or ""):
-                contestant = configure(name, learner, options)
-                chosen.setdefault(contestant.label, contestant)
+        for contestant in _named(spec, installed):
+            before = chosen.setdefault(contestant.label, contestant)
+            if before.file != contestant.file:
+                raise BenchError(
+                    f"two learners are called {contestant.label!r}; give one of the files another "
+                    "name"
+                )
     return list(chosen.values())
+
+
+def pattern_of(spec: str) -> str:
+    """The name or glob that a text begins with, without its options.
+
+    Raises:
+        BenchError: bad grammar.
+    """
+    return _read(spec)[0]
+
+
+def _read(spec: str) -> tuple[str, str]:
+    """``'maml[inner_steps=1,5]'`` to the name and what stands in brackets."""
+    match = re.fullmatch(r"\s*([^\[\]\s]+|[^\[\]]+:\w+)\s*(?:\[(.*)\])?\s*", spec, re.DOTALL)
+    if match is None or not _is_unicode(spec):
+        raise BenchError(
+            f"cannot read the learner {_short(spec)!r}; write NAME or "
+            "'NAME[option=value,...]', for instance 'maml[inner_steps=1,5]'"
+        )
+    return match[1], match[2] or ""
+
+
+def _named(spec: str, installed: Found[type[Learner]]) -> Iterator[Contestant]:
+    """The configurations that one text names."""
+    pattern, items = _read(spec)
+    if is_file(pattern):
+        file, learner = find(pattern)
+        for options in _products(file.name, learner, items):
+            yield configure(file.name, learner, options, file)
+        return
+    names = [name for name in sorted(installed.things) if fnmatch.fnmatch(name, pattern)]
+    for name in names or [pattern]:
+        learner = installed.get(name)
+        for options in _products(name, learner, items):
+            yield configure(name, learner, options)
 
 
 def _short(text: str) -> str:
@@ -94,7 +128,9 @@ def _is_unicode(text: str) -> bool:
         return False
 
 
-def configure(name: str, learner: type[Learner], options: dict[str, Any]) -> Contestant:
+def configure(
+    name: str, learner: type[Learner], options: dict[str, Any], file: LearnerFile | None = None
+) -> Contestant:
     """A learner with some options set, each checked against the type its Config states.
 
     Raises:
@@ -123,10 +159,17 @@ def configure(name: str, learner: type[Learner], options: dict[str, Any]) -> Con
                 "its default"
             ) from error
     try:
-        config = learner.Config(**values)
+        with touching(f"Config of {name}"):
+            config = learner.Config(**values)
     except (TypeError, ValueError) as error:
         raise BenchError(f"{name}: {error}") from error
-    return Contestant(name, label(name, config, types), learner, config, _stored(name, config))
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
+        told = f"{name}: its Config failed: {type(error).__name__}: {error}"
+        raise UnusableError(told) from error
+    stored = _stored(name, config)
+    return Contestant(name, label(name, config, types), learner, config, stored, file)
 
 
 def _stored(name: str, config: Any) -> dict[str, Any]:

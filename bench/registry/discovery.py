@@ -10,23 +10,30 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import importlib
 import inspect
 import sys
 import traceback
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
+from bench.apart.blame import GivenUpError, touching
 from bench.api import CONTRACT_VERSION, MissingRequirementError
 from bench.errors import BenchError, unknown_name
 from bench.registry.names import check_name
+from bench.registry.unchanged import unchanged
 
 Thing = TypeVar("Thing")
 
 
 Base = TypeVar("Base")
+
+
+class UnusableError(BenchError):
+    """Something is installed and broken: its own fault, not a mistake of whoever asks for it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Problem:
     traceback: str | None = None
     install: str | None = None
     """The command that installs what it needs; None: it is broken."""
+    fatal: bool = False
+    """Whether it ended or hung the process that looked at it."""
 
 
 @dataclass(frozen=True)
@@ -53,45 +62,74 @@ class Found(Generic[Thing]):
     packages: dict[str, str]
     """Package and version behind each name."""
     problems: list[Problem]
+    names: frozenset[str] = frozenset()
+    """All that is installed of the kind, looked at or not."""
 
     def get(self, name: str) -> Thing:
         """The thing of that name.
 
         Raises:
-            BenchError: with the reason where it, or all that a glob matches, cannot be used, else
+            UnusableError: where it, or all that a glob matches, is broken, with the reason.
+            BenchError: where it lacks something that can be installed; where there is none, with
                 the nearest names.
         """
         if name in self.things:
             return self.things[name]
         for problem in self.problems:
             if fnmatch.fnmatch(problem.name, name):
-                more = "" if problem.install else "\n`bench doctor` shows more"
-                raise BenchError(
+                told = (
                     f"the {self.kind} {problem.name!r} of {problem.package} cannot be used: "
-                    f"{problem.reason}{more}"
+                    f"{problem.reason}"
                 )
-        raise unknown_name(self.kind, name, self.things, f"`bench list {self.kind}s` shows all")
+                if problem.install:
+                    raise BenchError(told)
+                raise UnusableError(f"{told}\n`bench doctor` shows more")
+        raise unknown_name(
+            self.kind, name, self.names | set(self.things), f"`bench list {self.kind}s` shows all"
+        )
+
+
+def names_of(kind: str) -> frozenset[str]:
+    """The names of all that is installed of a kind; nothing is imported."""
+    return frozenset(point.name for point in entry_points(group=f"bench.{kind}s"))
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a pattern is the name, or a glob that the name fits."""
+    return name == pattern or fnmatch.fnmatch(name, pattern)
 
 
 def _package(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
 
 
-def discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) -> Found[Thing]:
-    """Loads the entry points of a kind. What a plugin prints meanwhile goes to standard error.
+def discover(
+    kind: str,
+    accept: Callable[[Any], Thing],
+    *,
+    patterns: Collection[str] = (),
+    unique: bool = True,
+    isolated: bool = True,
+) -> Found[Thing]:
+    """Loads the entry points of a kind. What a plugin prints meanwhile goes to standard error, and
+    what it sets for the whole process is put back.
 
     Args:
         kind: "learner", for instance.
         accept: returns the thing or raises a `BenchError`.
+        patterns: names and globs: nothing else is imported; empty: everything.
         unique: a name that two packages claim is nobody's; else both are found, by name and
             package.
+        isolated: torch is put back too, which imports it.
     """
     points: dict[str, list[EntryPoint]] = defaultdict(list)
     for point in entry_points(group=f"bench.{kind}s"):
         if point not in points[point.name]:  # one distribution may be on the path twice
             points[point.name].append(point)
-    found: Found[Thing] = Found(kind, {}, {}, [])
+    found: Found[Thing] = Found(kind, {}, {}, [], names_of(kind))
     for claimed, claims in sorted(points.items()):
+        if patterns and not any(fits(claimed, pattern) for pattern in patterns):
+            continue
         if unique and len(claims) > 1:
             packages = ", ".join(sorted({_package(claim) for claim in claims}))
             reason = f"the name is claimed by {len(claims)} entry points; uninstall all but one"
@@ -102,16 +140,25 @@ def discover(kind: str, accept: Callable[[Any], Thing], *, unique: bool = True) 
             name = claimed if len(claims) == 1 else f"{claimed} of {package}"
             try:
                 check_name(claimed)
-                with contextlib.redirect_stdout(sys.stderr):
-                    found.things[name] = accept(point.load())
+                found.things[name] = _load(point, kind, accept, isolated)
                 found.packages[name] = package
             except BenchError as error:
-                found.problems.append(Problem(kind, name, package, str(error)))
+                fatal = isinstance(error, GivenUpError)
+                found.problems.append(Problem(kind, name, package, str(error), fatal=fatal))
             except BaseException as error:  # an import may raise anything, SystemExit too
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 found.problems.append(_failed_import(kind, name, package, error))
     return found
+
+
+def _load(point: EntryPoint, kind: str, accept: Callable[[Any], Thing], isolated: bool) -> Thing:
+    """What an entry point means. Its module is touched for itself: others may lie in it too."""
+    with contextlib.redirect_stdout(sys.stderr), unchanged(torch=isolated):
+        with touching(f"importing {point.module}"):
+            importlib.import_module(point.module)
+        with touching(f"loading the {kind} {point.name}"):
+            return accept(point.load())
 
 
 def _failed_import(kind: str, name: str, package: str, error: BaseException) -> Problem:

@@ -1,8 +1,13 @@
 """What is installed as code: learners, datasets, protocols, executors. Suites, which are files, are
-found by `bench.suites.installed`."""
+found by `bench.suites.installed`.
+
+Whoever needs one thing asks for it by name, so that no other package is imported: a worker knows
+the package of its learner only."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,38 +24,46 @@ if TYPE_CHECKING:
 
 
 @cache
-def learners() -> Found[type[Learner]]:
-    """The installed learners. Imports them, and torch."""
-    return discover("learner", accept_learner)
+def learners(*patterns: str) -> Found[type[Learner]]:
+    """The installed learners, or those that fit a name or glob. Imports them, and torch."""
+    return discover("learner", accept_learner, patterns=patterns)
 
 
-def installed_sources() -> dict[str, str]:
-    """The source hash of each installed learner, by name."""
-    return {name: source_hash(learner) for name, learner in learners().things.items()}
+def installed_sources(names: Collection[str]) -> dict[str, str]:
+    """The source hash of each learner of those names that can be used; imports them."""
+    sources = {}
+    for name, learner in learners(*names).things.items() if names else ():
+        with contextlib.suppress(OSError, ValueError, SyntaxError):  # code that is not to be read
+            sources[name] = source_hash(learner)
+    return sources
 
 
 @cache
-def datasets() -> Found[Source]:
-    """The installed datasets and memory probes; each class is built once, without arguments."""
+def datasets(*patterns: str) -> Found[Source]:
+    """The installed datasets and memory probes, or those that fit a name or glob; each class is
+    built once, without arguments."""
     from bench.api.dataset import Source
 
     base: type[Any] = Source
-    return discover("dataset", lambda thing: subclass_of(thing, base)())
+    return discover("dataset", lambda thing: subclass_of(thing, base)(), patterns=patterns)
 
 
 @cache
-def executors() -> Found[type[Executor]]:
-    """The installed executors, as classes."""
+def executors(*patterns: str) -> Found[type[Executor]]:
+    """The installed executors, or those that fit a name or glob, as classes."""
     from bench.api.executor import Executor
 
     base: type[Any] = Executor
-    return discover("executor", lambda thing: subclass_of(thing, base))
+    return discover(
+        "executor", lambda thing: subclass_of(thing, base), patterns=patterns, isolated=False
+    )
 
 
 @cache
-def protocols() -> Found[Protocol[Any, Any]]:
-    """The installed protocols; each class is built once, without arguments. Imports torch."""
-    found = discover("protocol", _accept_protocol)
+def protocols(*patterns: str) -> Found[Protocol[Any, Any]]:
+    """The installed protocols, or those that fit a name or glob; each class is built once, without
+    arguments. Imports torch."""
+    found = discover("protocol", _accept_protocol, patterns=patterns)
     for name in [name for name, item in found.things.items() if item.name != name]:
         reason = f"its entry point is called {name!r}, and its name is {found.things[name].name!r}"
         found.problems.append(Problem("protocol", name, found.packages[name], reason))
@@ -85,4 +98,4 @@ def protocol(name: str) -> Protocol[Any, Any]:
     Raises:
         BenchError: it is not installed, or cannot be used.
     """
-    return protocols().get(name)
+    return protocols(name).get(name)

@@ -20,20 +20,28 @@ if TYPE_CHECKING:
 NOT_ITS_OWN = {"bench", "torch", "builtins", "abc"}
 
 
-def source_hash(learner: type[Learner]) -> str:
+def source_hash(learner: type[Learner], beside: Path | None = None) -> str:
     """12 hex digits over the code of a learner.
 
     Its file counts, those of the learners it builds on, and whatever these import from their own
     package, in turn; comments, docstrings and white space do not. The harness's own files do not
     count, nor does torch: versions of those stand in the environment of every result.
+
+    Args:
+        learner: its class.
+        beside: a folder whose modules are its own too; of a learner without a package.
     """
+    files = sorted(_files(learner, beside))
+    codes = [code_of(Path(file).read_text(encoding="utf-8")) for file in files]
+    if beside is not None:
+        codes.sort()  # wherever the folder lies
     digest = hashlib.sha256()
-    for file in sorted(_files(learner)):
-        digest.update(code_of(Path(file).read_text(encoding="utf-8")).encode())
+    for code in codes:
+        digest.update(code.encode())
     return digest.hexdigest()[:12]
 
 
-def _files(learner: type[Learner]) -> set[str]:
+def _files(learner: type[Learner], beside: Path | None = None) -> set[str]:
     found: dict[str, str] = {}
     waiting = [base.__module__ for base in learner.__mro__]
     while waiting:
@@ -43,7 +51,11 @@ def _files(learner: type[Learner]) -> set[str]:
             continue
         found[name] = getattr(module, "__file__", None) or ""
         if found[name]:
-            waiting += [used for used in _imports(module) if _package(used) == _package(name)]
+            waiting += [
+                used
+                for used in _imports(module)
+                if _package(used) == _package(name) or _lies_in(beside, used)
+            ]
     return {file for file in found.values() if file}
 
 
@@ -58,6 +70,14 @@ def _imports(module: ModuleType) -> Iterator[str]:
             origin = importlib.util.resolve_name(origin, package) if node.level else origin
             yield origin
             yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _lies_in(folder: Path | None, name: str) -> bool:
+    """Whether a module, or the package that it is of, lies in a folder itself."""
+    file = getattr(sys.modules.get(_package(name)), "__file__", None)
+    if folder is None or file is None:
+        return False
+    return folder in {Path(file).parent, Path(file).parent.parent}
 
 
 def _package(name: str) -> str:

@@ -6,14 +6,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from bench.api.cache import checked_files
-from bench.api.dataset import Notify
+from bench.apart.call import apart
+from bench.api.dataset import DataFolders, Notify
 from bench.api.executor import Limits
 from bench.data.folders import data_folders, named_path
 from bench.errors import BenchError
-from bench.planning.plan import choose_suites, make_plan
-from bench.registry.contestants import contestants
-from bench.registry.installed import executors, learners
+from bench.planning.jobs import DeviceKind, Plan
+from bench.registry.installed import executors
 from bench.running.places import usable_places
 from bench.running.request import Request, wrong_value
 from bench.running.runner import Listener, Runner
@@ -40,26 +39,22 @@ def prepare(
             raise wrong_value(name, "a function of one argument", function)
     results = results_folder(request.results)
     places = usable_places(request.devices)
-    executor = executors().get(request.executor)
-    chosen = contestants(request.learners, learners())
-    if not chosen:
-        raise BenchError("no learner is installed; `bench doctor` says what is wrong")
+    executor = executors(request.executor).get(request.executor)
     folders = data_folders(request.data_dir)
-    plan = make_plan(
-        choose_suites([str(suite) for suite in request.suites]),
-        chosen,
-        seeds=request.seeds,
-        device=places[0].kind,
-        budget=request.budget,
-        precision=request.precision,
-        folders=folders,
-        notify=notify,
-    )
+    make = plan_run if executor.here else apart(plan_run)
+    plan = make(request, places[0].kind, folders, notify)
     limits = Limits(request.timeout, request.memory)
-    folders = replace(folders, checked=checked_files())
+    folders = replace(folders, checked=frozenset(plan.checked))
     runner = Runner(request, plan, executor(limits), results, folders, places, listener, notify)
     plan.notes += thread_notes(runner)
     return runner
+
+
+def plan_run(request: Request, device: DeviceKind, folders: DataFolders, notify: Notify) -> Plan:
+    """See `bench.running.planned.plan_of`, which imports torch: not in a process that only asks."""
+    from bench.running.planned import plan_of
+
+    return plan_of(request, device, folders, notify)
 
 
 def thread_notes(runner: Runner) -> list[str]:

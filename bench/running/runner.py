@@ -13,10 +13,7 @@ from typing import Any, Literal
 
 from bench.api.dataset import DataFolders, Notify
 from bench.api.executor import Cancelled, Executor
-from bench.planning.jobs import Cell, Training, describe
-from bench.planning.plan import Plan
-from bench.registry.installed import learners
-from bench.registry.source_hash import source_hash
+from bench.planning.jobs import Cell, Plan, Training, describe
 from bench.running.request import Request
 from bench.store import layout
 from bench.store.atomic import clear, lock_file, write_json, writing
@@ -221,7 +218,7 @@ class Runner:
             return False
         path = training.folder(self.results) / layout.RESULT
         trained_with = read_record(path, TrainingResult)["source"]
-        return bool(trained_with == source_hash(learners().get(training.learner_name)))
+        return bool(trained_with == self.plan.sources.get(training.learner_name))
 
     def _assignment(
         self,

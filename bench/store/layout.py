@@ -56,6 +56,12 @@ def cell_folder(results: str | Path, suite: str, setting: str, name: str) -> Pat
     return Path(results) / CELLS / suite / setting / name
 
 
+def learners_in(results: str | Path) -> set[str]:
+    """The names of the learners that have cells in a results folder, as its folders say."""
+    folders = Path(results).glob(f"{CELLS}/*/*/*-*")
+    return {folder.name.rpartition("-")[0] for folder in folders}
+
+
 def timing_file(cell: Path, device: str) -> Path:
     """The timing of a cell on a device; in the name of the file "/" and ":" are "-"."""
     return cell / TIMINGS / f"{re.sub('[/:]', '-', device)}.json"

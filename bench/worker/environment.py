@@ -9,8 +9,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import torch
-
 from bench.store.records import Environment
 from bench.version import __version__
 from bench.worker.devices import Device
@@ -58,6 +56,7 @@ def checkout() -> tuple[str | None, bool | None]:
 def environment(device: Device) -> Environment:
     """Describes this process on that device."""
     import numpy
+    import torch
 
     is_cuda = device.kind == "cuda"
     commit, dirty = checkout()

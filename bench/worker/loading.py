@@ -33,14 +33,24 @@ def training_source(training: Training) -> Source:
     """
     if training.images is not None:
         return own_source(training.images)
-    return datasets().get(training.dataset)
+    return datasets(training.dataset).get(training.dataset)
 
 
 def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
-    """The learner with its initial weights on the device, and the hash of its source."""
-    learner = learners().get(training.learner_name)
-    config = configure(training.learner_name, learner, training.config).config
-    return build_learner(training, learner, config).to(device.torch), source_hash(learner)
+    """The learner with its initial weights on the device, and the hash of its source. Imports its
+    package and no other's.
+
+    Raises:
+        BenchError: it is not there, or cannot be used.
+    """
+    name, file = training.learner_name, training.file
+    if file is not None:
+        learner, code = file.load(), file.code
+    else:
+        learner = learners(name).get(name)
+        code = source_hash(learner)
+    config = configure(name, learner, training.config).config
+    return build_learner(training, learner, config).to(device.torch), code
 
 
 def load_weights(learner: Learner, training: Training, results: Path) -> Json:

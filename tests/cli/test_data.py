@@ -39,7 +39,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         "dataset", {"bad": Bad(), "good": Good()}, {"bad": "b 1", "good": "g 1"}, []
     )
     for user in (plugins, suite_data):
-        monkeypatch.setattr(user, "datasets", lambda: found)
+        monkeypatch.setattr(user, "datasets", lambda *patterns: found)
     monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("BENCH_DATA_DIR", raising=False)
     return tmp_path

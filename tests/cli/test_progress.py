@@ -14,8 +14,16 @@ from bench.api import TaskSpec
 from bench.api.dataset import DataFolders
 from bench.cli.progress import PLAIN_SECONDS, Display, details, title
 from bench.planning.jobs import Cell
+from bench.registry.installed import protocol
 from bench.running.runner import Event
 from bench.worker.assignment import Assignment
+
+
+def titled(assignment):
+    """Its title where the plan has said what its training learns."""
+    training = assignment.training
+    words = protocol(training.task.protocol).describe_task(training.task)
+    return title(assignment, {training.id: words})
 
 
 @pytest.fixture
@@ -38,16 +46,16 @@ def assign(make_training, tmp_path):
 
 
 def test_titles(assign):
-    assert title(assign("train")) == "train toy[width=8] codes 3-way 1-shot seed 0"
+    assert titled(assign("train")) == "train toy[width=8] codes 3-way 1-shot seed 0"
     ranged = TaskSpec((1,), 3, shots=(1, 5))
-    assert title(assign("train", ranged)) == "train toy[width=8] codes 3-way 1-5-shot seed 0"
+    assert titled(assign("train", ranged)) == "train toy[width=8] codes 3-way 1-5-shot seed 0"
     online = TaskSpec((1,), 3, protocol="online", length=12)
     expected = "train toy[width=8] codes 3-way online, 12 steps seed 0"
-    assert title(assign("train", online)) == expected
+    assert titled(assign("train", online)) == expected
     probe = TaskSpec((8,), 1, protocol="sequence", items=(2, 6), outputs=6)
-    assert title(assign("train", probe)) == "train toy[width=8] codes 2-6 items seed 0"
-    assert title(assign("test")) == "test toy[width=8] tiny 3way1shot seed 0"
-    assert title(assign("time")) == "time toy[width=8] tiny 3way1shot on cpu/1 seed 0"
+    assert titled(assign("train", probe)) == "train toy[width=8] codes 2-6 items seed 0"
+    assert titled(assign("test")) == "test toy[width=8] tiny 3way1shot seed 0"
+    assert titled(assign("time")) == "time toy[width=8] tiny 3way1shot on cpu/1 seed 0"
 
 
 def test_details_as_far_as_known():
@@ -81,7 +89,7 @@ def test_a_pipe_gets_plain_lines_and_not_too_many(assign, monkeypatch):
         now += PLAIN_SECONDS / 50
         display.listen(Event("progress", assignment, {"fraction": 0.5, "updates": 3}))
     display.listen(Event("done", assignment))
-    name = title(assignment)  # longer than the console is wide: lines are not wrapped
+    name = titled(assignment)  # longer than the console is wide: lines are not wrapped
     assert written.getvalue().splitlines() == [
         f"start {name}",
         f"{name}: 50% update 3",

@@ -221,7 +221,7 @@ def test_what_is_asked_for_differently_is_another_training(plan_of, tiny_suite, 
 
 def test_other_pixels_make_another_training(plan_of, tiny_suite, monkeypatch):
     before = plan_of(tiny_suite, "nearest-code")
-    source = plugins.datasets().things["codes"]
+    source = plugins.datasets("codes").things["codes"]
     load = source.load
 
     def altered(*arguments) -> ImageClasses:
@@ -356,3 +356,21 @@ def test_a_suite_and_a_dataset_that_do_not_go_together_are_told(
     [suite] = choose_suites([str(request.getfixturevalue(base))])
     with pytest.raises(BenchError, match=said):
         load_suite_data(suite.model_copy(update=change), tiny_plugins, print)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (lambda *_: 1 / 0, "training_task failed: ZeroDivisionError: division by zero"),
+        (lambda *_: None, "training_task failed: TypeError: it returned None"),
+    ],
+)
+def test_a_learner_that_fails_while_it_is_planned_is_named_and_the_others_are_planned(
+    plan_of, tiny_suite, monkeypatch, asked, words
+):
+    learner = plugins.learners().things["nearest-code"]
+    monkeypatch.setattr(learner, "training_task", classmethod(asked))
+    plan = plan_of(tiny_suite, "nearest-code[width=3]", "untrained")
+    assert {cell.training.learner for cell in plan.cells} == {"untrained"}
+    assert list(plan.failed) == ["nearest-code[width=3]"]
+    assert plan.failed["nearest-code[width=3]"].startswith(words)

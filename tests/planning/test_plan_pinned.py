@@ -42,7 +42,7 @@ def planned(name: str, results: Path) -> dict[str, dict[str, Any]]:
 
 def sources() -> dict[str, str]:
     """The hash of each learner's code."""
-    return {name: hash_ for name, hash_ in installed_sources().items() if name in LEARNERS}
+    return {name: hash_ for name, hash_ in installed_sources(LEARNERS).items() if name in LEARNERS}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from bench import registry as plugins
 from bench.api import TaskSpec
 from bench.planning.plan import choose_suites, make_plan
 from bench.registry.contestants import contestants
-from bench.running.estimate import any_batch, estimate_cells, training_seconds
+from bench.running.estimate import estimate_cells
+from bench.running.trial import any_batch, training_seconds
 from bench.suites.schema import Budget
 from bench.worker.devices import Device
 
@@ -27,7 +28,7 @@ def plan_of(tiny_plugins, tiny_suite):
 
 def test_one_row_per_cell_with_the_seconds_it_needs(plan_of, tmp_path):
     plan = plan_of("nearest-code", "untrained", "raises")
-    rows = estimate_cells(plan, tmp_path, PLACE)
+    rows = estimate_cells(plan, tmp_path, PLACE, here=True)
     assert [(row["learner"], row["setting"]) for row in rows] == [
         (cell.training.learner, cell.setting) for cell in plan.cells
     ]
@@ -50,8 +51,8 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
         measured.append(cell)
         return 2.0, 0.5
 
-    monkeypatch.setattr("bench.running.estimate.time_once", time_once)
-    first, second = estimate_cells(plan, tmp_path, PLACE)
+    monkeypatch.setattr("bench.running.trial.time_once", time_once)
+    first, second = estimate_cells(plan, tmp_path, PLACE, here=True)
     assert (first["status"], first["seconds"]) == ("done", 0)
     assert measured == [missing]
     # 8,000 images are 50 updates of 4 episodes of 5 classes of 5 + 3 images; 60 test episodes
@@ -59,18 +60,18 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
 
 
 def test_a_training_that_serves_two_cells_counts_once(plan_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.running.estimate.time_once", lambda *_: (2.0, 0.0))
+    monkeypatch.setattr("bench.running.trial.time_once", lambda *_: (2.0, 0.0))
     learner = plugins.learners().things["nearest-code"]
     shared = TaskSpec((1, 16, 16), 5, 5, 3, episodes_per_update=4)
     monkeypatch.setattr(learner, "training_task", classmethod(lambda *_: shared))
-    rows = estimate_cells(plan_of("nearest-code"), tmp_path, PLACE)
+    rows = estimate_cells(plan_of("nearest-code"), tmp_path, PLACE, here=True)
     assert [row["seconds"] for row in rows] == [100.0, 0.0]
 
 
 def test_probes_are_timed_on_sequences_of_a_middle_length(tiny_plugins, tiny_probe, tmp_path):
     chosen, who = choose_suites([str(tiny_probe)]), contestants(["recurrent"], plugins.learners())
     plan = make_plan(chosen, who, (0,), "cpu", "smoke", "fp32", tiny_plugins, print)
-    rows = estimate_cells(plan, tmp_path, PLACE)
+    rows = estimate_cells(plan, tmp_path, PLACE, here=True)
     assert [row["setting"] for row in rows] == ["length2", "length4"]
     assert all(row["seconds"] is not None for row in rows)
     training = plan.trainings[0]
