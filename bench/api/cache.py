@@ -98,7 +98,7 @@ def stored(folder: Path, key: str) -> ImageClasses | None:
             or zlib.crc32(images.data) != about["crc32"]
         ):
             return None
-        return ImageClasses(
+        data = ImageClasses(
             name=about["name"],
             images=torch.from_numpy(images),
             starts=np.array(about["starts"], dtype=np.int64),
@@ -107,8 +107,21 @@ def stored(folder: Path, key: str) -> ImageClasses | None:
             groups=tuple(about["groups"]),
             content=about["content"],
         )
-    except (OSError, ValueError, TypeError, KeyError):
+        return data if _fits(data) else None
+    except Exception:  # json, numpy and its tokenizer raise many kinds for a damaged file
         return None
+
+
+def _fits(data: ImageClasses) -> bool:
+    """Whether the classes are in the images: the checksum is of the pixels alone."""
+    starts, counts, images = data.starts, data.counts, len(data.images)
+    named = len(data.class_names) == len(data.groups) == len(counts) > 0
+    inside = starts.shape == counts.shape == (len(counts),) and named
+    inside = inside and bool((starts >= 0).all() and (counts > 0).all())
+    # each on its own first: a sum of two may be too large for its type
+    inside = inside and bool((starts <= images).all() and (counts <= images).all())
+    texts = all(isinstance(text, str) for text in (data.content, *data.class_names, *data.groups))
+    return inside and texts and bool((starts + counts <= images).all())
 
 
 def _sweep(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from bench.running.runner import Runner
 
 
+MOST_SEEDS = 10_000
+"""In one command: a slip of the keyboard is not to fill the memory."""
+
+
 class Seeds(click.ParamType[list[int]]):
     """``0-2`` or ``0,3,7``."""
 
@@ -25,10 +30,15 @@ class Seeds(click.ParamType[list[int]]):
             return value
         seeds: list[int] = []
         for part in value.split(","):
-            match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+            match = re.fullmatch(r"\s*([0-9]{1,19})(?:-([0-9]{1,19}))?\s*", part)
             if match is None or (match[2] and int(match[2]) < int(match[1])):
-                self.fail(f"{value!r} is no list of seeds; write 0-2 or 0,3,7", param, ctx)
-            seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+                told = reprlib.repr(value)
+                self.fail(f"{told} is no list of seeds; write 0-2 or 0,3,7", param, ctx)
+            asked = range(int(match[1]), int(match[2] or match[1]) + 1)
+            if len(asked) + len(seeds) > MOST_SEEDS:
+                told = f"{reprlib.repr(value)} are more than {MOST_SEEDS:,} seeds"
+                self.fail(f"{told}; write fewer, as 0-2", param, ctx)
+            seeds += asked
         return list(dict.fromkeys(seeds))
 
 
@@ -41,9 +51,10 @@ class Quantity(click.ParamType[float]):
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         if isinstance(value, int | float):
             return float(value)
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+        match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]*)\s*", value)
         if match is None or match[2].lower() not in self.units or float(match[1]) == 0:
-            self.fail(f"{value!r} is no {self.name}; write {self.example}", param, ctx)
+            told = f"{reprlib.repr(value)} is no {self.name}"
+            self.fail(f"{told}; write {self.example}", param, ctx)
         return float(match[1]) * self.units[match[2].lower()]
 
 

@@ -140,8 +140,8 @@ class ImageFolder(DatasetSource):
         notify(f"decoding {len(paths):,} images of {self.root} (once)")
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow and numpy let other threads run
             grey = all(pool.map(_is_grey, paths))
-            decode = partial(_decode, grey=grey, size=size)
-            decoded = self._whole(list(pool.map(partial(_attempt, decode), paths)))
+            make = partial(decode, grey=grey, size=size)
+            decoded = self._whole(list(pool.map(partial(_attempt, make), paths)))
         counts = np.array([len(listed) for listed in files.values()], dtype=np.int64)
         digest = hashlib.sha256()
         for name, count in zip(files, counts, strict=True):
@@ -183,11 +183,11 @@ def image_files(root: Path) -> dict[str, list[Path]]:
         raise BenchError(f"the folder {root} does not exist, or is no folder")
     try:
         inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-        files = {path.name: _images(path) for path in inside if path.is_dir()}
+        files = {path.name: images_in(path) for path in inside if path.is_dir()}
     except OSError as error:
         raise BenchError(f"cannot read {error.filename}: {error.strerror}") from error
     if not files:
-        found = "images, but no folders" if _images(root) else "no folders"
+        found = "images, but no folders" if images_in(root) else "no folders"
         raise BenchError(f"{root} has {found}; put the images of each class in a folder of theirs")
     if empty := [name for name, listed in files.items() if not listed]:
         told = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
@@ -198,7 +198,8 @@ def image_files(root: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """The images that lie in a folder itself, sorted by name."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -257,18 +258,22 @@ def _range(values: Sequence[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _decode(path: Path, grey: bool, size: int) -> tuple[bytes, NDArray[np.uint8]]:
-    """The sha256 of a file's pixels, and the image (C, size, size)."""
+def decode(path: Path, grey: bool, size: int) -> tuple[bytes, NDArray[np.uint8]]:
+    """The sha256 of a file's pixels, and the image (C, size, size).
+
+    Raises:
+        BenchError: it cannot be read.
+    """
     with _open(path) as image:
         try:
-            pixels = _pixels(image, grey)
+            pixels = pixels_of(image, grey)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise _unreadable(path, error) from error
     digest = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes())
     return digest.digest(), area_average(pixels, size)
 
 
-def _pixels(image: Image.Image, grey: bool) -> NDArray[np.uint8]:
+def pixels_of(image: Image.Image, grey: bool) -> NDArray[np.uint8]:
     """(C, h, w): turned as the camera says, 16 bits cut to 8, over white."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip

@@ -188,7 +188,7 @@ def _reader(path: Path) -> Iterator[tuple[Callable[[str], bool], Callable[[str],
         names = set(archive.namelist())
         for name in names:
             parts = PurePosixPath(name.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+            if parts.is_absolute() or ".." in parts.parts or ":" in (parts.parts or ("",))[0]:
                 raise BenchError(
                     f"{path} holds a member that points outside of it ({name!r}): this is not the "
                     f"official archive; {GET_AGAIN}"

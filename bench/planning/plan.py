@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,6 +26,8 @@ from bench.suites.schema import Budget, Suite, read_suite
 
 LEAST_EPISODES = 200
 """A learner may answer the first part of a bank, but not less than this."""
+
+BUDGET = re.compile(r"([0-9][0-9_]{0,18})\s*examples|([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*min")
 
 
 @dataclass
@@ -104,11 +107,11 @@ def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec)
     if text == "paper":
         updates = contestant.learner.published_updates(contestant.config, task)
         return None if updates is None else Budget(updates=updates, validations=50)
-    match = re.fullmatch(r"(\d[\d_]*)\s*examples|(\d+(?:\.\d+)?)\s*min", text)
+    match = BUDGET.fullmatch(text)
     number = float((match[1] or match[2]).replace("_", "")) if match else 0
     if match is None or number <= 0:
         raise BenchError(
-            f"no budget is called {text!r}; use smoke, standard, paper, <n>examples "
+            f"no budget is called {reprlib.repr(text)}; use smoke, standard, paper, <n>examples "
             "(2000000examples) or <n>min (10min)"
         )
     return Budget(examples=int(number)) if match[1] else Budget(minutes=number)

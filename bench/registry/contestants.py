@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import fnmatch
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ from bench.registry.learners import option_types
 
 if TYPE_CHECKING:
     from bench.api import Learner
+
+MOST_CONFIGURATIONS = 1000
+"""Of one text: a list that was pasted twice is not to fill the memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +149,11 @@ def _products(name: str, learner: type[Learner], items: str) -> list[dict[str, A
             raise unknown_name(
                 f"preset of {name}", item, learner.presets, "options are written option=value"
             )
+    if (count := math.prod(map(len, lists.values()))) > MOST_CONFIGURATIONS:
+        raise BenchError(
+            f"{name}: its lists of values make {count:,} configurations, and "
+            f"{MOST_CONFIGURATIONS:,} is the most; write shorter lists"
+        )
     return [
         base | dict(zip(lists, values, strict=True))
         for values in itertools.product(*lists.values())

@@ -230,6 +230,8 @@ def read_json(path: str | Path, model: type[Record] | None = None) -> Json:
     except (ValueError, RecursionError) as error:
         why = f"is damaged or truncated: {error}" if content else "is empty"
         raise UnreadableError(why) from None
+    if b"\\u" in content:
+        record = _printable(record)
     if not isinstance(record, dict):
         raise UnreadableError(f"holds a {type(record).__name__} where an object belongs")
     if model is not None:
@@ -241,6 +243,18 @@ def read_json(path: str | Path, model: type[Record] | None = None) -> Json:
                     where = ".".join(map(str, wrong["loc"]))
                     raise UnreadableError(f"{where}: {wrong['msg']}") from None
     return record
+
+
+def _printable(value: Any) -> Any:
+    """Texts without halves of surrogate pairs, which JSON can spell and no file or screen takes."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [_printable(item) for item in value]
+        case dict():
+            return {_printable(key): _printable(item) for key, item in value.items()}
+    return value
 
 
 def number(value: Any) -> float | None:
