@@ -27,6 +27,7 @@ from bench.suites.schema import Budget, Suite, read_suite
 LEAST_EPISODES = 200
 """A learner may answer the first part of a bank, but not less than this."""
 
+PRESETS = ("smoke", "standard", "paper")
 BUDGET = re.compile(r"([0-9][0-9_]{0,18})\s*examples|([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*min")
 
 
@@ -107,6 +108,15 @@ def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec)
     if text == "paper":
         updates = contestant.learner.published_updates(contestant.config, task)
         return None if updates is None else Budget(updates=updates, validations=50)
+    return limited_budget(text)
+
+
+def limited_budget(text: str) -> Budget:
+    """``<n>examples`` or ``<n>min``.
+
+    Raises:
+        BenchError: for a text that is neither.
+    """
     match = BUDGET.fullmatch(text)
     number = float((match[1] or match[2]).replace("_", "")) if match else 0
     if match is None or number <= 0:
@@ -134,6 +144,8 @@ def make_plan(
     Raises:
         BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything.
     """
+    if budget not in PRESETS:
+        limited_budget(budget)  # a mistake is told before data is loaded
     plan = Plan()
     known: dict[str, Cell] = {}
     took_part = False

@@ -29,7 +29,6 @@ TURN = 20
 @click.option("--again", type=int, help="Only this execution of one target, with its traceback.")
 def main(executions: int, state: Path, chosen: tuple[str, ...], again: int | None) -> None:
     """Mutates and reads until so many executions are counted; exits with 1 where one was wrong."""
-    faulthandler.enable()
     if unknown := sorted(set(chosen) - set(ALL)):
         raise click.UsageError(f"no target is called {unknown[0]!r}; known: {', '.join(ALL)}")
     wanted = [ALL[name] for name in chosen or ALL]

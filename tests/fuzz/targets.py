@@ -13,11 +13,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from bench.api import Learner, option
+from bench.api import Learner, TaskSpec, option
 from bench.cli.run import DURATION, SIZE, Seeds
 from bench.data.class_splits import split_by_list
 from bench.planning.plan import read_budget
-from bench.registry.contestants import contestants
+from bench.registry.contestants import Contestant, contestants
 from bench.registry.discovery import Found
 from bench.running.request import Request
 from bench.suites import FOLDER
@@ -150,10 +150,15 @@ def some_suite() -> Any:
     return read_suite(FOLDER / "glyphs-5way.toml")
 
 
+@cache
+def some_learner() -> Contestant:
+    return contestants(["maml"], LEARNERS)[0]
+
+
 def _budget(text: str) -> None:
-    contestant, _ = contestants(["maml", "maml-l2l[wide]"], LEARNERS)
-    if contestant and (budget := read_budget(text, some_suite(), contestant, Any)):
-        assert budget.examples is None or budget.examples > 0
+    task = TaskSpec((1, 28, 28), 5)
+    if (budget := read_budget(text, some_suite(), some_learner(), task)) is not None:
+        assert (budget.examples or budget.minutes or budget.updates or 0) > 0
 
 
 def _request(name: str, text: str) -> None:
@@ -204,7 +209,7 @@ def read_list(content: bytes) -> None:
 TARGETS = [
     Target("suites-text", read_suite_text, mutate_bytes, [*SUITES, FOLDER_SUITE], 40),
     Target("suites-tree", read_suite_text, mutate_suite, [*SUITES, FOLDER_SUITE], 30),
-    Target("learners", read_spec, mutate_bytes, SPECS, 100),
-    Target("values", read_value, mutate_value, VALUES, 140),
-    Target("class-lists", read_list, mutate_bytes, LISTS, 30),
+    Target("learners", read_spec, mutate_bytes, SPECS, 200),
+    Target("values", read_value, mutate_value, VALUES, 300),
+    Target("class-lists", read_list, mutate_bytes, LISTS, 150),
 ]
