@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import pickle
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,7 @@ from bench.api.cache import cached, stored
 from bench.api.dataset import DataFolders, ImageClasses
 from bench.cli.terminal import Format, board_text, render
 from bench.data.image_folder import ClassFolder, ImageFolder
+from bench.data.inert_pickle import NotInertError, read_inert
 from bench.data.omniglot_archives import SIDE, Alphabet, Reference, read_verified, sha256
 from bench.report.content import gather
 from bench.report.exports import WRITERS
@@ -211,6 +214,18 @@ def read_archive(content: bytes) -> None:
     read_verified(reference, {"images_background": written("images_background.zip", content)})
 
 
+def read_pickle(content: bytes) -> None:
+    """A pickle that an old dataset was published in."""
+    with contextlib.suppress(NotInertError):  # whoever reads one says which file it is
+        read_inert(content)
+
+
+def pickles() -> list[bytes]:
+    """Of plain values and an array, in every protocol."""
+    said = {b"labels": [1, 2], "names": ("a", "b"), "data": np.zeros((2, 3), np.uint8), "x": 0.5}
+    return [pickle.dumps(said, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+
+
 # -- caches ---------------------------------------------------------------------------------------
 
 
@@ -257,5 +272,6 @@ TARGETS = [
     Target("reports", read_report, mutate_result, result_cases([whole()]), 1),
     Target("images", read_image, lambda c, r: mutate_bytes(c, r, IMAGE_BYTES), images(), 10),
     Target("archives", read_archive, mutate_bytes, [archive()[1]], 15),
+    Target("pickles", read_pickle, mutate_bytes, pickles(), 40),
     Target("caches", read_cache, mutate_result, cache_cases(), 20),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -19,7 +20,9 @@ from bench.registry.installed import protocol
 from bench.running.prepare import prepare
 from bench.running.request import Request
 from bench.worker.loading import load_bank
+from tests.helpers.pages import ROOT, fences
 
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 ASKED = {"learner": "nearest-code", "suite": "tiny", "seed": 0}
 
@@ -103,6 +106,23 @@ def test_many_images_are_answered_in_parts(learner, monkeypatch):
     whole = learner.adapt(x[:4], [0, 1, 0, 1]).predict(x).probabilities
     monkeypatch.setattr("bench.trained.learner.TOGETHER", 4)
     np.testing.assert_allclose(learner.predict(x).probabilities, whole, atol=1e-6)
+
+
+def test_the_five_lines_of_the_readme(trained_results, tmp_path, monkeypatch, capsys):
+    """As they stand there, for the learner that these tests have trained."""
+    (text,) = [text for _, text in fences(README) if "bench.load_learner" in text]
+    assert len(text.splitlines()) == 5
+    assert text.count('"prototypical"') == 1
+    x = np.random.default_rng(0).integers(0, 256, (4, 20, 20), np.uint8)
+    for number, name in enumerate(("cat", "cat", "dog", "dog")):
+        (tmp_path / "known" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x[number]).save(tmp_path / "known" / name / f"{number}.png")
+    (tmp_path / "unknown").mkdir()
+    Image.fromarray(x[0]).save(tmp_path / "unknown" / "0.png")
+    (tmp_path / "results").symlink_to(trained_results)
+    monkeypatch.chdir(tmp_path)
+    exec(text.replace('"prototypical"', '"nearest-code"'), {})
+    assert re.fullmatch(r"\['(cat|dog)'\] \[\[\S+ +\S+\]\]\n", capsys.readouterr().out)
 
 
 # -- which one ------------------------------------------------------------------------------------
