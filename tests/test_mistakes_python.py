@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import bench
+from bench.api import TaskSpec
 from bench.errors import BenchError
 from tests.helpers.synthetic import write_cell
 
@@ -38,6 +39,10 @@ def results(message: str, *given: Any) -> tuple[Callable[..., Any], dict[str, An
 
 def learner(message: str, **asked: Any) -> tuple[Callable[..., Any], dict[str, Any], str]:
     return bench.load_learner, asked, message
+
+
+def task(message: str, **asked: Any) -> tuple[Callable[..., Any], dict[str, Any], str]:
+    return TaskSpec, {"input_shape": (1, 28, 28), "ways": 5} | asked, message
 
 
 MISTAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
@@ -105,6 +110,17 @@ MISTAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "a device's number": learner("device: expected a text", device=0),
     "a learner's device that is none": learner("no device is called 'gpu'", device="gpu"),
     "a learner of nowhere": learner("does not exist", results="/nowhere"),
+    # bench.api.TaskSpec, which who tests a learner builds by hand
+    "a side for a shape": task("input_shape: .* got 28", input_shape=28),
+    "a shape of texts": task("input_shape: a task needs a tuple", input_shape=("1", "28", "28")),
+    "ways in words": task("ways: a task needs a whole number, got '5'", ways="5"),
+    "half a way": task("ways: .* got 2.5", ways=2.5),
+    "NaN shots": task("shots: .* got nan", shots=float("nan")),
+    "three numbers of shots": task(r"shots: .* a pair .* got \(1, 2, 3\)", shots=(1, 2, 3)),
+    "a list of shots": task(r"shots: .* got \[1, 2\]", shots=[1, 2]),
+    "no queries": task("queries: .* got None", queries=None),
+    "a protocol's class": task("protocol: a task needs a text", protocol=dict),
+    "no way at all": task("ways and episodes_per_update must be at least 1", ways=0),
 }
 
 
@@ -121,7 +137,8 @@ def test_a_mistake_in_python(mistake, tmp_path):
 def test_there_are_forty_and_of_every_public_function():
     assert len(MISTAKES) >= 40
     functions = {name for name in bench.__all__ if callable(getattr(bench, name))}
-    assert functions == {function.__name__ for function, _, _ in MISTAKES.values()}
+    tried = {function.__name__ for function, _, _ in MISTAKES.values()}
+    assert tried == {*functions, "TaskSpec"}
     for function in (bench.run, bench.load_results, bench.load_learner):
         asked = {key for own, given, _ in MISTAKES.values() if own is function for key in given}
         checked = {"rerun", "retry_failed", "precision", "data_dir", "threads"}  # in test_request
