@@ -3,17 +3,19 @@
 import bench
 bench.run(suites=["glyphs-5way"], budget="smoke")    # what `bench run` does
 frame = bench.load_results("results")                # one row per cell
+learner = bench.load_learner("results", "maml", seed=0)   # answers your own images
 """
 
 from typing import TYPE_CHECKING, Any
 
 from bench.version import __version__
 
-__all__ = ["__version__", "load_results", "run"]
+__all__ = ["__version__", "load_learner", "load_results", "run"]
 
 if TYPE_CHECKING:
     from bench.facade import run
     from bench.results.table import load_results
+    from bench.trained.learner import load_learner
 
 
 def __getattr__(name: str) -> Any:
@@ -26,4 +28,8 @@ def __getattr__(name: str) -> Any:
         from bench.results.table import load_results
 
         return load_results
+    if name == "load_learner":
+        from bench.trained.learner import load_learner
+
+        return load_learner
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

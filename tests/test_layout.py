@@ -51,10 +51,11 @@ LAW: dict[str, tuple[str, ...]] = {
     "results": ("store", "statistics", "errors"),
     "report": ("results", "store", *GROUND),
     # where both sides meet
+    "trained": ("api", "data", "planning", "registry", "results", "store", "worker", "errors"),
     "facade": ("api", "planning", "running", "results", "errors"),
     "cli": ("api", "apart", "store", "data", "suites", "registry", "planning", "testing", "worker",
             "running", "results", "report", *GROUND),
-    "": ("facade", "results", "version"),  # bench/__init__.py
+    "": ("facade", "results", "trained", "version"),  # bench/__init__.py
 }  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def stored(folder: Path, key: str, checked: frozenset[str] = frozenset()) -> Ima
             or not _is_whole(path, images, about["crc32"], checked)
         ):
             return None
-        return ImageClasses(
+        data = ImageClasses(
             name=about["name"],
             images=torch.from_numpy(images),
             starts=np.array(about["starts"], dtype=np.int64),
@@ -144,13 +144,26 @@ def stored(folder: Path, key: str, checked: frozenset[str] = frozenset()) -> Ima
             groups=tuple(about["groups"]),
             content=about["content"],
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return data if _fits(data) else None
+    except Exception:  # json, numpy and its tokenizer raise many kinds for a damaged file
         return None
 
 
 def _checksum(about: dict[str, Any]) -> int:
     """Of all that is said about the images, whatever the layout of the JSON."""
     return zlib.crc32(json.dumps(about, sort_keys=True).encode())
+
+
+def _fits(data: ImageClasses) -> bool:
+    """Whether the classes are in the images: the checksum is of the pixels alone."""
+    starts, counts, images = data.starts, data.counts, len(data.images)
+    named = len(data.class_names) == len(data.groups) == len(counts) > 0
+    inside = starts.shape == counts.shape == (len(counts),) and named
+    inside = inside and bool((starts >= 0).all() and (counts > 0).all())
+    # each on its own first: a sum of two may be too large for its type
+    inside = inside and bool((starts <= images).all() and (counts <= images).all())
+    texts = all(isinstance(text, str) for text in (data.content, *data.class_names, *data.groups))
+    return inside and texts and bool((starts + counts <= images).all())
 
 
 def _sweep(folder: Path) -> None:

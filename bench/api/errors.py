@@ -13,6 +13,10 @@ class BenchError(Exception):
     """
 
 
+class WrongValueError(BenchError, ValueError):
+    """A value of the wrong type or range, given to what both people and learners build."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> BenchError:
     """An error for a name that does not exist, with the nearest names that do.
 

@@ -6,12 +6,16 @@ Letters in shapes: see `bench.api`.
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+from bench.api.errors import WrongValueError
 
 Protocol = str
 """The name of a protocol, as suites write it: ``kshot``, ``online``, ``sequence``, or one that a
@@ -23,8 +27,8 @@ class TaskSpec:
     """What a task looks like. Nothing in it is data.
 
     Raises:
-        ValueError: for values that describe no task (0 ways, an online length that is not a
-            multiple of the ways, ...).
+        BenchError: for values that describe no task (a text for a number, 0 ways, an online length
+            that is not a multiple of the ways, ...); it is a ValueError too.
     """
 
     input_shape: tuple[int, ...]
@@ -52,17 +56,33 @@ class TaskSpec:
     """What only its protocol has a word for, as pairs of name and value: ``(("noise", 0.1),)``."""
 
     def __post_init__(self) -> None:
+        self._check_types()
         (low, high), (fewest, most) = self.shot_range, self.item_range
         if self.ways < 1 or self.episodes_per_update < 1:
-            raise ValueError(f"ways and episodes_per_update must be at least 1, in {self}")
+            raise WrongValueError(f"ways and episodes_per_update must be at least 1, in {self}")
         if not 1 <= low <= high or self.queries < 1:
-            raise ValueError(f"a task needs shots >= 1 and queries >= 1, got {self}")
+            raise WrongValueError(f"a task needs shots >= 1 and queries >= 1, got {self}")
         if not 0 <= fewest <= most or self.outputs < 0:
-            raise ValueError(f"a task needs items >= 0 and outputs >= 0, got {self}")
+            raise WrongValueError(f"a task needs items >= 0 and outputs >= 0, got {self}")
         if self.length < 0 or self.length % self.ways:
-            raise ValueError(
+            raise WrongValueError(
                 f"a length has to be a multiple of the {self.ways} ways, got {self.length}"
             )
+
+    def _check_types(self) -> None:
+        shape = self.input_shape
+        if not isinstance(shape, tuple | list) or not all(map(_is_whole, shape)):
+            raise _wrong("input_shape", "a tuple of whole numbers, as (1, 28, 28)", shape)
+        for name in ("ways", "queries", "length", "episodes_per_update", "classes", "outputs"):
+            if not _is_whole(getattr(self, name)):
+                raise _wrong(name, "a whole number", getattr(self, name))
+        for name in ("shots", "items"):
+            value = getattr(self, name)
+            pair = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
+            if not all(map(_is_whole, pair)):
+                raise _wrong(name, "a whole number, or a pair of them, as (1, 5)", value)
+        if not isinstance(self.protocol, str):
+            raise _wrong("protocol", "a text, as 'kshot'", self.protocol)
 
     @property
     def shot_range(self) -> tuple[int, int]:
@@ -108,6 +128,15 @@ class TaskSpec:
     def but(self, **changes: Any) -> TaskSpec:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def _is_whole(value: Any) -> bool:
+    """numpy's integers are Integral too; True and False are not meant as 1 and 0."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _wrong(name: str, expected: str, value: Any) -> WrongValueError:
+    return WrongValueError(f"{name}: a task needs {expected}, got {reprlib.repr(value)}")
 
 
 @dataclass

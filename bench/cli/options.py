@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+
+class Word(click.ParamType[str]):
+    """A text that is not empty, as ``--suite=`` would make it."""
+
+    name = "word"
+
+    def __init__(self, example: str) -> None:
+        self.example = example
+
+    def convert(self, value: str, param: Any, ctx: Any) -> str:
+        if not value.strip():
+            self.fail(f"it is empty; write one, as {self.example}", param, ctx)
+        return value
+
+
 RESULTS = click.option(
-    "--results", type=click.Path(), default="results", show_default=True, metavar="DIR",
+    "--results", type=Word("results"), default="results", show_default=True, metavar="DIR",
     help="The results folder.",
 )  # fmt: skip
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import DATA_DIR, RESULTS
+from bench.cli.options import DATA_DIR, RESULTS, Word
 from bench.cli.stopping import exit_code
 
 if TYPE_CHECKING:
     from bench.running.runner import Runner
+
+
+MOST_SEEDS = 10_000
+"""In one command: a slip of the keyboard is not to fill the memory."""
 
 
 class Seeds(click.ParamType[list[int]]):
@@ -26,10 +31,15 @@ class Seeds(click.ParamType[list[int]]):
             return value
         seeds: list[int] = []
         for part in value.split(","):
-            match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+            match = re.fullmatch(r"\s*([0-9]{1,19})(?:-([0-9]{1,19}))?\s*", part)
             if match is None or (match[2] and int(match[2]) < int(match[1])):
-                self.fail(f"{value!r} is no list of seeds; write 0-2 or 0,3,7", param, ctx)
-            seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+                told = reprlib.repr(value)
+                self.fail(f"{told} is no list of seeds; write 0-2 or 0,3,7", param, ctx)
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last - first + len(seeds) >= MOST_SEEDS:
+                told = f"{reprlib.repr(value)} are more than {MOST_SEEDS:,} seeds"
+                self.fail(f"{told}; write fewer, as 0-2", param, ctx)
+            seeds += range(first, last + 1)
         return list(dict.fromkeys(seeds))
 
 
@@ -42,9 +52,10 @@ class Quantity(click.ParamType[float]):
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         if isinstance(value, int | float):
             return float(value)
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+        match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]*)\s*", value)
         if match is None or match[2].lower() not in self.units or float(match[1]) == 0:
-            self.fail(f"{value!r} is no {self.name}; write {self.example}", param, ctx)
+            told = f"{reprlib.repr(value)} is no {self.name}"
+            self.fail(f"{told}; write {self.example}", param, ctx)
         return float(match[1]) * self.units[match[2].lower()]
 
 
@@ -58,22 +69,23 @@ SIZE = Quantity(
 
 @click.command()
 @click.option(
-    "--suite", "suites", multiple=True, required=True, metavar="NAME",
+    "--suite", "suites", multiple=True, required=True, type=Word("glyphs-5way"), metavar="NAME",
     help="A suite, a glob, or the path of a .toml file. May be repeated.",
 )  # fmt: skip
 @click.option(
-    "--learner", "learners", multiple=True, metavar="SPEC",
+    "--learner", "learners", multiple=True, type=Word("'maml[inner_steps=1,5]'"), metavar="SPEC",
     help="A learner, a glob, or 'maml[inner_steps=1,5]': lists make a product. May be repeated.  "
     "[default: all that are installed]",
 )  # fmt: skip
 @click.option("--seeds", type=Seeds(), default="0", show_default=True, help="0-2 or 0,3,7.")
 @click.option(
-    "--device", "devices", multiple=True, default=("cpu",), show_default=True, metavar="NAME",
+    "--device", "devices", multiple=True, type=Word("cpu"), default=("cpu",), show_default=True,
+    metavar="NAME",
     help="cpu, cpu/1 (one thread), cuda, cuda:1 or mps. May be repeated: the first one trains and "
     "tests, all are timed.",
 )  # fmt: skip
 @click.option(
-    "--budget", default="standard", show_default=True, metavar="BUDGET",
+    "--budget", type=Word("standard"), default="standard", show_default=True, metavar="BUDGET",
     help="smoke, standard, paper, <n>examples or <n>min of meta-training.",
 )  # fmt: skip
 @click.option(
@@ -82,7 +94,7 @@ SIZE = Quantity(
 )  # fmt: skip
 @DATA_DIR
 @RESULTS
-@click.option("--executor", default="local", show_default=True, metavar="NAME")
+@click.option("--executor", type=Word("local"), default="local", show_default=True, metavar="NAME")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
     help="Trainings and cells at once.",

@@ -156,7 +156,7 @@ def _list_folder(root: Path) -> Listing:
         _refuse_twice(root, phases)
         below += [path for folder in folders for path in _visible(folder)]
         folders = sorted((c for listed in within.values() for c in listed), key=lambda c: c.name)
-    files = {path.name: _images(path) for path in folders}
+    files = {path.name: images_in(path) for path in folders}
     loose = [path for path in below if path.suffix.lower() in ENDINGS and path.is_file()]
     if not files:
         found = "images, but no folders" if loose else "no folders"
@@ -187,7 +187,8 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """The images that lie in a folder itself, by their names; sorted."""
     return [p for p in _visible(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
 
 

@@ -100,7 +100,7 @@ def read_image(file: Path | bytes, grey: bool) -> NDArray[np.uint8]:
         ImageError: see `opened`.
     """
     with opened(file) as image:
-        return _pixels(image, grey)
+        return pixels_of(image, grey)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,12 @@ def _turn(pixels: int) -> AbstractContextManager[object]:
     return _one_large_at_a_time if pixels > LARGE else nullcontext()
 
 
-def _pixels(image: Image.Image, grey: bool) -> NDArray[np.uint8]:
+def pixels_of(image: Image.Image, grey: bool) -> NDArray[np.uint8]:
+    """The same of an image that is open: (C, h, w).
+
+    Raises:
+        ImageError: there is no range of its values.
+    """
     if image.mode == "F":
         raise ImageError("its pixels are floating-point numbers, of which no range is known")
     image = ImageOps.exif_transpose(image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
+import reprlib
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ from bench.suites.schema import Budget, Suite, read_suite
 
 LEAST_EPISODES = 200
 """A learner may answer the first part of a bank, but not less than this."""
+
+PRESETS = ("smoke", "standard", "paper")
+BUDGET = re.compile(r"([0-9][0-9_]{0,18})\s*examples|([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*min")
 
 
 class UnplannedError(BenchError):
@@ -126,11 +130,20 @@ def read_budget(text: str, suite: Suite, contestant: Contestant, task: TaskSpec)
         with asking(contestant, "published_updates"):
             updates = contestant.learner.published_updates(contestant.config, task)
             return None if updates is None else Budget(updates=updates, validations=50)
-    match = re.fullmatch(r"(\d[\d_]*)\s*examples|(\d+(?:\.\d+)?)\s*min", text)
+    return limited_budget(text)
+
+
+def limited_budget(text: str) -> Budget:
+    """``<n>examples`` or ``<n>min``.
+
+    Raises:
+        BenchError: for a text that is neither.
+    """
+    match = BUDGET.fullmatch(text)
     number = float((match[1] or match[2]).replace("_", "")) if match else 0
     if match is None or number <= 0:
         raise BenchError(
-            f"no budget is called {text!r}; use smoke, standard, paper, <n>examples "
+            f"no budget is called {reprlib.repr(text)}; use smoke, standard, paper, <n>examples "
             "(2000000examples) or <n>min (10min)"
         )
     return Budget(examples=int(number)) if match[1] else Budget(minutes=number)
@@ -154,6 +167,8 @@ def make_plan(
     Raises:
         BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything.
     """
+    if budget not in PRESETS:
+        limited_budget(budget)  # a mistake is told before data is loaded
     plan = Plan()
     known: dict[str, Cell] = {}
     took_part = False

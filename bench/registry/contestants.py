@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import fnmatch
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ from bench.registry.option_values import as_json, as_text, fit
 
 if TYPE_CHECKING:
     from bench.api import Learner
+
+MOST_CONFIGURATIONS = 1000
+"""Of one text: a list that was pasted twice is not to fill the memory."""
 
 
 MOST_TOLD = 120
@@ -218,6 +222,11 @@ def _products(name: str, learner: type[Learner], items: str) -> list[dict[str, A
             raise unknown_name(
                 f"preset of {name}", str(value), learner.presets, "options are written option=value"
             )
+    if (count := math.prod(map(len, lists.values()))) > MOST_CONFIGURATIONS:
+        raise BenchError(
+            f"{name}: its lists of values make {count:,} configurations, and "
+            f"{MOST_CONFIGURATIONS:,} is the most; write shorter lists"
+        )
     return [
         base | dict(zip(lists, values, strict=True))
         for values in itertools.product(*lists.values())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.errors import BenchError
 from bench.results.reading import read_results
 from bench.results.rows import CellRow
 from bench.store.checked import Json
@@ -66,8 +68,14 @@ def load_results(
         The table; ``frame.attrs["problems"]`` lists what could not be read.
 
     Raises:
-        BenchError: there is no such folder, or nothing of ours in it.
+        BenchError: arguments of another type; there is no such folder, or nothing of ours in it.
     """
+    if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+        raise BenchError(f"path: expected the path of a folder, got {reprlib.repr(path)}")
+    if sources is not None and not _are_sources(sources):
+        raise BenchError(
+            "sources: expected a dict of learners' names and hashes, got " + reprlib.repr(sources)
+        )
     import pandas as pd
 
     found = read_results(path, sources)
@@ -75,6 +83,12 @@ def load_results(
     frame = pd.DataFrame(records(found.rows), columns=list(columns), dtype=object).astype(columns)
     frame.attrs["problems"] = found.problems
     return frame
+
+
+def _are_sources(sources: Any) -> bool:
+    if not isinstance(sources, Mapping):
+        return False
+    return all(isinstance(text, str) for pair in sources.items() for text in pair)
 
 
 def columns_of(rows: Sequence[CellRow]) -> dict[str, str]:

@@ -255,19 +255,24 @@ def read_suite(path: Path) -> Suite:
     except ValidationError as error:
         mistakes = "\n".join(f"  {_mistake(detail, content, kind)}" for detail in error.errors())
         raise BenchError(f"{path} is not a valid suite:\n{mistakes}") from error
+    suite._file = path
     if suite.own is not None:
         (prefix, own), beside = suite.own, path.absolute().parent
-        changes: dict[str, Any] = {"dataset": f"{prefix}{_below(beside, own)}"}
+        with suite.at("dataset"):
+            changes: dict[str, Any] = {"dataset": f"{prefix}{_below(beside, own)}"}
         if isinstance(suite.split, str) and suite.split != FOLDERS:
-            changes["split"] = str(_below(beside, Path(suite.split)))
+            with suite.at("split"):
+                changes["split"] = str(_below(beside, Path(suite.split)))
         suite = suite.model_copy(update=changes)
-    suite._file = path
     return suite
 
 
 def _below(folder: Path, path: Path) -> Path:
     """A path that is relative to a folder, made absolute."""
-    return (folder / path.expanduser()).resolve()
+    try:
+        return (folder / path.expanduser()).resolve()
+    except (ValueError, RuntimeError, OSError) as error:  # a null, a ~ of nobody, a name too long
+        raise BenchError(f"{str(path)!r} cannot be a path: {error}") from error
 
 
 def _mistake(detail: Any, content: dict[str, Any], kind: type[Suite]) -> str:
@@ -277,7 +282,7 @@ def _mistake(detail: Any, content: dict[str, Any], kind: type[Suite]) -> str:
         del location[1:2]  # the tag of the union is no key
     key, message = ".".join(location), detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        if _of_another_protocol(location):
+        if "protocol" in content and _of_another_protocol(location):
             return f"{key}: the {content['protocol']} protocol has none"
         return f"{key}: unknown key" + _nearest(location[-1], _keys_beside(location, kind, content))
     if detail["type"] == "missing":

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import re
+import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,11 @@ class Device:
         Raises:
             BenchError: for a name that means nothing. Whether the device exists is not asked.
         """
-        match = re.fullmatch(r"cpu(?:/([1-9]\d*))?|(cuda)(?::(\d+))?|(mps)", name)
+        match = re.fullmatch(r"cpu(?:/([1-9][0-9]{0,3}))?|(cuda)(?::([0-9]{1,3}))?|(mps)", name)
         if match is None:
             raise BenchError(
-                f"no device is called {name!r}; use cpu, cpu/1 (one thread), cuda, cuda:1 or mps"
+                f"no device is called {reprlib.repr(name)}; use cpu, cpu/1 (one thread), cuda, "
+                "cuda:1 or mps"
             )
         if match[2]:
             return cls(f"cuda:{int(match[3] or 0)}", "cuda", None)
