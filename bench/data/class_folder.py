@@ -150,7 +150,7 @@ def _list_folder(root: Path) -> Listing:
     below = _visible(root)
     folders = [path for path in below if path.is_dir()]
     phases = None
-    if {path.name for path in folders} == set(PHASES) and not any(map(_images, folders)):
+    if {path.name for path in folders} == set(PHASES) and not any(map(images_in, folders)):
         within = {path.name: [c for c in _visible(path) if c.is_dir()] for path in folders}
         phases = {phase: [path.name for path in within[phase]] for phase in PHASES}
         _refuse_twice(root, phases)

@@ -23,7 +23,8 @@ import bench
 from bench.api.cache import cached, stored
 from bench.api.dataset import DataFolders, ImageClasses
 from bench.cli.terminal import Format, board_text, render
-from bench.data.image_folder import ClassFolder, ImageFolder
+from bench.data.class_folder import ClassFolder
+from bench.data.image_folder import ImageFolder
 from bench.data.inert_pickle import NotInertError, read_inert
 from bench.data.omniglot_archives import SIDE, Alphabet, Reference, read_verified, sha256
 from bench.report.content import gather
