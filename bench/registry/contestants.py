@@ -12,7 +12,7 @@ import dataclasses
 import fnmatch
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -34,17 +34,31 @@ class Contestant:
         label: the name with the options that differ from the defaults.
         learner: its class.
         config: an instance of the learner's Config.
+        given: the options that were asked for.
     """
 
     name: str
     label: str
     learner: type[Learner]
     config: Any
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
         """The whole configuration, as stored."""
         return dataclasses.asdict(self.config)
+
+    def within(self, protocol: str) -> Contestant:
+        """The same learner in a protocol, which may have defaults of its own: those of
+        `bench.api.Learner.protocol_defaults`, but for the options that were asked for.
+
+        Raises:
+            BenchError: defaults that the Config refuses.
+        """
+        defaults = self.learner.protocol_defaults.get(protocol)
+        if not defaults:
+            return self
+        return configure(self.name, self.learner, dict(self.given), defaults)
 
 
 def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[Contestant]:
@@ -75,8 +89,19 @@ def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[C
     return list(chosen.values())
 
 
-def configure(name: str, learner: type[Learner], options: dict[str, Any]) -> Contestant:
+def configure(
+    name: str,
+    learner: type[Learner],
+    options: dict[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+) -> Contestant:
     """A learner with some options set, each checked against the type its Config states.
+
+    Args:
+        name: its entry point's.
+        learner: its class.
+        options: by name the values, or texts to read them from.
+        defaults: of options whose default is not that of the Config.
 
     Raises:
         BenchError: no such option, a value of the wrong type or one that the Config refuses, a type
@@ -86,8 +111,8 @@ def configure(name: str, learner: type[Learner], options: dict[str, Any]) -> Con
         types = option_types(learner)
     except BenchError as error:
         raise BenchError(f"{name} cannot be used: {error}") from error
-    values = {}
-    for option, value in options.items():
+    values, usual = {}, dict(defaults or {})
+    for option, value in {**usual, **options}.items():
         if option not in types:
             hint = f"`bench show {name}` lists them"
             raise unknown_name(f"option of {name}", option, types, hint)
@@ -105,7 +130,20 @@ def configure(name: str, learner: type[Learner], options: dict[str, Any]) -> Con
         config = learner.Config(**values)
     except (TypeError, ValueError) as error:
         raise BenchError(f"{name}: {error}") from error
-    return Contestant(name, label(name, config), learner, config)
+    given = {option: values[option] for option in options}
+    return Contestant(name, label(name, config, usual), learner, config, given)
+
+
+def within(learner: type[Learner], config: Any, protocol: str) -> Any:
+    """A configuration in a protocol, where nobody knows which options were asked for: those that
+    have their ordinary default get the protocol's."""
+    given = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.init and getattr(config, field.name) != field.default
+    }
+    defaults = learner.protocol_defaults.get(protocol)
+    return learner.Config(**{**defaults, **given}) if defaults else config
 
 
 def _validated(value: Any, type_: Any) -> Any:
@@ -117,12 +155,14 @@ def _validated(value: Any, type_: Any) -> Any:
     return adapter.validate_python(value)
 
 
-def label(name: str, config: Any) -> str:
-    """``maml[inner_steps=5]``: the name, with what differs from the defaults."""
+def label(name: str, config: Any, defaults: Mapping[str, Any] | None = None) -> str:
+    """``maml[inner_steps=5]``: the name, with what differs from the defaults: those of the Config,
+    or where they are given others."""
+    usual = defaults or {}
     changed = [
         f"{field.name}={getattr(config, field.name)}"
         for field in dataclasses.fields(config)
-        if getattr(config, field.name) != field.default
+        if getattr(config, field.name) != usual.get(field.name, field.default)
     ]
     return f"{name}[{','.join(changed)}]" if changed else name
 

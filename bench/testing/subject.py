@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.api import Episodes, Learner, Stream, TaskSpec
 from bench.protocols.base import Protocol
 from bench.protocols.kshot import KShot
+from bench.registry.contestants import within as config_within
 from bench.registry.installed import protocol
 from bench.testing.check import FailedError, NotApplicableError
 from bench.testing.tasks import draw, tiny_protocols, tiny_task, training_batch
@@ -166,6 +167,10 @@ class Subject(Examined):
         """The configuration."""
         return self.learner.Config() if self._config is None else self._config
 
+    def config_in(self, protocol: str) -> Any:
+        """The configuration with a protocol's own defaults."""
+        return config_within(self.learner, self.config, protocol)
+
     @property
     def protocols(self) -> list[Protocol[Any, Any]]:
         """Those that the learner takes part in, as far as they have tiny tasks."""
@@ -173,14 +178,15 @@ class Subject(Examined):
 
     def training_task(self, task: TaskSpec) -> TaskSpec:
         """What the learner asks for, cut down to the data that there is."""
-        asked = self.learner.training_task(self.config, task)
+        asked = self.learner.training_task(self.config_in(task.protocol), task)
         asked = asked.but(episodes_per_update=min(asked.episodes_per_update, MOST_EPISODES))
         return protocol(task.protocol).tiny_cut(asked, task)
 
     def build(self, within: Protocol[Any, Any], seed: int = 0) -> Learner:
         """A new learner with the initial weights of a seed."""
         torch.manual_seed(seed)
-        return self.learner(self.config, self.training_task(tiny_task(within.name)))
+        config = self.config_in(within.name)
+        return self.learner(config, self.training_task(tiny_task(within.name)))
 
     def weights(self, within: Protocol[Any, Any]) -> Weights:
         """What `UPDATES` updates make of it."""
