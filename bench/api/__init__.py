@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         Split,
     )
     from bench.api.executor import Cancelled, Ended, Executor, Job, Limits, Progress
-    from bench.api.learner import Learner, MetaOptimizer, State, map_tensors, option
+    from bench.api.learner import Learner, MetaOptimizer, State, in_regression, map_tensors, option
     from bench.api.numbers import Answered, Normal, answer_loss
     from bench.api.resize import area_average
     from bench.api.sequence_learner import SequenceLearner, previous_labels
@@ -58,15 +58,15 @@ __all__ = [
     "DatasetSource", "Ended", "Episodes", "Executor", "ImageClasses", "Job", "Learner", "Limits",
     "MetaOptimizer", "MissingRequirementError", "Normal", "Notify", "Progress", "Protocol",
     "SequenceLearner", "Sequences", "Source", "Split", "State", "Stream", "TaskSpec",
-    "answer_loss", "area_average", "cached", "map_tensors", "option", "previous_labels",
-    "unknown_name",
+    "answer_loss", "area_average", "cached", "in_regression", "map_tensors", "option",
+    "previous_labels", "unknown_name",
 ]  # fmt: skip
 
 _LATER = {
     "cache": ("cached",),
     "dataset": ("DataFolders", "DatasetSource", "ImageClasses", "Notify", "Source", "Split"),
     "executor": ("Cancelled", "Ended", "Executor", "Job", "Limits", "Progress"),
-    "learner": ("Learner", "MetaOptimizer", "State", "map_tensors", "option"),
+    "learner": ("Learner", "MetaOptimizer", "State", "in_regression", "map_tensors", "option"),
     "numbers": ("Answered", "Normal", "answer_loss"),
     "resize": ("area_average",),
     "sequence_learner": ("SequenceLearner", "previous_labels"),

@@ -37,6 +37,12 @@ def option(default: Any, meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"meaning": meaning})
 
 
+def in_regression(**options: Any) -> dict[Protocol, dict[str, Any]]:
+    """`Learner.protocol_defaults` of a learner whose options have other defaults in regression, the
+    same ones with all points at once and one at a time."""
+    return {protocol: dict(options) for protocol in ("regression", "online-regression")}
+
+
 def map_tensors(function: Callable[[Tensor], Tensor], state: State) -> State:
     """Applies `function` to every tensor of a nested state; keeps the nesting and plain numbers.
 
@@ -77,7 +83,8 @@ class Learner(nn.Module):
     """Named configurations, as ``{"paper": {"lr": 1e-4}}``; asked for as ``'NAME[paper]'``."""
     protocol_defaults: ClassVar[Mapping[Protocol, Mapping[str, Any]]] = {}
     """Defaults of options that are other ones in some protocol than those of `Config`, as
-    ``{"regression": {"inner_lr": 0.01}}``. What the user asks for goes before them."""
+    ``{"regression": {"inner_lr": 0.01}}``; see `in_regression`. What the user asks
+    for goes before them."""
     trained: ClassVar[bool] = True
     """False for a learner without anything to meta-train."""
     protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")

@@ -132,8 +132,12 @@ def details(progress: dict[str, Any]) -> str:
         told.append(f"update {progress['updates']}")
     if progress.get("loss") is not None:
         told.append(f"loss {progress['loss']:.3f}")
-    if progress.get("val_accuracy") is not None:
-        told.append(f"val {progress['val_accuracy']:.1%}")
+    best = progress.get("val") or {}
+    if best.get("value") is not None:
+        percent = best["unit"] == "percent"
+        told.append(
+            f"val {best['value']:.1%}" if percent else f"val {best['value']:.3g} {best['heading']}"
+        )
     if progress.get("rate") is not None:
         told.append(f"{progress['rate']:.0f} examples/s")
     if progress.get("seconds_left") is not None:

@@ -221,8 +221,8 @@ class Sinusoid(Family):
 
     name = "sinusoid"
     description = (
-        "generated: sine waves of amplitude 0.1 to 5 and phase 0 to pi, x in [-5, 5], without noise "
-        "(Finn et al. 2017, Section 5.1)"
+        "generated: sine waves of amplitude 0.1 to 5 and phase 0 to pi, x in [-5, 5], without "
+        "noise (Finn et al. 2017, Section 5.1)"
     )
     amplitudes: ClassVar[tuple[float, float]] = (0.1, 5.0)
     phases: ClassVar[tuple[float, float]] = (0.0, math.pi)
@@ -256,8 +256,8 @@ class Sinusoid(Family):
 
 
 class GaussianProcess(Family):
-    """Nguyen and Grover 2022: k(x, x') = s² exp(-(x - x')² / 2 l²), s and l drawn for each function,
-    and noise on every value, those that are asked for too.
+    """Nguyen and Grover 2022: k(x, x') = s² exp(-(x - x')² / 2 l²), s and l drawn for each
+    function, and noise on every value, those that are asked for too.
 
     The best answer knows s, l and the noise, and is the exact posterior. That of nobody who has to
     find them out can be better.
@@ -309,9 +309,7 @@ class GaussianProcess(Family):
         variance = scale.square() + self.noise**2 - v.square().sum(1)[..., None]  # (B, Q, 1)
         return v.mT @ a, variance.sqrt()
 
-    def posterior_online(
-        self, x: Tensor, y: Tensor, of_function: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def posterior_online(self, x: Tensor, y: Tensor, of_function: Tensor) -> tuple[Tensor, Tensor]:
         """With L Lᵀ the covariance of all points and a = L⁻¹ y, point t is L_tt a_t away from its
         mean given the points before it, and L_tt is its standard deviation."""
         factor = torch.linalg.cholesky(self.covariance(x, x, of_function, True))

@@ -1,5 +1,5 @@
-"""Answers that are numbers: squared error, likelihood, and what the best answer and the best constant
-get.
+"""Answers that are numbers: squared error, likelihood, and what the best answer and the best
+constant get.
 
 Letters in shapes: ``B`` functions, ``Q`` points that are asked for, ``E`` numbers of an answer.
 """

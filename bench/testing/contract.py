@@ -113,7 +113,7 @@ def logits(subject: Subject) -> None:
             lacking = dataclasses.replace(batch, support_y=torch.full_like(batch.support_y, 3))
             _finite(
                 answers(protocol, learner, lacking),
-                "kshot, where all support items are of one class",
+                f"{protocol}, where all support items have one label",
             )
 
 
@@ -154,16 +154,18 @@ def sizes(subject: Subject) -> str | None:
 )
 def state(subject: Subject) -> None:
     """What adapt returns is tensors with leading dimension B: the harness moves and copies it."""
-    learner, batch = subject.kshot()
-    with torch.no_grad():
-        made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
-    try:
-        shapes = {tuple(tensor.shape) for tensor in flat(made)}
-    except TypeError as error:
-        raise FailedError(str(error)) from error
-    wrong = [shape for shape in shapes if shape[:1] != batch.support_y.shape[:1]]
-    if wrong:
-        raise FailedError(f"adapt returned a tensor of shape {wrong[0]} for {EPISODES} episodes")
+    for learner, batch in subject.conditioned():
+        with torch.no_grad():
+            made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
+        try:
+            shapes = {tuple(tensor.shape) for tensor in flat(made)}
+        except TypeError as error:
+            raise FailedError(str(error)) from error
+        wrong = [shape for shape in shapes if shape[:1] != batch.support_y.shape[:1]]
+        if wrong:
+            raise FailedError(
+                f"adapt returned a tensor of shape {wrong[0]} for {EPISODES} episodes"
+            )
 
 
 def flat(made: State) -> list[Tensor]:

@@ -279,6 +279,14 @@ class MetaTraining:
     def _rank(self, point: dict[str, Any]) -> tuple[float, ...]:
         return protocol_of(self.validation).rank(means_of(point))
 
+    def _best(self) -> dict[str, Any] | None:
+        """The best meta-validation, by the protocol's own measure: value, heading and unit."""
+        if self.history.best is None:
+            return None
+        measure = protocol_of(self.validation).measure(None, self.validation.pool)
+        value = means_of(self.history.best).get(measure.metric)
+        return {"value": value, "heading": measure.heading, "unit": measure.unit}
+
     def _tell(self) -> None:
         history, fraction = self.history, self.fraction()
         self._last_progress = time.monotonic()
@@ -288,6 +296,7 @@ class MetaTraining:
                 "updates": history.updates,
                 "loss": history.losses[-1] if history.losses else None,
                 "val_accuracy": history.best["val_accuracy"] if history.best else None,
+                "val": self._best(),
                 "rate": history.examples / history.seconds if history.seconds else None,
                 "seconds_left": history.seconds / fraction * (1 - fraction) if fraction else None,
             }

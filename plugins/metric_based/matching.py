@@ -31,6 +31,7 @@ from bench.api import (
     Stream,
     TaskSpec,
     answer_loss,
+    in_regression,
     option,
 )
 from bench.nn import (
@@ -62,9 +63,7 @@ class Matching(Learner):
     presets = {
         "paper": {"training_ways": None, "training_queries": None, "episodes_per_update": 16}
     }
-    protocol_defaults = dict.fromkeys(
-        ("regression", "online-regression"), {"encoder": "mlp", "episodes_per_update": 16}
-    )
+    protocol_defaults = in_regression(encoder="mlp", episodes_per_update=16)
 
     @dataclass(frozen=True)
     class Config:

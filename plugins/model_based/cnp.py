@@ -44,6 +44,7 @@ from bench.api import (
     Stream,
     TaskSpec,
     answer_loss,
+    in_regression,
     option,
 )
 from bench.nn import (
@@ -71,9 +72,8 @@ class CNP(Learner):
         'Kim et al. 2019, "Attentive Neural Processes", ICLR, arXiv:1901.05761',
     )
     presets = {"paper": {"training_ways": None}, "attentive": {"attention": True}}
-    protocol_defaults = dict.fromkeys(
-        ("regression", "online-regression"),
-        {"encoder": "mlp", "filters": 128, "episodes_per_update": 16, "streams_per_update": 16},
+    protocol_defaults = in_regression(
+        encoder="mlp", filters=128, episodes_per_update=16, streams_per_update=16
     )
 
     @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class CNP(Learner):
         return self._said(r, z)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """The negative log-probability of the queries' labels or numbers; online, of every step's."""
+        """The negative log-probability of the queries' labels or numbers; online, of every
+        step's."""
         if isinstance(batch, Stream):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)

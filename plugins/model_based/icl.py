@@ -46,6 +46,7 @@ from bench.api import (
     Stream,
     TaskSpec,
     answer_loss,
+    in_regression,
     option,
 )
 from bench.nn import EncoderName, Schedule, Standardised, adam, embed_together, encoder
@@ -69,10 +70,7 @@ class ICL(Learner):
         "paper": {"encoder": "pixels", "layers": 4, "width": 256, "heads": 8},
         "caml": {"form": "set"},
     }
-    protocol_defaults = dict.fromkeys(
-        ("regression", "online-regression"),
-        {"encoder": "mlp", "width": 64, "episodes_per_update": 16},
-    )
+    protocol_defaults = in_regression(encoder="mlp", width=64, episodes_per_update=16)
 
     @dataclass(frozen=True)
     class Config:
@@ -143,8 +141,9 @@ class ICL(Learner):
         return self._said(self._answer(self.encoder(query_x), state["pasts"]), state["ways"])
 
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Answered:
-        """Logits (B, T, N), or distributions (B, T, E): all steps in parallel in the causal form. As a set, every prefix is a
-        support set of its own, but each image is still embedded once."""
+        """Logits (B, T, N), or distributions (B, T, E): all steps in parallel in the
+        causal form. As a set, every prefix is a support set of its own, but each image is still
+        embedded once."""
         self.check_ways(ways)
         z, steps = self.encoder(x), x.shape[1]  # (B, T, D)
         if self.config.form == "causal":

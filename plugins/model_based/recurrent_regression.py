@@ -13,12 +13,17 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from bench.api import Episodes, Protocol, Sequences, Stream, TaskSpec, answer_loss
+from bench.api import (
+    Episodes,
+    Protocol,
+    Sequences,
+    Stream,
+    TaskSpec,
+    answer_loss,
+    in_regression,
+)
 from bench.nn import embed_together
 from bench_plugins.model_based.recurrent_learner import RecurrentLearner
-
-REGRESSION: Mapping[str, Any] = {"encoder": "mlp", "episodes_per_update": 16, "lr": 1e-3}
-"""Of the learners of numbers."""
 
 
 class RecurrentRegressor(RecurrentLearner):
@@ -28,8 +33,8 @@ class RecurrentRegressor(RecurrentLearner):
     protocols: ClassVar[tuple[Protocol, ...]] = (
         "kshot", "online", "sequence", "regression", "online-regression",
     )  # fmt: skip
-    protocol_defaults: ClassVar[Mapping[Protocol, Mapping[str, Any]]] = dict.fromkeys(
-        ("regression", "online-regression"), REGRESSION
+    protocol_defaults: ClassVar[Mapping[Protocol, Mapping[str, Any]]] = in_regression(
+        encoder="mlp", episodes_per_update=16, lr=1e-3
     )
 
     def loss(self, batch: Episodes | Stream | Sequences) -> Tensor:

@@ -48,6 +48,7 @@ from bench.api import (
     Stream,
     TaskSpec,
     answer_loss,
+    in_regression,
     option,
 )
 from bench.nn import EncoderName, Schedule, adam, embed_together, encoder
@@ -155,10 +156,7 @@ class SNAIL(Learner):
             "episodes_per_update": 32,  # as public re-implementations have it
         }
     }
-    protocol_defaults = dict.fromkeys(
-        ("regression", "online-regression"),
-        {"encoder": "mlp", "dense_filters": 32, "episodes_per_update": 16},
-    )
+    protocol_defaults = in_regression(encoder="mlp", dense_filters=32, episodes_per_update=16)
 
     @dataclass(frozen=True)
     class Config:

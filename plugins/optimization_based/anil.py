@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bench.api import State, option
+from bench.api import State, in_regression, option
 from bench_plugins.optimization_based.maml import MAML, REGRESSION
 from bench_plugins.optimization_based.task_network import Weights
 
@@ -37,9 +37,7 @@ class ANIL(MAML):
         name: {"inner_lr": 0.4, "inner_steps": 1, "inner_steps_test": 3, **preset}
         for name, preset in MAML.presets.items()
     }
-    protocol_defaults = dict.fromkeys(
-        ("regression", "online-regression"), {**REGRESSION, "inner_lr": 0.1}
-    )
+    protocol_defaults = in_regression(**{**REGRESSION, "inner_lr": 0.1})
 
     @dataclass(frozen=True)
     class Config(MAML.Config):

@@ -24,7 +24,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.api import (
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    State,
+    Stream,
+    TaskSpec,
+    in_regression,
+    option,
+)
 from bench.nn import EncoderName, Schedule, adam
 from bench_plugins.optimization_based.task_network import TaskNetwork, VectorNetwork, Weights
 
@@ -80,7 +89,7 @@ class MAML(Learner):
             "schedule": "constant",
         },
     }
-    protocol_defaults = dict.fromkeys(("regression", "online-regression"), REGRESSION)
+    protocol_defaults = in_regression(**REGRESSION)
 
     @dataclass(frozen=True)
     class Config:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.api import TaskSpec, option
+from bench.api import TaskSpec, in_regression, option
 from bench_plugins.optimization_based.maml import MAML, REGRESSION
 from bench_plugins.optimization_based.task_network import Weights
 
@@ -36,8 +36,8 @@ class MetaSGD(MAML):
             "schedule": "constant",
         }
     }
-    protocol_defaults = dict.fromkeys(  # one step, as the paper has it for sine waves (Section 4.1)
-        ("regression", "online-regression"), {**REGRESSION, "inner_steps": 1, "inner_steps_test": 1}
+    protocol_defaults = in_regression(  # one step, as the paper has it for sine waves (Section 4.1)
+        **{**REGRESSION, "inner_steps": 1, "inner_steps_test": 1}
     )
 
     @dataclass(frozen=True)

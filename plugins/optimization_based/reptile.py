@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from bench.api import Episodes, MetaOptimizer, Stream, TaskSpec, option
+from bench.api import Episodes, MetaOptimizer, Stream, TaskSpec, in_regression, option
 from bench.nn import EncoderName, Schedule, scheduled
 from bench_plugins.optimization_based.maml import MAML
 from bench_plugins.optimization_based.task_network import Weights
@@ -115,7 +115,7 @@ class Reptile(MAML):
         },
     }
 
-    protocol_defaults = dict.fromkeys(("regression", "online-regression"), REGRESSION)
+    protocol_defaults = in_regression(**REGRESSION)
 
     @dataclass(frozen=True)
     class Config:

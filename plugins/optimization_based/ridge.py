@@ -22,7 +22,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, Stream, TaskSpec, answer_loss, option
+from bench.api import (
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    Stream,
+    TaskSpec,
+    answer_loss,
+    in_regression,
+    option,
+)
 from bench.nn import EncoderName, NoveltyLogit, Schedule, adam, embed_together, encoder
 
 
@@ -55,9 +64,8 @@ class Ridge(Learner):
             "schedule": "constant",
         }
     }
-    protocol_defaults = dict.fromkeys(
-        ("regression", "online-regression"),
-        {"encoder": "mlp", "penalty": 0.1, "episodes_per_update": 16, "max_grad_norm": 10.0},
+    protocol_defaults = in_regression(
+        encoder="mlp", penalty=0.1, episodes_per_update=16, max_grad_norm=10.0
     )
 
     @dataclass(frozen=True)
