@@ -144,9 +144,10 @@ def said(view: str, answers: Answered, y: Tensor) -> Answer:
 
 
 def lines(episodes: int, points: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Tiny functions for checks: y = a x + b, with a, b and x in [-1, 1]: x and y (B, P, 1)."""
+    """Tiny functions for checks: y = a x + b, with a and b in [-2, 2], x in [-1, 1]: x and y
+    (B, P, 1)."""
     random = torch.Generator().manual_seed(seed)
-    slope, offset = (2 * torch.rand(2, episodes, 1, 1, generator=random) - 1).unbind()
+    slope, offset = (4 * torch.rand(2, episodes, 1, 1, generator=random) - 2).unbind()
     x = 2 * torch.rand(episodes, points, 1, generator=random) - 1
     return x, slope * x + offset
 

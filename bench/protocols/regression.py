@@ -112,8 +112,8 @@ class Regression(OfNumbers[RegressionSetting, Functions]):
         return batch
 
     def tiny_task(self, ways: int = 5) -> TaskSpec:
-        """Straight lines through four points."""
-        return tiny(self.name, shots=4, queries=4)
+        """Straight lines through six points."""
+        return tiny(self.name, shots=6, queries=4)
 
     def tiny_batch(self, task: TaskSpec, episodes: int, seed: int, training: bool) -> Functions:
         """See `bench.protocols.numbers.lines`."""

@@ -336,7 +336,7 @@ _NUMBERS = Kind(
     ),
     phases=("adapt", "first_answer", "further_query"),
     cost_notes=("medians, one function at a time", "functions/s: in batches"),
-    sizes=("shots", "length"),
+    sizes=(),
     describe=_regression,
 )
 

@@ -19,8 +19,8 @@ FEW_PATTERNS, TOGETHER = 3, 32
 
 MOST_UPDATES, EVERY = 500, 10
 FEW_ERRORS = 0.05
-GOOD = 0.25
-"""Of the squared error of the best constant: a learner below it knows lines before it learns."""
+GOOD = 1 / 3
+"""Of the squared error of the best constant: below it a learner knows what lines are."""
 ANSWERED = 64
 """Episodes that are answered to see how far it is."""
 
@@ -62,8 +62,8 @@ def gradients(subject: Subject) -> None:
 )
 def trains(subject: Subject) -> str:
     """On 2-way tasks of three patterns the negative log-likelihood of the queries, or their error
-    rate, is halved within 500 updates; of a learner of numbers the squared error on straight
-    lines."""
+    rate, is halved within 500 updates. Of a learner of numbers the squared error on straight lines
+    is halved, or becomes a third of a constant's."""
     subject.needs_training()
     views = [*subject.asked("predict"), *subject.asked("unroll")]
     if not views:
@@ -90,10 +90,10 @@ def _fits(subject: Subject, within: Protocol[Any, Any]) -> str:
     for update, _ in enumerate(train(learner, MOST_UPDATES), start=1):
         if update % EVERY == 0:
             now = _mean(within, learner, batch, "mse")
-            if now <= before / 2:
+            if now <= max(before / 2, GOOD * constant):
                 break
     seen = f"mean squared error {before:.2g} to {now:.2g} in {update} updates"
-    if not now <= before / 2:
+    if not now <= max(before / 2, GOOD * constant):  # NaN too
         raise FailedError(seen)
     return seen
 

@@ -8,8 +8,9 @@ The paper's attention is a softmax over cosines, which lie in [-1, 1]: at 5 ways
 more than e / (e + 4 / e) = 65 % and training stalls. Here the cosines are multiplied by a learned
 scale (an inverse temperature).
 
-In regression equation (1) is the kernel regression of Nadaraya and Watson, whose kernel is learned:
-a query takes the numbers of the support set, weighted by the same attention.
+In regression equation (1) is the kernel regression of Nadaraya and Watson: a query takes the
+numbers of the support set, weighted by a Gaussian kernel in the learned space. Cosines would not
+tell points of one direction apart.
 
 Letters in shapes: B episodes, S support items, Q queries, T time steps, D features, N ways.
 """
@@ -44,6 +45,7 @@ from bench.nn import (
     encoder,
     kernel_logits,
     kernel_regression,
+    squared_distance,
 )
 
 
@@ -141,9 +143,10 @@ class Matching(Learner):
     ) -> Tensor:
         """Equation (1), with the attention of Section 2.1.1, before its softmax: (B, Q, N). Of
         numbers, behind it: (B, Q, E)."""
-        similarity = self.log_scale.exp() * cosine_similarity(f, g)  # (B, Q, S)
         if self.task.regression:
-            return kernel_regression(similarity, labels, causal=causal)
+            kernel = -self.log_scale.exp() * squared_distance(f, g)  # (B, Q, S), its logarithm
+            return kernel_regression(kernel, labels, causal=causal)
+        similarity = self.log_scale.exp() * cosine_similarity(f, g)  # (B, Q, S)
         return self.novelty(*kernel_logits(similarity, labels, ways, causal=causal))
 
     def optimizer(self, updates: int) -> MetaOptimizer:

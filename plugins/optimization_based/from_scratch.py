@@ -22,7 +22,7 @@ class FromScratch(MAML):
 
     contract = 2
     references = MAML.references[:1]
-    presets = {}
+    presets = {"paper": {}}
     trained = False
     protocols = ("regression", "online-regression")
     protocol_defaults = {}

@@ -65,7 +65,7 @@ def test_a_protocol_from_outside_runs_from_suite_file_to_report(ran, tiny_regres
         assert "answer" in timing["phases"]
         assert timing["throughput"] > 0
     told = bench("results", "--results", ran)
-    assert "wave-regression" in told
+    assert "tiny-regression" in told
     assert "least-squares" in told
     bench("report", "--results", ran)
     assert "tiny-regression" in (ran / "report.html").read_text()

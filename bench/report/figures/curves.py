@@ -163,8 +163,9 @@ def _course(trained: Trained) -> str:
     first, last = trained.curves[0][0], trained.curves[0][-1]
     write, suffix = trained.metric.write, trained.metric.suffix
     return (
-        f"{trained.label} from {write(first.score)} {suffix} after {count(first.examples)} examples "
-        f"to {write(last.score)} {suffix} after {count(last.examples)} ({duration(last.seconds)})"
+        f"{trained.label} from {write(first.score)} {suffix} after {count(first.examples)} "
+        f"examples to {write(last.score)} {suffix} after {count(last.examples)} "
+        f"({duration(last.seconds)})"
     )
 
 
