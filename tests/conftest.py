@@ -141,7 +141,19 @@ def make_training() -> Callable[..., Training]:
 @pytest.fixture
 def omniglot_folder() -> Path:
     """The folder with the official Omniglot archives."""
+    return _folder_of("images_background*", "the official Omniglot archives")
+
+
+@pytest.fixture
+def cifar100_folder() -> Path:
+    """The folder with an official archive of CIFAR-100."""
+    return _folder_of("cifar-100-*", "an official archive of CIFAR-100")
+
+
+def _folder_of(pattern: str, what: str) -> Path:
+    """The folder in $BENCH_DATA_DIR that holds such a file."""
     named = os.environ.get("BENCH_DATA_DIR")
-    if not named or not any(Path(named).rglob("images_background*")):
-        pytest.skip("needs the official Omniglot archives in $BENCH_DATA_DIR")
-    return Path(named)
+    found = next(Path(named).rglob(pattern), None) if named else None
+    if found is None:
+        pytest.skip(f"needs {what} in $BENCH_DATA_DIR")
+    return found.parent

@@ -7,8 +7,10 @@ program induction", Science 350. Data: https://github.com/brendenlake/omniglot (
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ import torch
 from bench.api.cache import cached
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.api.resize import area_average
+from bench.data.downloads import RemoteFile, download
 from bench.data.omniglot_archives import (
     SIDE,
     Bits,
@@ -24,7 +27,6 @@ from bench.data.omniglot_archives import (
     official,
     read_verified,
 )
-from bench.data.omniglot_download import download
 from bench.episodes.words import seeded_order
 from bench.errors import BenchError, unknown_name
 
@@ -122,7 +124,7 @@ class Omniglot(DatasetSource):
         found, missing = self._find(places)
         if missing:
             try:
-                download(missing, _downloads(folders), notify)
+                download(_files(missing), _downloads(folders), notify)
             except BenchError as error:
                 raise BenchError(_not_found(missing, places, error)) from error
             found, _ = self._find(places)
@@ -183,6 +185,21 @@ def _santoro() -> Split:
 
 def _by_part(part: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Split:
     return Split(*(np.flatnonzero(part == name) for name in Split._fields))
+
+
+def _files(archives: Sequence[str]) -> Callable[[Any], list[RemoteFile]]:
+    """The archives by name, as torchvision knows them."""
+
+    def known(datasets: Any) -> list[RemoteFile]:
+        source = datasets.Omniglot
+        return [
+            RemoteFile(
+                f"{name}.zip", f"{source.download_url_prefix}/{name}.zip", source.zips_md5[name]
+            )
+            for name in archives
+        ]
+
+    return known
 
 
 def _downloads(folders: DataFolders) -> Path:

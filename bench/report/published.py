@@ -40,6 +40,8 @@ class Published(BaseModel):
     """Half-widths of 95 % intervals, where the source prints them."""
     note: str = ""
     split: str | None = None
+    split_is_benchmark: bool = False
+    """Whether that split is a benchmark of its own (FC100), with which no other split compares."""
     test_rotations: bool | None = None
     transductive: bool | None = None
     fine_tuned: bool | None = None
@@ -127,8 +129,15 @@ def published_curves(board: Board) -> dict[str, list[tuple[int, float]]]:
 
 def _rows(board: Board) -> list[Published]:
     datasets = {row.dataset for row in board.cells}
+    splits = {row.split for row in board.cells}
     protocol = board.cells[0].protocol
-    return [r for r in published() if r.protocol == protocol and r.dataset in datasets]
+    return [
+        row
+        for row in published()
+        if row.protocol == protocol
+        and row.dataset in datasets
+        and (not row.split_is_benchmark or row.split in splits)
+    ]
 
 
 def _point(entry: Entry, row: Published, key: str, board: Board) -> Point | None:
