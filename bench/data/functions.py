@@ -177,7 +177,7 @@ class Family(Source):
         y = self.values(x, of_function, of_points[..., 1:])  # (B, P, E)
         shots = task.shot_range[0]
         batch: Functions | FunctionStream
-        if task.online:
+        if task.length:
             best = None if classes else self.posterior_online(x, y, of_function)
             batch = FunctionStream(1, x.float(), y.float(), None, *single(best), self.constant)
         else:
