@@ -104,6 +104,9 @@ def describe_learner(name: str, learner: type[Learner]) -> str:
     for preset, options in learner.presets.items():
         told = ", ".join(f"{key}={value}" for key, value in options.items()) or "the defaults"
         lines.append(f"  preset {preset}: {told}")
+    for protocol, options in learner.protocol_defaults.items():
+        told = ", ".join(f"{key}={value}" for key, value in options.items())
+        lines.append(f"  defaults in {protocol}: {told}")
     if learner.references:
         lines += ["", "references", *(f"  {reference}" for reference in learner.references)]
     return "\n".join(lines)

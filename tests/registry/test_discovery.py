@@ -188,7 +188,9 @@ def test_datasets_and_executors_state_a_contract_and_are_complete(install, kind,
     )  # fmt: skip
     found = getattr(plugins, f"{kind}s")()
     told = problem(found, "later").reason
-    assert "was written for version 3 of the contract, and this understands versions 1 and 2" in told
+    assert (
+        "was written for version 3 of the contract, and this understands versions 1 and 2" in told
+    )
     assert "Partial does not define " in problem(found, "partial").reason
 
 
