@@ -18,8 +18,12 @@ One law ties the two views, for every ``t >= 1``::
 A learner with a memory that is fed step by step (`SequenceLearner`) also runs in **memory probes**
 (Graves et al. 2014: copy a sequence, recall by association), which are no classification.
 
+In **regression** (Finn et al. 2017) both views are asked for numbers in place of labels: targets y
+are float32, (B, S, E), ``ways`` is 1, and `predict` returns their mean (B, Q, E) or a `Normal`. A
+learner takes part by naming the protocols ``regression`` and ``online-regression``.
+
 Letters in shapes: ``B`` episodes (always handled together), ``S`` support items, ``Q`` query items,
-``T`` time steps, ``D`` features, ``N`` = ways, ``E`` bits of a probe's answer.
+``T`` time steps, ``D`` features, ``N`` = ways, ``E`` numbers (of a probe bits) of an answer.
 
 This package imports nothing else of the project, and torch only where something of it is asked for
 that needs it.
@@ -28,7 +32,7 @@ that needs it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bench.api.contract import CONTRACT_VERSION
+from bench.api.contract import CONTRACT_VERSION, CONTRACTS
 from bench.api.errors import BenchError, unknown_name
 from bench.api.requirement import MissingRequirementError
 
@@ -43,24 +47,27 @@ if TYPE_CHECKING:
         Split,
     )
     from bench.api.executor import Cancelled, Ended, Executor, Job, Limits, Progress
-    from bench.api.learner import Learner, MetaOptimizer, State, map_tensors, option
+    from bench.api.learner import Learner, MetaOptimizer, State, in_regression, map_tensors, option
+    from bench.api.numbers import Answered, Normal, answer_loss
     from bench.api.resize import area_average
     from bench.api.sequence_learner import SequenceLearner, previous_labels
     from bench.api.tasks import Episodes, Protocol, Sequences, Stream, TaskSpec
 
 __all__ = [
-    "CONTRACT_VERSION", "BenchError", "Cancelled", "DataFolders", "DatasetSource", "Ended",
-    "Episodes", "Executor", "ImageClasses", "Job", "Learner", "Limits", "MetaOptimizer",
-    "MissingRequirementError", "Notify", "Progress", "Protocol", "SequenceLearner", "Sequences",
-    "Source", "Split", "State", "Stream", "TaskSpec", "area_average", "cached", "map_tensors",
-    "option", "previous_labels", "unknown_name",
+    "CONTRACTS", "CONTRACT_VERSION", "Answered", "BenchError", "Cancelled", "DataFolders",
+    "DatasetSource", "Ended", "Episodes", "Executor", "ImageClasses", "Job", "Learner", "Limits",
+    "MetaOptimizer", "MissingRequirementError", "Normal", "Notify", "Progress", "Protocol",
+    "SequenceLearner", "Sequences", "Source", "Split", "State", "Stream", "TaskSpec",
+    "answer_loss", "area_average", "cached", "in_regression", "map_tensors", "option",
+    "previous_labels", "unknown_name",
 ]  # fmt: skip
 
 _LATER = {
     "cache": ("cached",),
     "dataset": ("DataFolders", "DatasetSource", "ImageClasses", "Notify", "Source", "Split"),
     "executor": ("Cancelled", "Ended", "Executor", "Job", "Limits", "Progress"),
-    "learner": ("Learner", "MetaOptimizer", "State", "map_tensors", "option"),
+    "learner": ("Learner", "MetaOptimizer", "State", "in_regression", "map_tensors", "option"),
+    "numbers": ("Answered", "Normal", "answer_loss"),
     "resize": ("area_average",),
     "sequence_learner": ("SequenceLearner", "previous_labels"),
     "tasks": ("Episodes", "Protocol", "Sequences", "Stream", "TaskSpec"),

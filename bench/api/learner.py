@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.api.numbers import Answered, answer_loss, joined, not_knowing
 from bench.api.tasks import Episodes, Protocol, Stream, TaskSpec
 
 State = Any
@@ -47,6 +47,12 @@ def option(default: Any, meaning: str, *, file: bool | None = None) -> Any:
     if isinstance(default, list | dict | set):
         return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=about)
     return dataclasses.field(default=default, metadata=about)
+
+
+def in_regression(**options: Any) -> dict[Protocol, dict[str, Any]]:
+    """`Learner.protocol_defaults` of a learner whose options have other defaults in regression, the
+    same ones with all points at once and one at a time."""
+    return {protocol: dict(options) for protocol in ("regression", "online-regression")}
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], state: State) -> State:
@@ -87,6 +93,10 @@ class Learner(nn.Module):
     """The papers it implements."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named configurations, as ``{"paper": {"lr": 1e-4}}``; asked for as ``'NAME[paper]'``."""
+    protocol_defaults: ClassVar[Mapping[Protocol, Mapping[str, Any]]] = {}
+    """Defaults of options that are other ones in some protocol than those of `Config`, as
+    ``{"regression": {"inner_lr": 0.01}}``; see `in_regression`. What the user asks
+    for goes before them."""
     trained: ClassVar[bool] = True
     """False for a learner without anything to meta-train."""
     protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online")
@@ -119,13 +129,15 @@ class Learner(nn.Module):
 
         Args:
             support_x: (B, S, *input_shape), S >= 1, in random order.
-            support_y: (B, S) in [0, ways). In the online view some classes may be absent.
-            ways: classes in these episodes; may differ from the number trained with.
+            support_y: (B, S) in [0, ways). In the online view some classes may be absent. In
+                regression numbers, (B, S, E) float32.
+            ways: classes in these episodes; may differ from the number trained with. In regression
+                1.
         """
         raise NotImplementedError
 
     @abstractmethod
-    def predict(self, state: State, query_x: Tensor) -> Tensor:
+    def predict(self, state: State, query_x: Tensor) -> Answered:
         """Answers every query on its own.
 
         Args:
@@ -134,43 +146,46 @@ class Learner(nn.Module):
 
         Returns:
             Logits (B, Q, ways); finite, of a learner with an online view also for classes that the
-            support set lacks.
+            support set lacks. In
+            regression the mean (B, Q, E), or a `bench.api.Normal`.
         """
         raise NotImplementedError
 
     # -- to be overridden where the default does not fit ------------------------------------------
 
-    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
-        """The online view: logits for every step, each from the steps before it.
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Answered:
+        """The online view: an answer at every step, each from the steps before it.
 
         The default conditions on every prefix in turn, which is correct for any learner and slow;
-        at step 0, where nothing was seen, it answers uniformly.
+        at step 0, where nothing was seen, it answers uniformly, and in regression with 0.
 
         Args:
             x: (B, T, *input_shape).
-            y: (B, T); ``y[:, t]`` may influence the logits after step t only.
+            y: (B, T), in regression (B, T, E); ``y[:, t]`` may influence the answers after step t
+                only.
             ways: classes in these episodes.
 
         Returns:
-            Logits (B, T, ways).
+            Logits (B, T, ways); in regression as `predict`, with T for Q.
         """
-        logits = [x.new_zeros(x.shape[0], ways)]
-        for t in range(1, x.shape[1]):
-            state = self.adapt(x[:, :t], y[:, :t], ways)
-            logits.append(self.predict(state, x[:, t : t + 1])[:, 0].float())
-        return torch.stack(logits, dim=1)  # (B, T, N)
+        answers = [
+            self.predict(self.adapt(x[:, :t], y[:, :t], ways), x[:, t : t + 1])
+            for t in range(1, x.shape[1])
+        ]
+        if not answers:
+            return x.new_zeros(len(x), 1, self.task.outputs or ways)
+        return joined([not_knowing(answers[0]), *answers])
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
         """The scalar that meta-training minimises. May be a surrogate.
 
-        The default is the cross-entropy of the queries, or of every step of a stream.
+        The default is `bench.api.answer_loss` of the queries, or of every step of a stream: the
+        cross-entropy; in regression the squared error, or the likelihood.
         """
         if isinstance(batch, Stream):
-            logits, target = self.unroll(batch.x, batch.y, batch.ways), batch.y
-        else:
-            state = self.adapt(batch.support_x, batch.support_y, batch.ways)
-            logits, target = self.predict(state, batch.query_x), batch.query_y
-        return F.cross_entropy(logits.float().flatten(0, 1), target.flatten())
+            return answer_loss(self.unroll(batch.x, batch.y, batch.ways), batch.y)
+        state = self.adapt(batch.support_x, batch.support_y, batch.ways)
+        return answer_loss(self.predict(state, batch.query_x), batch.query_y)
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """The meta-optimizer, alone or with a scheduler.

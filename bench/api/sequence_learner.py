@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.api.learner import Learner, State, map_tensors
+from bench.api.numbers import Answered, Normal
 from bench.api.tasks import Episodes, Protocol, Sequences, Stream
 
 
@@ -30,7 +31,8 @@ class SequenceLearner(Learner):
 
     In both forms every query is answered from its own copy of the state, and `unroll` answers what
     `adapt` and `predict` answer after the same examples. In a memory probe there are no labels
-    (L = 0), and a step answers with E bits.
+    (L = 0), and a step answers with E bits. In regression the label of an example is its numbers
+    and a 1, which no label has; a step answers with 2 E outputs, which `Normal.read` understands.
     """
 
     protocols: ClassVar[tuple[Protocol, ...]] = ("kshot", "online", "sequence")
@@ -41,19 +43,30 @@ class SequenceLearner(Learner):
 
         Default: online only. Its protocol says so, and a k-shot support set has pairs.
         """
-        return self.task.protocol != "kshot"
+        return self.task.protocol not in {"kshot", "regression"}
 
     @property
     def label_size(self) -> int:
-        """Width L of an encoded label: one-hot, or 0 in a memory probe."""
+        """Width L of an encoded label: one-hot; 0 in a memory probe; in regression E + 1."""
+        if self.task.regression:
+            return self.task.outputs + 1
         return 0 if self.task.protocol == "sequence" else self.task.ways
+
+    @property
+    def output_size(self) -> int:
+        """Outputs of a step: one per class or bit; in regression two per number, a mean and what
+        makes a standard deviation (`bench.api.Normal.read`)."""
+        return 2 * self.task.outputs if self.task.regression else self.task.answer_size
 
     def encode(self, x: Tensor) -> Tensor:
         """All that does not depend on the recurrence, for all steps at once: (B, T, D)."""
         return x.flatten(2)
 
     def label(self, y: Tensor) -> Tensor:
-        """Encodes labels (B, T) as (B, T, L). All zeros mean "no label". Default: one-hot."""
+        """Encodes labels (B, T) as (B, T, L). All zeros mean "no label". Default: one-hot; of
+        numbers (B, T, E) these and a 1."""
+        if self.task.regression:
+            return F.pad(y, (0, 1), value=1.0)
         return F.one_hot(y, self.task.ways).float()
 
     @abstractmethod
@@ -83,7 +96,7 @@ class SequenceLearner(Learner):
                 none, which is all zeros; see `offset_labels`.
 
         Returns:
-            Logits (B, task.answer_size), and the new state.
+            Logits (B, output_size), and the new state.
         """
         raise NotImplementedError
 
@@ -96,7 +109,7 @@ class SequenceLearner(Learner):
             labels: (B, T, L), what is told at each.
 
         Returns:
-            Logits (B, T, task.answer_size), and the state after the last step.
+            Logits (B, T, output_size), and the state after the last step.
         """
         logits = []
         # `unbind`, because the gradient of ``z[:, t]`` would fill a whole z with zeros at every t.
@@ -109,21 +122,21 @@ class SequenceLearner(Learner):
         """Feeds the support set in its order."""
         return self.remember(support_x, self.encode(support_x), support_y, ways)
 
-    def predict(self, state: State, query_x: Tensor) -> Tensor:
+    def predict(self, state: State, query_x: Tensor) -> Answered:
         """One step per query, each from its own copy of the state."""
         return self.answer(state, self.encode(query_x))
 
-    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Answered:
         """One pass over the stream."""
         self.check_ways(ways)
         z, label, state = self.encode(x), self.label(y), self.begin(x[:, 0])
         if self.offset_labels:
-            return self.feed(state, z, previous_labels(label))[0][..., :ways]
+            return self._said(self.feed(state, z, previous_labels(label))[0], ways)
         logits = []
         for z_t, label_t in zip(z.unbind(1), label.unbind(1), strict=True):
             logits.append(self.step(state, z_t, torch.zeros_like(label_t))[0])  # asked of a copy
             _, state = self.step(state, z_t, label_t)  # and told
-        return torch.stack(logits, dim=1)[..., :ways]  # (B, T, N)
+        return self._said(torch.stack(logits, dim=1), ways)  # (B, T, N)
 
     def respond(self, x: Tensor) -> Tensor:
         """Memory probes: what it answers at every step.
@@ -164,12 +177,16 @@ class SequenceLearner(Learner):
         pending = label[:, -1] if self.offset_labels else torch.zeros_like(label[:, -1])
         return {"memory": memory, "pending": pending, "ways": ways}
 
-    def answer(self, state: State, z: Tensor) -> Tensor:
-        """Logits (B, Q, N) of queries with encodings z (B, Q, D)."""
+    def answer(self, state: State, z: Tensor) -> Answered:
+        """Answers (B, Q, N) to queries with encodings z (B, Q, D)."""
         queries = z.shape[1]
         copies = map_tensors(lambda tensor: tensor.repeat_interleave(queries, dim=0), state)
         logits, _ = self.step(copies["memory"], z.flatten(0, 1), copies["pending"])
-        return logits.unflatten(0, (-1, queries))[..., : state["ways"]]
+        return self._said(logits.unflatten(0, (-1, queries)), state["ways"])
+
+    def _said(self, outputs: Tensor, ways: int) -> Answered:
+        """What outputs (B, Q or T, output_size) say: logits of so many ways, or numbers."""
+        return Normal.read(outputs) if self.task.regression else outputs[..., :ways]
 
 
 def previous_labels(label: Tensor) -> Tensor:

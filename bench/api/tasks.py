@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 from bench.api.errors import WrongValueError
 
 Protocol = str
-"""The name of a protocol, as suites write it: ``kshot``, ``online``, ``sequence``, or one that a
-package brings (`bench.protocols.base`)."""
+"""The name of a protocol, as suites write it: ``kshot``, ``online``, ``sequence``,
+``regression``, ``online-regression``, or one that a package brings (`bench.protocols.base`)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TaskSpec:
     """Query examples per class. Only in the k-shot protocol."""
     protocol: Protocol = "kshot"
     length: int = 0
-    """Online protocol only: examples in an episode (T), each class ``length / ways`` times."""
+    """Online protocols only: examples in an episode (T), each class ``length / ways`` times."""
     episodes_per_update: int = 16
     """Episodes in one meta-training update (the meta-batch)."""
     classes: int = 0
@@ -51,7 +51,8 @@ class TaskSpec:
     """Memory probes only: vectors to copy, items to recall. A pair is an inclusive range, drawn
     once per update."""
     outputs: int = 0
-    """Numbers in an answer that is no class: of memory probes its bits (E)."""
+    """Numbers in an answer that is no class (E): of memory probes its bits, in regression the
+    numbers that are asked for."""
     details: tuple[tuple[str, int | float | str], ...] = ()
     """What only its protocol has a word for, as pairs of name and value: ``(("noise", 0.1),)``."""
 
@@ -93,6 +94,16 @@ class TaskSpec:
     def item_range(self) -> tuple[int, int]:
         """Smallest and largest number of items of a memory probe."""
         return self.items if isinstance(self.items, tuple) else (self.items, self.items)
+
+    @property
+    def regression(self) -> bool:
+        """Whether answers are numbers: y is (B, S, outputs) float32, and `ways` is 1."""
+        return self.outputs > 0 and not self.items
+
+    @property
+    def online(self) -> bool:
+        """Whether an episode is a stream, of which each example is answered and then told."""
+        return self.length > 0
 
     @property
     def answer_size(self) -> int:
@@ -141,7 +152,11 @@ def _wrong(name: str, expected: str, value: Any) -> WrongValueError:
 
 @dataclass
 class Episodes:
-    """B k-shot episodes. Support and query items come in random order; labels are shuffled."""
+    """B k-shot episodes. Support and query items come in random order; labels are shuffled.
+
+    In regression ``ways`` is 1, x is whatever its family of functions takes, and the targets
+    ``support_y`` and ``query_y`` are float32, (B, S, E) and (B, Q, E).
+    """
 
     ways: int
     support_x: Tensor
@@ -170,7 +185,10 @@ class Episodes:
 
 @dataclass
 class Stream:
-    """B online episodes, each class presented equally often, in random order."""
+    """B online episodes, each class presented equally often, in random order.
+
+    In regression ``ways`` is 1, and ``y`` is float32, (B, T, E).
+    """
 
     ways: int
     x: Tensor

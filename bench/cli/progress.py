@@ -161,14 +161,15 @@ def details(progress: dict[str, Any]) -> str:
     """``update 120  loss 0.41  val 93.2 %  812 examples/s  3:20 left``, as far as known."""
     told = []
     numbers = {key: n for key, n in progress.items() if isinstance(n, int | float)}
-    for key, words in {
-        "updates": "update {:.0f}",
-        "loss": "loss {:.3f}",
-        "val_accuracy": "val {:.1%}",
-        "rate": "{:.0f} examples/s",
-    }.items():
-        if key in numbers:
-            told.append(words.format(numbers[key]))
+    if "updates" in numbers:
+        told.append(f"update {numbers['updates']:.0f}")
+    if "loss" in numbers:
+        told.append(f"loss {numbers['loss']:.3f}")
+    if "val" in numbers:
+        value, heading = numbers["val"], progress.get("val_heading")
+        told.append(f"val {value:.3g} {heading}" if heading else f"val {value:.1%}")
+    if "rate" in numbers:
+        told.append(f"{numbers['rate']:.0f} examples/s")
     left = numbers.get("seconds_left", math.inf)
     if math.isfinite(left):
         minutes, seconds = divmod(max(0, int(left)), 60)

@@ -130,6 +130,9 @@ def describe_learner(name: str, learner: type[Learner]) -> str:
     for preset, options in learner.presets.items():
         told = ", ".join(f"{k}={as_text(own, types.get(k))}" for k, own in options.items())
         lines.append(f"  preset {preset}: {told or 'the defaults'}")
+    for protocol, options in learner.protocol_defaults.items():
+        told = ", ".join(f"{k}={as_text(own, types.get(k))}" for k, own in options.items())
+        lines.append(f"  defaults in {protocol}: {told}")
     if learner.references:
         lines += ["", "references", *(f"  {reference}" for reference in learner.references)]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Building blocks that learners share: encoders, similarities, learning-rate schedules."""
 
 from bench.nn.encoders import (
+    MLP,
     Conv4,
     EncoderName,
     Pixels,
@@ -14,11 +15,13 @@ from bench.nn.similarity import (
     class_means,
     cosine_similarity,
     kernel_logits,
+    kernel_regression,
     squared_distance,
     sum_before,
 )
 
 __all__ = [
+    "MLP",
     "Conv4",
     "EncoderName",
     "NoveltyLogit",
@@ -31,6 +34,7 @@ __all__ = [
     "embed_together",
     "encoder",
     "kernel_logits",
+    "kernel_regression",
     "scheduled",
     "squared_distance",
     "sum_before",

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from bench.api import Episodes
 
-EncoderName = Literal["conv4", "pixels"]
-"""Names that `encoder` understands; every image learner offers them as its ``encoder`` option."""
+EncoderName = Literal["conv4", "pixels", "mlp"]
+"""Names that `encoder` understands; every image learner offers them as its ``encoder`` option.
+``conv4`` is for images, ``mlp`` for vectors; ``pixels`` is the input itself."""
 
 
 class Conv4(nn.Module):
@@ -81,11 +82,36 @@ class Pixels(nn.Module):
         return x.flatten(x.dim() - self.dimensions)
 
 
+class MLP(nn.Module):
+    """A fully connected network with ReLU between its layers, for vectors.
+
+    Args:
+        inputs: numbers of a vector.
+        width: units of each hidden layer.
+        hidden: how many there are.
+        outputs: numbers that come out; 0: the last hidden layer's, behind its ReLU.
+    """
+
+    def __init__(self, inputs: int, width: int, hidden: int = 2, outputs: int = 0) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for size in [inputs, *[width] * (hidden - 1)]:
+            layers += [nn.Linear(size, width), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, *([nn.Linear(width, outputs)] if outputs else []))
+        self.out_features = outputs or width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) to (..., D), for any number of leading dimensions."""
+        return self.layers(x)
+
+
 def encoder(name: EncoderName, input_shape: tuple[int, ...], filters: int = 64) -> nn.Module:
     """Builds the encoder of that name; it has ``out_features`` and maps (..., *input_shape) to
-    (..., D)."""
+    (..., D). ``mlp`` has two hidden layers of `filters` units (Finn et al. 2017, Section 5.1)."""
     if name == "conv4" and len(input_shape) == 3:
         return Conv4(input_shape, filters)
+    if name == "mlp" and len(input_shape) == 1:
+        return MLP(input_shape[0], filters)
     return Pixels(input_shape)
 
 

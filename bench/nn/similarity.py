@@ -112,6 +112,29 @@ def kernel_logits(
     return logits.masked_fill(~seen, 0), seen
 
 
+def kernel_regression(similarity: Tensor, y: Tensor, *, causal: bool = False) -> Tensor:
+    """The mean of the support set's numbers, weighted by a kernel (Nadaraya 1964, Watson 1964):
+    ``sum_i a(x, x_i) y_i``, with ``a`` the softmax of the similarities. In float32.
+
+    Args:
+        similarity: (B, Q, S), the logarithm of the kernel.
+        y: (B, S, E), the numbers.
+        causal: item t of the queries sees the support items before t only (Q = S).
+
+    Returns:
+        (B, Q, E), zero where nothing is seen.
+    """
+    with torch.autocast(similarity.device.type, enabled=False):
+        similarity = similarity.float()
+        if not causal:
+            return similarity.softmax(-1) @ y
+        steps = torch.arange(y.shape[1], device=y.device)
+        later = steps[:, None] <= steps  # (Q, S)
+        least = torch.finfo(similarity.dtype).min
+        weights = similarity.masked_fill(later, least).softmax(-1).masked_fill(later, 0)
+        return weights @ y
+
+
 class NoveltyLogit(nn.Module):
     """One learned logit for the classes that were not seen yet.
 

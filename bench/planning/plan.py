@@ -173,8 +173,9 @@ def make_plan(
     known: dict[str, Cell] = {}
     took_part = False
     for suite in chosen:
-        taking_part = [who for who in contestants if suite.protocol in who.learner.protocols]
-        others = [who.label for who in contestants if who not in taking_part]
+        able = [who for who in contestants if suite.protocol in who.learner.protocols]
+        others = [who.label for who in contestants if who not in able]
+        taking_part = [who.within(suite.protocol) for who in able]
         if others:
             plan.notes.append(
                 f"{suite.name} is without {', '.join(others)}: not made for the {suite.protocol} "

@@ -15,7 +15,7 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError, ValidationError
@@ -49,7 +49,6 @@ class Contestant:
         label: the name with the options that differ from the defaults.
         learner: its class.
         config: an instance of the learner's Config.
-        options: the whole of it as JSON, as stored: it decides which result this is.
     """
 
     name: str
@@ -57,9 +56,23 @@ class Contestant:
     learner: type[Learner]
     config: Any
     options: dict[str, Any] = dataclasses.field(compare=False)
-    """The whole configuration, as stored."""
+    """The whole of it as JSON, as stored: it decides which result this is."""
     file: LearnerFile | None = None
     """Where it lies, of a learner that is not installed."""
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    """The options that were asked for."""
+
+    def within(self, protocol: str) -> Contestant:
+        """The same learner in a protocol, which may have defaults of its own: those of
+        `bench.api.Learner.protocol_defaults`, but for the options that were asked for.
+
+        Raises:
+            BenchError: defaults that the Config refuses.
+        """
+        defaults = self.learner.protocol_defaults.get(protocol)
+        if not defaults:
+            return self
+        return configure(self.name, self.learner, dict(self.given), self.file, defaults)
 
 
 def contestants(specs: Sequence[str], installed: Found[type[Learner]]) -> list[Contestant]:
@@ -133,9 +146,20 @@ def _is_unicode(text: str) -> bool:
 
 
 def configure(
-    name: str, learner: type[Learner], options: dict[str, Any], file: LearnerFile | None = None
+    name: str,
+    learner: type[Learner],
+    options: dict[str, Any],
+    file: LearnerFile | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Contestant:
     """A learner with some options set, each checked against the type its Config states.
+
+    Args:
+        name: its entry point's.
+        learner: its class.
+        options: by name the values, or texts to read them from.
+        file: where it lies, of a learner that is not installed.
+        defaults: of options whose default is not that of the Config.
 
     Raises:
         BenchError: no such option, a value of the wrong type or one that the Config refuses, a type
@@ -145,8 +169,8 @@ def configure(
         types = option_types(learner)
     except BenchError as error:
         raise BenchError(f"{name} cannot be used: {error}") from error
-    values = {}
-    for option, given in options.items():
+    values, usual = {}, dict(defaults or {})
+    for option, given in {**usual, **options}.items():
         if option not in types:
             hint = f"`bench show {name}` lists them"
             raise unknown_name(f"option of {name}", option, types, hint)
@@ -173,7 +197,21 @@ def configure(
         told = f"{name}: its Config failed: {type(error).__name__}: {error}"
         raise UnusableError(told) from error
     stored = _stored(name, config)
-    return Contestant(name, label(name, config, types), learner, config, stored, file)
+    told = label(name, config, types, {option: values[option] for option in usual})
+    asked = {option: values[option] for option in options}
+    return Contestant(name, told, learner, config, stored, file, asked)
+
+
+def within(learner: type[Learner], config: Any, protocol: str) -> Any:
+    """A configuration in a protocol, where nobody knows which options were asked for: those that
+    have their ordinary default get the protocol's."""
+    given = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.init and getattr(config, field.name) != default_of(field)
+    }
+    defaults = learner.protocol_defaults.get(protocol)
+    return learner.Config(**{**defaults, **given}) if defaults else config
 
 
 def _stored(name: str, config: Any) -> dict[str, Any]:
@@ -189,13 +227,16 @@ def _stored(name: str, config: Any) -> dict[str, Any]:
     return stored
 
 
-def label(name: str, config: Any, types: dict[str, Any]) -> str:
-    """``maml[inner_steps=5]``: the name, with what differs from the defaults."""
-    changed = []
+def label(
+    name: str, config: Any, types: dict[str, Any], defaults: Mapping[str, Any] | None = None
+) -> str:
+    """``maml[inner_steps=5]``: the name, with what differs from the defaults: those of the Config,
+    or where they are given others."""
+    usual, changed = defaults or {}, []
     for field in dataclasses.fields(config):
         type_ = types.get(field.name, Any)
         text = _told(getattr(config, field.name), type_)
-        if text != _told(default_of(field), type_):
+        if text != _told(usual.get(field.name, default_of(field)), type_):
             changed.append(f"{field.name}={text}")
     return f"{name}[{','.join(changed)}]" if changed else name
 

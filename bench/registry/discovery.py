@@ -21,7 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from bench.apart.blame import GivenUpError, touching
-from bench.api import CONTRACT_VERSION, MissingRequirementError
+from bench.api import CONTRACT_VERSION, CONTRACTS, MissingRequirementError
 from bench.errors import BenchError, unknown_name
 from bench.registry.names import check_name
 from bench.registry.unchanged import unchanged
@@ -171,12 +171,13 @@ def _failed_import(kind: str, name: str, package: str, error: BaseException) -> 
 
 
 def check_contract(thing: Any) -> None:
-    """Raises a `BenchError` where a plugin states another version of the contract than this."""
+    """Raises a `BenchError` where a plugin states a version of the contract that is not known."""
     contract = getattr(thing, "contract", CONTRACT_VERSION)
-    if contract != CONTRACT_VERSION:
+    if contract not in CONTRACTS:
+        known = " and ".join(map(str, CONTRACTS))
         raise BenchError(
-            f"it was written for version {contract} of the contract, and this is version "
-            f"{CONTRACT_VERSION}; install a matching version of one of the two"
+            f"it was written for version {contract} of the contract, and this understands versions "
+            f"{known}; install a matching version of one of the two"
         )
 
 

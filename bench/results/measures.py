@@ -272,6 +272,15 @@ def _sequence(board: Board) -> list[str]:
     return phrases
 
 
+def _regression(board: Board) -> list[str]:
+    task, row = board.cells[0].task, board.cells[0]
+    if length := task.get("length"):
+        points = f"{length} points, each predicted before it is told"
+    else:
+        points = f"{task.get('shots', '?')} points, {task.get('queries', '?')} asked for"
+    return [f"Regression of {row.dataset}, {points}", "the lowest mean squared error is the best"]
+
+
 def _presentations(board: Board) -> list[str]:
     length = board.cells[0].task.get("length")
     times = length // (board.ways or 1) if isinstance(length, int) else 0
@@ -292,6 +301,9 @@ WRONG_BITS = Metric(
         metric="bit_errors", heading="wrong bits", higher_is_better=False, unit="count", perfect=0
     )
 )
+SQUARED_ERROR = Metric(
+    Measure(metric="mse", heading="mean squared error", higher_is_better=False, unit="number")
+)
 
 _CLASSES = Kind(
     metric=ACCURACY,
@@ -305,7 +317,32 @@ _CLASSES = Kind(
     sizes=("ways",),
 )
 
+
+def _beside(heading: str, short: str, metric: str) -> Also:
+    """A column of a metric."""
+    return Also(heading, short, lambda e: e.mean(lambda row: row.score(metric).mean), amount)
+
+
+_NUMBERS = Kind(
+    metric=SQUARED_ERROR,
+    episode="function",
+    answer="number",
+    example="point",
+    also=(
+        _beside("best constant", "constant", "constant_mse"),
+        _beside("best answer", "best", "oracle_mse"),
+        _beside("nats per point", "nats", "log_likelihood"),
+        _beside("behind the best answer, nats", "nats behind", "nats_behind_oracle"),
+    ),
+    phases=("adapt", "first_answer", "further_query"),
+    cost_notes=("medians, one function at a time", "functions/s: in batches"),
+    sizes=(),
+    describe=_regression,
+)
+
 KINDS: dict[str, Kind] = {
+    "regression": _NUMBERS,
+    "online-regression": replace(_NUMBERS, phases=(*_NUMBERS.phases, "step")),
     "kshot": replace(
         _CLASSES,
         settings="ways and shots",

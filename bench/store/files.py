@@ -57,8 +57,9 @@ class Validation(NamedTuple):
     """Seen in meta-training so far."""
     seconds: float
     """Of meta-training so far; meta-validation excluded."""
-    accuracy: float
-    """On episodes of the training's own task: as many ways as it was trained with."""
+    score: float
+    """Accuracy, or another metric; on episodes of the training's own task: as many ways as it was
+    trained with."""
 
 
 def episode_scores(cell: str | Path) -> EpisodeScores:
@@ -225,7 +226,10 @@ def audit_records(
 
 
 def learning_curve(
-    root: str | Path, training: str, problems: list[Problem] | None = None
+    root: str | Path,
+    training: str,
+    problems: list[Problem] | None = None,
+    metric: str = "accuracy",
 ) -> list[Validation]:
     """The meta-validations of a finished training, the first one first.
 
@@ -236,6 +240,8 @@ def learning_curve(
         root: the results folder.
         training: its folder name, the column ``training`` of `load_results`.
         problems: a damaged file is added to it, once.
+        metric: whose values are wanted, a key of `bench.store.records.CurvePoint.val_scores`,
+            ``accuracy`` or ``nll``.
     """
     path = layout.training_folder(root, training) / layout.RESULT
     if missing(path):
@@ -249,7 +255,10 @@ def learning_curve(
         return []
     curve = []
     for point in filter(None, points):
-        given = [number(point.get(key)) for key in ("examples", "seconds", "val_accuracy")]
+        scores = {**(point.get("val_scores") or {}), "accuracy": point.get("val_accuracy")}
+        scores["nll"] = point.get("val_nll")
+        given = [number(point.get("examples")), number(point.get("seconds"))]
+        given.append(number(scores.get(metric)))
         numbers = [value for value in given if value is not None]
         if len(numbers) == len(given):
             curve.append(Validation(*numbers))

@@ -104,23 +104,23 @@ class Trained(Examined):
         """See `Examined.given`."""
         return self._given
 
-    def asked(self, view: str) -> View:
+    def asked(self, view: str) -> list[View]:
         """See `Examined.asked`; what it was not trained for is not applicable."""
         seen = super().asked(view)
-        if seen is None:
+        if not seen:
             raise NotApplicableError(f"it was trained {self._within.trained_for}")
         return seen
 
     def many_streams(self) -> Stream:
         """See `Examined.many_streams`."""
-        return self.streams()[1]
+        return self.streams()[0][1]
 
-    def support(self) -> tuple[Learner, Episodes]:
+    def support(self) -> list[tuple[Learner, Episodes]]:
         """See `Examined.support`. The first half of a stream is one, the second asks."""
         episodes = self._within.support(self.learner, self._episodes)
         if episodes is None:
-            return self.kshot()
-        return self.fresh(self._within), episodes
+            return self.conditioned()
+        return [(self.fresh(self._within), episodes)]
 
 
 def audit(trained: Trained) -> list[CheckResult]:

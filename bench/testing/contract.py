@@ -61,7 +61,8 @@ def config(subject: Subject) -> None:
         if not str(field.metadata.get("meaning", "")).strip():
             raise FailedError(f"the option {field.name!r} has no meaning")
     defaults = {field.name: default_of(field) for field in fields}
-    for preset, options in {"the defaults": defaults, **learner.presets}.items():
+    by_protocol = {f"protocol_defaults of {k}": v for k, v in learner.protocol_defaults.items()}
+    for preset, options in {"the defaults": defaults, **learner.presets, **by_protocol}.items():
         try:
             configure("NAME", learner, dict(options))
         except BenchError as error:
@@ -76,16 +77,17 @@ def training_task(subject: Subject) -> None:
     """For tasks of any size the learner says how it wants to be trained, and for how long its paper
     did: the harness plans with it."""
     for task in _tasks(subject):
-        asked = subject.learner.training_task(subject.config, task)
+        config = subject.config_in(task.protocol)
+        asked = subject.learner.training_task(config, task)
         if not isinstance(asked, TaskSpec):
             raise FailedError(f"training_task returned {type(asked).__name__}, expected a TaskSpec")
         for name in ("protocol", "input_shape", "outputs"):
             if getattr(asked, name) != getattr(task, name):
                 raise FailedError(f"training_task changed {name}, for {task}")
-        updates = subject.learner.published_updates(subject.config, task)
+        updates = subject.learner.published_updates(config, task)
         if updates is not None and not (isinstance(updates, int) and updates > 0):
             raise FailedError(f"published_updates returned {updates!r}")
-        share = subject.learner.bank_share(subject.config, task, 1000)
+        share = subject.learner.bank_share(config, task, 1000)
         if not (isinstance(share, int) and 200 <= share <= 1000):
             raise FailedError(f"bank_share returned {share!r} for a bank of 1,000 episodes")
 
@@ -112,7 +114,7 @@ def logits(subject: Subject) -> None:
             lacking = dataclasses.replace(batch, support_y=torch.full_like(batch.support_y, 3))
             _finite(
                 answers(protocol, learner, lacking),
-                "kshot, where all support items are of one class",
+                f"{protocol}, where all support items have one label",
             )
 
 
@@ -156,16 +158,18 @@ def sizes(subject: Subject) -> str | None:
 )
 def state(subject: Subject) -> None:
     """What adapt returns is tensors with leading dimension B: the harness moves and copies it."""
-    learner, batch = subject.kshot()
-    with torch.no_grad():
-        made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
-    try:
-        shapes = {tuple(tensor.shape) for tensor in flat(made)}
-    except TypeError as error:
-        raise FailedError(str(error)) from error
-    wrong = [shape for shape in shapes if shape[:1] != batch.support_y.shape[:1]]
-    if wrong:
-        raise FailedError(f"adapt returned a tensor of shape {wrong[0]} for {EPISODES} episodes")
+    for learner, batch in subject.conditioned():
+        with torch.no_grad():
+            made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
+        try:
+            shapes = {tuple(tensor.shape) for tensor in flat(made)}
+        except TypeError as error:
+            raise FailedError(str(error)) from error
+        wrong = [shape for shape in shapes if shape[:1] != batch.support_y.shape[:1]]
+        if wrong:
+            raise FailedError(
+                f"adapt returned a tensor of shape {wrong[0]} for {EPISODES} episodes"
+            )
 
 
 def flat(made: State) -> list[Tensor]:

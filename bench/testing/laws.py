@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.api import Episodes
+from bench.api import Episodes, Learner
 from bench.errors import BenchError
 from bench.protocols.base import Protocol
-from bench.protocols.online import Online
 from bench.store.tensors import readable
 from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
@@ -21,11 +20,14 @@ from bench.testing.subject import (
     Subject,
     agree,
     answers,
+    as_tensor,
     changed_share,
     difference,
+    of_numbers,
     predicted,
     spread,
     train,
+    unrolled,
 )
 
 
@@ -37,7 +39,7 @@ def two_views(subject: Examined) -> None:
     """unroll(x, y)[:, t] equals predict(adapt(x[:, :t], y[:, :t]), x[:, t]) for t >= 1: both
     protocols measure one learner."""
     for learner, stream in subject.streamed():
-        online = answers(Online(), learner, stream)
+        online = unrolled(learner, stream)
         for t in spread(1, stream.y.shape[1], subject.most):
             now = slice(t, t + 1)
             prefix = Episodes(
@@ -70,7 +72,7 @@ def state_reset(subject: Examined) -> None:
                 torch.manual_seed(0)
                 made = learner.adapt(batch.support_x, batch.support_y, batch.ways)
                 answers(protocol, learner, others)
-                late = learner.predict(made, batch.query_x).float()
+                late = as_tensor(learner.predict(made, batch.query_x))
             what = "a state gives other answers once another one was made"
             agree(first, late, what, subject.tolerance)
 
@@ -134,45 +136,57 @@ def _optimizer_state(subject: Subject, protocol: Protocol[Any, Any]) -> dict[str
 def support_order(subject: Examined) -> Seen:
     """Where a learner states `order_invariant = True`, the order of the support set makes no
     difference; of others it is reported whether it does."""
-    return _invariant(subject, "order_invariant", "the order of the support set", _reordered)
+    views = subject.support()
+    return _invariant(subject, views, "order_invariant", "the order of the support set", _reordered)
 
 
 @check("Give every class the same initial weights; or take `label_equivariant` away.")
 def label_order(subject: Examined) -> Seen:
     """Where a learner states `label_equivariant = True`, exchanging the labels of classes exchanges
     their logits and changes nothing else; of others it is reported whether it does."""
-    return _invariant(subject, "label_equivariant", "which label a class has", _relabelled)
+    views = [view for view in subject.support() if not of_numbers(view[1])]
+    if not views:
+        raise NotApplicableError("its answers are numbers")
+    return _invariant(subject, views, "label_equivariant", "which label a class has", _relabelled)
 
 
 def _invariant(
     subject: Examined,
+    views: list[tuple[Learner, Episodes]],
     statement: str,
     what: str,
-    change: Callable[[Episodes], tuple[Episodes, Tensor]],
+    change: Callable[[Episodes], tuple[Episodes, Tensor | None]],
 ) -> Seen:
-    """What is stated holds; what is not stated is reported."""
+    """What is stated holds in all views; what is not stated is reported, of the first in which it
+    does not hold."""
     stated = getattr(subject.learner, statement, False)
-    learner, batch = subject.support()
-    changed, back = change(batch)
-    told = predicted(learner, batch)
-    after = predicted(learner, changed).gather(2, back.to(told.device).expand_as(told))
-    (apart, scale), share = difference(told, after), changed_share(told, after)
-    if apart <= subject.tolerance * scale:
-        same = f"{what} makes no difference"
-        return Seen(same if stated else f"{same}, and that is not stated", share)
-    seen = f"{what} moves logits of up to {scale:.2g} by {apart:.2g} and changes {share:.1%} of the"
-    seen += " answers"
-    if stated:
-        raise FailedError(seen, share)
-    raise NotApplicableError(f"{seen}; {statement} = True is not stated", share)
+    passed: list[Seen] = []
+    for learner, batch in views:
+        changed, back = change(batch)
+        told, after = predicted(learner, batch), predicted(learner, changed)
+        if back is not None:
+            after = after.gather(2, back.to(told.device).expand_as(told))
+        numbers = of_numbers(batch)
+        (apart, scale), share = difference(told, after), changed_share(told, after, numbers)
+        if apart <= subject.tolerance * scale:
+            same = f"{what} makes no difference"
+            passed.append(Seen(same if stated else f"{same}, and that is not stated", share))
+            continue
+        kind = "numbers" if numbers else "logits"
+        seen = f"{what} moves {kind} of up to {scale:.2g} by {apart:.2g} and changes {share:.1%} of"
+        seen += " the answers"
+        if stated:
+            raise FailedError(seen, share)
+        raise NotApplicableError(f"{seen}; {statement} = True is not stated", share)
+    return passed[0]
 
 
-def _reordered(batch: Episodes) -> tuple[Episodes, Tensor]:
-    """The support set backwards, and where each logit is then: where it was."""
+def _reordered(batch: Episodes) -> tuple[Episodes, None]:
+    """The support set backwards; each answer is then where it was."""
     changed = dataclasses.replace(
         batch, support_x=batch.support_x.flip(1), support_y=batch.support_y.flip(1)
     )
-    return changed, torch.arange(batch.ways)
+    return changed, None
 
 
 def _relabelled(batch: Episodes) -> tuple[Episodes, Tensor]:

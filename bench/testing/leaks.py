@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.protocols.online import Online
+from bench.api import Episodes, Learner
 from bench.statistics.intervals import LEAK_P, first_presentation_ceiling, first_presentation_p
 from bench.testing.check import FailedError, NotApplicableError, Seen, check
 from bench.testing.subject import (
@@ -20,8 +20,10 @@ from bench.testing.subject import (
     changed_share,
     difference,
     loss_of,
+    of_numbers,
     predicted,
     spread,
+    unrolled,
 )
 
 ROUNDING = 0.1
@@ -62,7 +64,12 @@ def query_labels(subject: Examined) -> None:
 def query_independence(subject: Examined) -> Seen:
     """A query is answered alike alone and among others; what looks at them together is
     transductive, which is an advantage that has to be stated."""
-    learner, batch = subject.kshot()
+    seen = [_asked_alone(subject, *view) for view in subject.conditioned()]
+    return seen[0]
+
+
+def _asked_alone(subject: Examined, learner: Learner, batch: Episodes) -> Seen:
+    """What a view's queries are answered alone."""
     together = predicted(learner, batch)
     queries = spread(0, together.shape[1], subject.most)
     alone = [
@@ -75,7 +82,7 @@ def query_independence(subject: Examined) -> Seen:
         for q in queries
     ]
     together, others = together[:, queries], torch.stack(alone, dim=1)  # (B, Q, N)
-    share = changed_share(together, others)
+    share = changed_share(together, others, of_numbers(batch))
     seen = f"{share:.1%} of the queries get another answer when they are alone"
     if learner.transductive:
         raise NotApplicableError(f"it states that it is transductive; {seen}", share)
@@ -146,8 +153,12 @@ def _later_replaced(
     for name in revealed:
         # Other labels all along, by other shifts: equal labels must not stay equal.
         y: Tensor = getattr(one, name)
-        shift = torch.randint(1, one.ways, y.shape, generator=random).to(y.device)
-        y = y.where(~(later | own), (y + shift) % one.ways)
+        kept = ~(later | own).view(*later.shape, *[1] * (y.dim() - 2))
+        if y.is_floating_point():
+            y = y.where(kept, y + torch.randn(y.shape, generator=random).to(y))
+        else:
+            shift = torch.randint(1, one.ways, y.shape, generator=random).to(y.device)
+            y = y.where(kept, (y + shift) % one.ways)
         changed.append(("its own label or a later one", dataclasses.replace(one, **{name: y})))
     return changed
 
@@ -159,8 +170,8 @@ def _later_replaced(
 def first_presentation(subject: Examined) -> Seen:
     """Online, the first presentation of a class is not answered better than guessing among the
     labels not yet seen allows: more is a leak."""
-    (learner, _), stream = subject.streams(), subject.many_streams()
-    told = answers(Online(), learner, stream).argmax(-1) == stream.y  # (B, T)
+    learner, stream = subject.class_streams(), subject.many_streams()
+    told = unrolled(learner, stream).argmax(-1) == stream.y  # (B, T)
     same = stream.y[:, :, None] == stream.y[:, None]  # (B, T, T)
     first = ~same.tril(-1).any(2)  # (B, T), no earlier step has its label
     accuracy = (told & first).sum(1) / stream.ways  # (B,)

@@ -14,9 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from bench.api import Episodes, Learner, Stream, TaskSpec
+from bench.api import Answered, Episodes, Learner, Normal, Stream, TaskSpec
 from bench.protocols.base import Protocol
 from bench.protocols.kshot import KShot
+from bench.protocols.online import Online
+from bench.protocols.online_regression import OnlineRegression
+from bench.protocols.regression import Regression
+from bench.registry.contestants import within as config_within
 from bench.registry.installed import protocol
 from bench.testing.check import FailedError, NotApplicableError
 from bench.testing.tasks import draw, tiny_protocols, tiny_task, training_batch
@@ -95,7 +99,7 @@ class Examined(ABC):
         Raises:
             NotApplicableError: where the learner has no online view.
         """
-        yield self.streams()
+        yield from self.streams()
 
     @abstractmethod
     def many_streams(self) -> Stream:
@@ -110,42 +114,54 @@ class Examined(ABC):
         for within in self.protocols:
             yield View(within, self.fresh(within), self.episodes(within))
 
-    def asked(self, view: str) -> View | None:
-        """The view in which one of its methods answers: ``predict``, ``unroll``."""
-        for within in self.protocols:
-            if within.view == view:
-                return View(within, self.fresh(within), self.episodes(within))
-        return None
+    def asked(self, view: str) -> list[View]:
+        """The views in which one of its methods answers: ``predict``, ``unroll``."""
+        return [
+            View(within, self.fresh(within), self.episodes(within))
+            for within in self.protocols
+            if within.view == view
+        ]
 
-    def kshot(self) -> tuple[Learner, Episodes]:
-        """The k-shot view.
+    def conditioned(self) -> list[tuple[Learner, Episodes]]:
+        """The views of `adapt` and `predict`: k-shot, regression.
 
         Raises:
             NotApplicableError: where the learner has none.
         """
         seen = self.asked("predict")
-        if seen is None:
+        if not seen:
             raise NotApplicableError("it has no k-shot view")
-        return seen.learner, cast(Episodes, seen.batch)
+        return [(view.learner, cast(Episodes, view.batch)) for view in seen]
 
-    def support(self) -> tuple[Learner, Episodes]:
-        """A view with a support set.
+    def support(self) -> list[tuple[Learner, Episodes]]:
+        """The views with a support set.
 
         Raises:
             NotApplicableError: where the learner has none.
         """
-        return self.kshot()
+        return self.conditioned()
 
-    def streams(self) -> tuple[Learner, Stream]:
-        """The online view.
+    def streams(self) -> list[tuple[Learner, Stream]]:
+        """The online views.
 
         Raises:
             NotApplicableError: where the learner has none.
         """
         seen = self.asked("unroll")
-        if seen is None:
+        if not seen:
             raise NotApplicableError("it has no online view")
-        return seen.learner, cast(Stream, seen.batch)
+        return [(view.learner, cast(Stream, view.batch)) for view in seen]
+
+    def class_streams(self) -> Learner:
+        """The learner in its online view of classes.
+
+        Raises:
+            NotApplicableError: where the learner has none.
+        """
+        for learner, stream in self.streams():
+            if not of_numbers(stream):
+                return learner
+        raise NotApplicableError("online it is asked for numbers, not for classes")
 
     def needs_training(self) -> None:
         """Raises a `NotApplicableError` for a learner without anything to meta-train."""
@@ -178,6 +194,10 @@ class Subject(Examined):
     def config(self) -> Any:
         """The configuration."""
         return self.learner.Config() if self._config is None else self._config
+
+    def config_in(self, protocol: str) -> Any:
+        """The configuration with a protocol's own defaults."""
+        return config_within(self.learner, self.config, protocol)
 
     @property
     def protocols(self) -> list[Protocol[Any, Any]]:
@@ -218,14 +238,15 @@ class Subject(Examined):
 
     def training_task(self, task: TaskSpec) -> TaskSpec:
         """What the learner asks for, cut down to the data that there is."""
-        asked = self.learner.training_task(self.config, task)
+        asked = self.learner.training_task(self.config_in(task.protocol), task)
         asked = asked.but(episodes_per_update=min(asked.episodes_per_update, MOST_EPISODES))
         return protocol(task.protocol).tiny_cut(asked, task)
 
     def build(self, within: Protocol[Any, Any], seed: int = 0) -> Learner:
         """A new learner with the initial weights of a seed, those of lazy layers too."""
         torch.manual_seed(seed)
-        learner = self.learner(self.config, self.training_task(self.task(within)))
+        config = self.config_in(within.name)
+        learner = self.learner(config, self.training_task(self.task(within)))
         with torch.no_grad():
             if _has_lazy_layers(learner):
                 within.ask(learner.eval(), self.episodes(within))
@@ -265,17 +286,17 @@ class Subject(Examined):
     def streamed(self) -> Iterator[tuple[Learner, Stream]]:
         """See `Examined.streamed`. One that was trained k-shot has an online view too, and may be
         told its labels otherwise."""
-        learner, stream = self.streams()
-        yield learner, stream
-        if kshot := self.asked("predict"):
-            yield kshot.learner, stream
+        streams = self.streams()
+        yield from streams
+        for learner, episodes in self.conditioned() if self.asked("predict") else []:
+            for _, stream in streams:
+                if of_numbers(stream) == of_numbers(episodes):
+                    yield learner, stream
 
     def many_streams(self) -> Stream:
         """See `Examined.many_streams`."""
-        seen = self.asked("unroll")
-        if seen is None:
-            raise NotApplicableError("it has no online view")
-        return cast(Stream, draw(self.task(seen.protocol), STREAMS, seed=6))
+        self.class_streams()
+        return cast(Stream, draw(self.task(protocol(Online.name)), STREAMS, seed=6))
 
 
 def _of_images(task: TaskSpec) -> bool:
@@ -311,9 +332,25 @@ def train(learner: Learner, updates: int, made: Any = None) -> Iterator[float]:
         yield loss.item()
 
 
+def of_numbers(batch: Episodes | Stream) -> bool:
+    """Whether its answers are numbers, not classes."""
+    y = batch.y if isinstance(batch, Stream) else batch.query_y
+    return y.is_floating_point()
+
+
 def predicted(learner: Learner, episodes: Episodes) -> Tensor:
     """What `adapt` and `predict` answer, whatever protocol the learner was trained for."""
-    return answers(KShot(), learner, episodes)
+    return answers(Regression() if of_numbers(episodes) else KShot(), learner, episodes)
+
+
+def as_tensor(told: Answered) -> Tensor:
+    """Answers as float32: logits, means, or means with their standard deviations behind them."""
+    return torch.cat(told, dim=-1).float() if isinstance(told, Normal) else told.float()
+
+
+def unrolled(learner: Learner, stream: Stream) -> Tensor:
+    """What `unroll` answers, whatever protocol the learner was trained for."""
+    return answers(OnlineRegression() if of_numbers(stream) else Online(), learner, stream)
 
 
 def loss_of(learner: Learner, batch: Any) -> Tensor:
@@ -351,8 +388,12 @@ def spread(start: int, stop: int, most: int) -> list[int]:
     return [start + i * (stop - 1 - start) // max(1, count - 1) for i in range(count)]
 
 
-def changed_share(a: Tensor, b: Tensor) -> float:
-    """Share of answers that differ between logits (..., N)."""
+def changed_share(a: Tensor, b: Tensor, numbers: bool = False) -> float:
+    """Share of answers that differ between logits (..., N), or by more than rounding between
+    numbers (..., E)."""
+    if numbers:
+        apart = (a - b).abs().amax(-1)
+        return (apart > TOLERANCE * difference(a, b)[1]).float().mean().item()
     return (a.argmax(-1) != b.argmax(-1)).float().mean().item()
 
 

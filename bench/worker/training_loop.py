@@ -303,6 +303,18 @@ class MetaTraining:
     def _rank(self, point: dict[str, Any]) -> tuple[float, ...]:
         return protocol_of(self.validation).rank(means_of(point))
 
+    def _best(self) -> dict[str, Any]:
+        """The best meta-validation, by the protocol's own measure; its heading where it is no
+        percentage."""
+        if self.history.best is None:
+            return {"val": None}
+        measure = protocol_of(self.validation).measure(None, self.validation.pool)
+        heading = None if measure.unit == "percent" else measure.heading
+        return {
+            "val": means_of(self.history.best).get(measure.metric),
+            "val_heading": heading,
+        }
+
     def _tell(self) -> None:
         history, fraction = self.history, self.fraction()
         self._last_progress = time.monotonic()
@@ -312,6 +324,7 @@ class MetaTraining:
                 "updates": history.updates,
                 "loss": history.losses[-1] if history.losses else None,
                 "val_accuracy": history.best["val_accuracy"] if history.best else None,
+                **self._best(),
                 "rate": history.examples / history.seconds if history.seconds else None,
                 "seconds_left": history.seconds / fraction * (1 - fraction) if fraction else None,
             }

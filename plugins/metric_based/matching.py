@@ -8,6 +8,10 @@ The paper's attention is a softmax over cosines, which lie in [-1, 1]: at 5 ways
 more than e / (e + 4 / e) = 65 % and training stalls. Here the cosines are multiplied by a learned
 scale (an inverse temperature).
 
+In regression equation (1) is the kernel regression of Nadaraya and Watson: a query takes the
+numbers of the support set, weighted by a Gaussian kernel in the learned space. Cosines would not
+tell points of one direction apart.
+
 Letters in shapes: B episodes, S support items, Q queries, T time steps, D features, N ways.
 """
 
@@ -18,10 +22,19 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.api import (
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    State,
+    Stream,
+    TaskSpec,
+    answer_loss,
+    in_regression,
+    option,
+)
 from bench.nn import (
     EncoderName,
     NoveltyLogit,
@@ -31,6 +44,8 @@ from bench.nn import (
     embed_together,
     encoder,
     kernel_logits,
+    kernel_regression,
+    squared_distance,
 )
 
 
@@ -42,20 +57,24 @@ class Matching(Learner):
     """
 
     family = "metric-based"
-    contract = 1
+    contract = 2
+    protocols = ("kshot", "online", "regression", "online-regression")
     references = (
         'Vinyals et al. 2016, "Matching Networks for One Shot Learning", arXiv:1606.04080',
     )
     presets = {
         "paper": {"training_ways": None, "training_queries": None, "episodes_per_update": 16}
     }
+    protocol_defaults = in_regression(encoder="mlp", episodes_per_update=16)
 
     @dataclass(frozen=True)
     class Config:
         """As Prototypical, more ways in training than in the test; the paper trains as tested."""
 
-        encoder: EncoderName = option("conv4", "The embedding f' = g': conv4, or pixels.")
-        filters: int = option(64, "Channels of each convolution of conv4.")
+        encoder: EncoderName = option(
+            "conv4", "The embedding f' = g': conv4, or pixels; mlp for vectors."
+        )
+        filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         fce: bool = option(False, "Full context embeddings: LSTMs over the support set.")
         steps: int = option(5, "Steps of the attention LSTM (K; the paper gives no number).")
         scale: float = option(10.0, "Logit per unit of cosine before training.")
@@ -76,16 +95,17 @@ class Matching(Learner):
         super().__init__(config, task)
         self.encoder = encoder(config.encoder, task.input_shape, config.filters)
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
-        self.novelty = NoveltyLogit(config.scale / 2)
+        if not task.regression:
+            self.novelty = NoveltyLogit(config.scale / 2)
         features = cast(int, self.encoder.out_features)
         self.context = FullContext(features, config.steps) if config.fce else None
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
-        """The embedded support set: g(x_i, S) (B, S, D), and its labels (B, S)."""
+        """The embedded support set: g(x_i, S) (B, S, D), and its labels (B, S) or numbers."""
         return self._remember(self.encoder(support_x), support_y, ways)
 
     def predict(self, state: State, query_x: Tensor) -> Tensor:
-        """Logits (B, Q, N)."""
+        """Logits (B, Q, N); in regression numbers (B, Q, E)."""
         return self._answer(state, self.encoder(query_x))
 
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
@@ -94,20 +114,21 @@ class Matching(Learner):
         z = self.encoder(x)  # (B, T, D)
         if self.context is None:
             return self._logits(z, z, y, ways, causal=True)
-        logits = [z.new_zeros(len(z), ways, dtype=torch.float32)]
+        logits = [z.new_zeros(len(z), self.task.outputs or ways, dtype=torch.float32)]
         for t in range(1, x.shape[1]):
             state = self._remember(z[:, :t], y[:, :t], ways)
             logits.append(self._answer(state, z[:, t : t + 1])[:, 0])
         return torch.stack(logits, dim=1)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """Equation (2): the negative log-probability of the queries' labels."""
+        """Equation (2): the negative log-probability of the queries' labels; of numbers the squared
+        error."""
         if isinstance(batch, Stream):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
         state = self._remember(support, batch.support_y, batch.ways)
         logits = self._answer(state, query)  # (B, Q, N)
-        return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
+        return answer_loss(logits, batch.query_y)
 
     def _remember(self, z: Tensor, labels: Tensor, ways: int) -> State:
         g = z if self.context is None else self.context.support(z)  # (B, S, D)
@@ -120,7 +141,11 @@ class Matching(Learner):
     def _logits(
         self, f: Tensor, g: Tensor, labels: Tensor, ways: int, causal: bool = False
     ) -> Tensor:
-        """Equation (1), with the attention of Section 2.1.1, before its softmax: (B, Q, N)."""
+        """Equation (1), with the attention of Section 2.1.1, before its softmax: (B, Q, N). Of
+        numbers, behind it: (B, Q, E)."""
+        if self.task.regression:
+            kernel = -self.log_scale.exp() * squared_distance(f, g)  # (B, Q, S), its logarithm
+            return kernel_regression(kernel, labels, causal=causal)
         similarity = self.log_scale.exp() * cosine_similarity(f, g)  # (B, Q, S)
         return self.novelty(*kernel_logits(similarity, labels, ways, causal=causal))
 
@@ -131,8 +156,10 @@ class Matching(Learner):
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """At the shots of the test, with more ways."""
-        if task.protocol == "online":
+        if task.online:
             return task.but(episodes_per_update=config.streams_per_update)
+        if task.regression:
+            return task.but(episodes_per_update=config.episodes_per_update)
         return task.but(
             ways=config.training_ways or task.ways,
             queries=config.training_queries or task.queries,

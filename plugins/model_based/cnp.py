@@ -12,6 +12,9 @@ For classification the paper aggregates each class on its own and lays the class
 (Section 4.3); here the two classes of each question. With ``attention`` the mean becomes an
 attention of the query over all examples.
 
+In regression (Section 4.1) there is one question, y_i is the number, and the decoder says a mean
+and how sure it is.
+
 References:
     Garnelo, Rosenbaum, Maddison, Ramalho, Saxton, Shanahan, Teh, Rezende, Eslami 2018,
     "Conditional Neural Processes", ICML, arXiv:1807.01613. Sections are this paper's.
@@ -26,13 +29,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, Stream, TaskSpec, option
+from bench.api import (
+    Answered,
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    Normal,
+    Stream,
+    TaskSpec,
+    answer_loss,
+    in_regression,
+    option,
+)
 from bench.nn import (
+    MLP,
     EncoderName,
     Schedule,
     Standardised,
@@ -47,7 +63,8 @@ class CNP(Learner):
     """Encoder, aggregator, decoder."""
 
     family = "model-based"
-    contract = 1
+    contract = 2
+    protocols = ("kshot", "online", "regression", "online-regression")
     order_invariant = True
     label_equivariant = True
     references = (
@@ -55,13 +72,18 @@ class CNP(Learner):
         'Kim et al. 2019, "Attentive Neural Processes", ICLR, arXiv:1901.05761',
     )
     presets = {"paper": {"training_ways": None}, "attentive": {"attention": True}}
+    protocol_defaults = in_regression(
+        encoder="mlp", filters=128, episodes_per_update=16, streams_per_update=16
+    )
 
     @dataclass(frozen=True)
     class Config:
         """The paper gives no sizes for classification."""
 
-        encoder: EncoderName = option("conv4", "What embeds the images: conv4, or pixels.")
-        filters: int = option(64, "Channels of each convolution of conv4.")
+        encoder: EncoderName = option(
+            "conv4", "What embeds the images: conv4, or pixels; mlp for vectors."
+        )
+        filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         attention: bool = option(False, "A query attends to the examples; else their mean.")
         width: int = option(128, "Size of a representation (R) and of the hidden layers.")
         heads: int = option(4, "Heads of the attention (H).")
@@ -79,40 +101,55 @@ class CNP(Learner):
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
         self.max_grad_norm = config.max_grad_norm
-        self.encoder = Standardised(encoder(config.encoder, task.input_shape, config.filters))
-        features = self.encoder.out_features
-        self.h = Encoder(features, 1, config.width)
+        made = encoder(config.encoder, task.input_shape, config.filters)
+        self.encoder = made if task.regression else Standardised(made)
+        features = cast(int, self.encoder.out_features)
+        self.h: Encoder | MLP
+        if task.regression:
+            self.h = MLP(features + task.outputs, config.width, outputs=config.width)
+        else:
+            self.h = Encoder(features, 1, config.width)
         self.aggregator: Mean | CrossAttention = (
-            CrossAttention(features, config.width, config.heads) if config.attention else Mean()
+            CrossAttention(features, config.width, config.heads)
+            if config.attention
+            else Mean(1 if task.regression else 2)
         )
-        self.g = Decoder(self.aggregator.parts * config.width, features, config.width, 1)
-        self.g.start_as_difference(self.h.slope())
+        # Of numbers a mean, and what makes a standard deviation.
+        outputs = 2 * task.outputs if task.regression else 1
+        self.g = Decoder(self.aggregator.parts * config.width, features, config.width, outputs)
+        if isinstance(self.h, Encoder):
+            self.g.start_as_difference(self.h.slope())
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> dict[str, Tensor]:
         """What the aggregator keeps of the examples, for each class."""
         return self._remember(self.encoder(support_x), support_y, ways)
 
-    def predict(self, state: dict[str, Tensor], query_x: Tensor) -> Tensor:
-        """Logits (B, Q, N)."""
+    def predict(self, state: dict[str, Tensor], query_x: Tensor) -> Answered:
+        """Logits (B, Q, N); of numbers distributions (B, Q, E)."""
         return self._answer(state, self.encoder(query_x))
 
-    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
-        """Logits (B, T, N), every prefix aggregated at once."""
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Answered:
+        """Logits (B, T, N), or distributions (B, T, E), every prefix aggregated at once."""
         z = self.encoder(x)  # (B, T, D)
         r = self.aggregator.of_prefixes(z, *self._represent(z, y, ways))  # (B, T, N, parts R)
-        return self.g(r, z[:, :, None])[..., 0]
+        return self._said(r, z)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """The negative log-probability of the queries' labels; online, of every step's."""
+        """The negative log-probability of the queries' labels or numbers; online, of every
+        step's."""
         if isinstance(batch, Stream):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
-        logits = self._answer(self._remember(support, batch.support_y, batch.ways), query)
-        return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
+        answers = self._answer(self._remember(support, batch.support_y, batch.ways), query)
+        return answer_loss(answers, batch.query_y)
 
     def _represent(self, z: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
         """r_i = h(x_i, y_i), for each class's y_i: (B, S, N, R); and y_i (B, S, N),
-        which is 0 or 1, so that h is applied twice to each example and not N times."""
+        which is 0 or 1, so that h is applied twice to each example and not N times. Of numbers
+        there is one question, which every example is about."""
+        if self.task.regression:
+            r = self.h(torch.cat([z, labels], dim=-1)).float()[:, :, None]  # (B, S, 1, R)
+            return r, torch.ones(r.shape[:-1], dtype=torch.bool, device=r.device)
         y = F.one_hot(labels, ways).bool()  # (B, S, N)
         no, yes = (self.h(z, z.new_full((*z.shape[:-1], 1), value)) for value in (0, 1))
         return torch.where(y[..., None], yes[:, :, None], no[:, :, None]), y
@@ -120,10 +157,13 @@ class CNP(Learner):
     def _remember(self, z: Tensor, labels: Tensor, ways: int) -> dict[str, Tensor]:
         return self.aggregator.keep(z, *self._represent(z, labels, ways))
 
-    def _answer(self, kept: dict[str, Tensor], z: Tensor) -> Tensor:
-        """g(r, x): logits (B, Q, N)."""
-        r = self.aggregator(kept, z)  # (B, Q or 1, N, parts R)
-        return self.g(r, z[:, :, None])[..., 0]
+    def _answer(self, kept: dict[str, Tensor], z: Tensor) -> Answered:
+        return self._said(self.aggregator(kept, z), z)  # from (B, Q or 1, N, parts R)
+
+    def _said(self, r: Tensor, z: Tensor) -> Answered:
+        """g(r, x): logits (B, Q, N), or distributions (B, Q, E)."""
+        outputs = self.g(r, z[:, :, None])  # (B, Q, N, 1 or 2 E)
+        return Normal.read(outputs[:, :, 0]) if self.task.regression else outputs[..., 0]
 
     def optimizer(self, updates: int) -> MetaOptimizer:
         """Adam with a scheduled learning rate."""
@@ -133,8 +173,10 @@ class CNP(Learner):
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """More classes than in the test, and a random number of shots, so that one training serves
         all; online, as tested."""
-        if task.protocol == "online":
+        if task.online:
             return task.but(episodes_per_update=config.streams_per_update)
+        if task.regression:
+            return task.but(episodes_per_update=config.episodes_per_update)
         return task.but(
             ways=max(config.training_ways or task.ways, task.ways),
             shots=(1, max(config.max_shots, task.shot_range[1])),
@@ -211,14 +253,20 @@ class Decoder(nn.Module):
 
 class Mean(nn.Module):
     """The mean representation of the examples that are of a class, and of those that are not, side
-    by side; zero where there are none."""
+    by side; zero where there are none.
 
-    parts = 2
+    Args:
+        parts: 1 where every example is about the question.
+    """
+
+    def __init__(self, parts: int = 2) -> None:
+        super().__init__()
+        self.parts = parts
 
     def keep(self, z: Tensor, r: Tensor, y: Tensor) -> dict[str, Tensor]:
         """From features (B, S, D), representations (B, S, N, R) and y (B, S, N), r: (B, N, 2R)."""
         halves = []
-        for chosen in (y, ~y):
+        for chosen in (y, ~y)[: self.parts]:
             total = (r * chosen[..., None]).sum(1)  # (B, N, R)
             halves.append(total / chosen.sum(1).clamp_min(1)[..., None])
         return {"r": torch.cat(halves, dim=-1)}
@@ -230,7 +278,7 @@ class Mean(nn.Module):
     def of_prefixes(self, z: Tensor, r: Tensor, y: Tensor) -> Tensor:
         """Of the examples before each step: (B, T, N, 2R)."""
         halves = []
-        for chosen in (y, ~y):
+        for chosen in (y, ~y)[: self.parts]:
             total = sum_before(r * chosen[..., None])  # (B, T, N, R)
             halves.append(total / sum_before(chosen.float()).clamp_min(1)[..., None])
         return torch.cat(halves, dim=-1)

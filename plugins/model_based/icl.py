@@ -36,7 +36,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.api import (
+    Answered,
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    Normal,
+    State,
+    Stream,
+    TaskSpec,
+    answer_loss,
+    in_regression,
+    option,
+)
 from bench.nn import EncoderName, Schedule, Standardised, adam, embed_together, encoder
 
 Past = tuple[Tensor, Tensor]
@@ -47,7 +59,8 @@ class ICL(Learner):
     """Tokens of image and label, layers of attention and feed-forward, an answer per query."""
 
     family = "model-based"
-    contract = 1
+    contract = 2
+    protocols = ("kshot", "online", "regression", "online-regression")
     references = (
         'Kirsch et al. 2022, "General-Purpose In-Context Learning by Meta-Learning Transformers", '
         "arXiv:2212.04458",
@@ -57,13 +70,16 @@ class ICL(Learner):
         "paper": {"encoder": "pixels", "layers": 4, "width": 256, "heads": 8},
         "caml": {"form": "set"},
     }
+    protocol_defaults = in_regression(encoder="mlp", width=64, episodes_per_update=16)
 
     @dataclass(frozen=True)
     class Config:
         """Small beside the papers' models, as the images are."""
 
-        encoder: EncoderName = option("conv4", "What embeds the images: conv4, or pixels.")
-        filters: int = option(64, "Channels of each convolution of conv4.")
+        encoder: EncoderName = option(
+            "conv4", "What embeds the images: conv4, or pixels; mlp for vectors."
+        )
+        filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         form: Literal["causal", "set"] = option(
             "causal", "A support token sees those before it (Kirsch), or all of them (Fifty)."
         )
@@ -92,13 +108,20 @@ class ICL(Learner):
                 f"half of width={config.width} has room for {half} label vectors, and {task.ways} "
                 "ways need one each; give it more width"
             )
-        self.encoder = Standardised(encoder(config.encoder, task.input_shape, config.filters))
-        self.image = nn.Linear(self.encoder.out_features, half)
+        made = encoder(config.encoder, task.input_shape, config.filters)
+        self.encoder = made if task.regression else Standardised(made)
+        self.image = nn.Linear(cast(int, self.encoder.out_features), half)
         nn.init.orthogonal_(self.image.weight)
-        self.register_buffer("labels", equiangular(task.ways, half))  # (N, C / 2)
+        if task.regression:
+            self.numbers = nn.Linear(task.outputs, half)
+        else:
+            self.register_buffer("labels", equiangular(task.ways, half))  # (N, C / 2)
         self.blank = nn.Parameter(torch.zeros(half))  # the label of a query
         self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
+        if task.regression:  # a mean, and what makes a standard deviation
+            self.output = nn.Linear(config.width, 2 * task.outputs)
+            return
         self.output = nn.Linear(config.width, task.ways)
         with torch.no_grad():  # the answer begins as the label vector that is most alike
             labels = cast(Tensor, self.labels)
@@ -113,21 +136,22 @@ class ICL(Learner):
         self.check_ways(ways)
         return {"pasts": self._read(self.encoder(support_x), support_y), "ways": ways}
 
-    def predict(self, state: State, query_x: Tensor) -> Tensor:
-        """Logits (B, Q, N): one token per query."""
-        return self._answer(self.encoder(query_x), state["pasts"])[..., : state["ways"]]
+    def predict(self, state: State, query_x: Tensor) -> Answered:
+        """Logits (B, Q, N), or distributions of numbers (B, Q, E): one token per query."""
+        return self._said(self._answer(self.encoder(query_x), state["pasts"]), state["ways"])
 
-    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
-        """Logits (B, T, N): all steps in parallel in the causal form. As a set, every prefix is a
-        support set of its own, but each image is still embedded once."""
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Answered:
+        """Logits (B, T, N), or distributions (B, T, E): all steps in parallel in the
+        causal form. As a set, every prefix is a support set of its own, but each image is still
+        embedded once."""
         self.check_ways(ways)
         z, steps = self.encoder(x), x.shape[1]  # (B, T, D)
         if self.config.form == "causal":
             earlier = torch.ones(steps, steps, dtype=torch.bool, device=x.device).tril(-1)
-            return self._answer(z, self._read(z, y), earlier)[..., :ways]
+            return self._said(self._answer(z, self._read(z, y), earlier), ways)
         prefixes = [self._read(z[:, :t], y[:, :t]) for t in range(steps)]
         answers = [self._answer(z[:, t : t + 1], past) for t, past in enumerate(prefixes)]
-        return torch.cat(answers, dim=1)[..., :ways]
+        return self._said(torch.cat(answers, dim=1), ways)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
         """The cross-entropy of the queries, none of which sees another; online, of every step."""
@@ -135,12 +159,16 @@ class ICL(Learner):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
         logits = self._answer(query, self._read(support, batch.support_y))  # (B, Q, N)
-        return F.cross_entropy(logits.float().flatten(0, 1), batch.query_y.flatten())
+        return answer_loss(self._said(logits, batch.ways), batch.query_y)
+
+    def _said(self, outputs: Tensor, ways: int) -> Answered:
+        """Logits of so many ways, or distributions."""
+        return Normal.read(outputs) if self.task.regression else outputs[..., :ways]
 
     def _read(self, z: Tensor, y: Tensor) -> list[Past]:
         """Runs the tokens (x_t, y_t); what every layer keeps of them."""
-        labels = cast(Tensor, self.labels)[y]  # (B, T, C / 2)
-        h = torch.cat([self.image(z), labels.to(z.dtype)], dim=-1)  # (B, T, C)
+        told = self.numbers(y) if self.task.regression else cast(Tensor, self.labels)[y]
+        h = torch.cat([self.image(z), told.to(z.dtype)], dim=-1)  # (B, T, C)
         steps = h.shape[1]
         others = torch.ones(steps, steps, dtype=torch.bool, device=h.device)
         others = others.tril(-1) if self.config.form == "causal" else ~others.tril().triu()
@@ -151,7 +179,7 @@ class ICL(Learner):
         return pasts
 
     def _answer(self, z: Tensor, pasts: list[Past], earlier: Tensor | None = None) -> Tensor:
-        """Runs the tokens (x_p, blank), each behind what it may see: logits (B, P, task.ways)."""
+        """Runs the tokens (x_p, blank), each behind what it may see: outputs (B, P, ...)."""
         blank = self.blank.to(z.dtype).expand(*z.shape[:2], -1)  # (B, P, C / 2)
         h = torch.cat([self.image(z), blank], dim=-1)  # (B, P, C)
         for layer, past in zip(self.layers, pasts, strict=True):
@@ -165,8 +193,11 @@ class ICL(Learner):
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """K is drawn for each update, so that one training serves 1 shot and 5."""
+        if task.regression:
+            episodes = config.streams_per_update if task.online else config.episodes_per_update
+            return task.but(episodes_per_update=episodes)
         ways = config.training_ways or task.ways
-        if task.protocol == "online":
+        if task.online:
             length = task.presentations * ways
             return task.but(ways=ways, length=length, episodes_per_update=config.streams_per_update)
         return task.but(

@@ -23,17 +23,17 @@ from torch import Tensor, nn
 from bench.api import State, TaskSpec, option
 from bench_plugins.model_based.recurrent_learner import (
     PAPER,
-    RecurrentLearner,
     image_encoder,
     per_update,
 )
+from bench_plugins.model_based.recurrent_regression import RecurrentRegressor
 
 
-class LSTM(RecurrentLearner):
+class LSTM(RecurrentRegressor):
     """One call of torch's own LSTM per sequence; `step` is the same call on one time step."""
 
     family = "model-based"
-    contract = 1
+    contract = 2
     references = (
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
@@ -41,7 +41,7 @@ class LSTM(RecurrentLearner):
     presets = {"paper": {**PAPER, "hidden": 200, "layers": 1, "start": "plain"}}
 
     @dataclass(frozen=True)
-    class Config(RecurrentLearner.Config):
+    class Config(RecurrentRegressor.Config):
         """Twice the paper's units: an LSTM has nowhere else to keep what it saw."""
 
         hidden: int = option(400, "Units of a layer.")
@@ -59,7 +59,7 @@ class LSTM(RecurrentLearner):
         self.lstm = nn.LSTM(
             features + self.label_size, config.hidden, config.layers, batch_first=True
         )
-        self.output = nn.Linear(config.hidden, task.answer_size)
+        self.output = nn.Linear(config.hidden, self.output_size)
         self._initialise(features)
 
     @torch.no_grad()
@@ -80,7 +80,7 @@ class LSTM(RecurrentLearner):
         nn.init.xavier_uniform_(self.output.weight)
         self.output.bias.zero_()
         plain = self.config.start == "plain" or self.config.layers > 1
-        if not plain and self.task.protocol != "sequence":
+        if not plain and not self.task.outputs:
             self._begin_associative(features)
 
     def _begin_associative(self, features: int) -> None:
@@ -154,9 +154,9 @@ class LSTM(RecurrentLearner):
         return self.output(output), (hidden.transpose(0, 1), cell.transpose(0, 1))
 
     @classmethod
-    def published_updates(cls, config: Config, task: TaskSpec) -> int:
-        """100,000 episodes (Table 1)."""
-        return 100_000 // per_update(config, task)
+    def published_updates(cls, config: Config, task: TaskSpec) -> int | None:
+        """100,000 episodes (Table 1); none for regression."""
+        return None if task.regression else 100_000 // per_update(config, task)
 
 
 def _of_pairs(looks: Tensor, ways: int) -> Tensor:

@@ -30,11 +30,11 @@ from bench.nn import cosine_similarity
 from bench_plugins.model_based import label_strings
 from bench_plugins.model_based.recurrent_learner import (
     PAPER,
-    RecurrentLearner,
     image_encoder,
     keep_for_a_step,
     per_update,
 )
+from bench_plugins.model_based.recurrent_regression import RecurrentRegressor
 
 INITIAL_MEMORY = 1e-6
 
@@ -58,11 +58,11 @@ class Memory(NamedTuple):
     """(B, N, 25), the strings that name this episode's classes; (B, 0, 25): one-hot labels."""
 
 
-class MANN(RecurrentLearner):
+class MANN(RecurrentRegressor):
     """Each head writes to rows that were least used or just read, and reads by similarity."""
 
     family = "model-based"
-    contract = 1
+    contract = 2
     references = (
         'Santoro et al. 2016, "Meta-Learning with Memory-Augmented Neural Networks", ICML, '
         "arXiv:1605.06065",
@@ -70,7 +70,7 @@ class MANN(RecurrentLearner):
     presets = {"paper": {**PAPER, "own_rows": False, "write_vectors": False, "start": "plain"}}
 
     @dataclass(frozen=True)
-    class Config(RecurrentLearner.Config):
+    class Config(RecurrentRegressor.Config):
         """The sizes are the paper's (Section 4.1)."""
 
         hidden: int = option(200, "Units of the LSTM controller.")
@@ -101,7 +101,7 @@ class MANN(RecurrentLearner):
         features = cast(int, self.encoder.out_features)
         units, reads = config.hidden, config.heads * config.width
         self.input = nn.Linear(features, 4 * units)
-        self.strings = config.label == "strings" and task.protocol != "sequence"
+        self.strings = config.label == "strings" and not task.outputs
         self.label_width = label_strings.SIZE if self.strings else self.label_size
         self.recurrent = nn.Linear(self.label_width + reads + units, 4 * units, bias=False)
         # Of all heads: strengths β, gates α, keys k and, where they are separate, write vectors.
@@ -110,8 +110,8 @@ class MANN(RecurrentLearner):
         self.write_vectors = self.offset_labels if own is None else own
         self.sizes = [config.heads, config.heads, reads] + [reads] * self.write_vectors
         self.interface = nn.Linear(units, sum(self.sizes))
-        answer_size = label_strings.SIZE if self.strings else task.answer_size
-        self.output = nn.Linear(units + reads, answer_size)
+        output_size = label_strings.SIZE if self.strings else self.output_size
+        self.output = nn.Linear(units + reads, output_size)
         self._initialise()
 
     @torch.no_grad()
@@ -211,9 +211,9 @@ class MANN(RecurrentLearner):
         return out * cell.tanh(), cell
 
     @classmethod
-    def published_updates(cls, config: Config, task: TaskSpec) -> int:
-        """100,000 episodes (Table 1)."""
-        return 100_000 // per_update(config, task)
+    def published_updates(cls, config: Config, task: TaskSpec) -> int | None:
+        """100,000 episodes (Table 1); none for regression."""
+        return None if task.regression else 100_000 // per_update(config, task)
 
 
 def address(keys: Tensor, strengths: Tensor, matrix: Tensor) -> Tensor:

@@ -28,10 +28,10 @@ from bench.api import TaskSpec, option
 from bench.nn import cosine_similarity
 from bench_plugins.model_based.recurrent_learner import (
     PAPER,
-    RecurrentLearner,
     image_encoder,
     keep_for_a_step,
 )
+from bench_plugins.model_based.recurrent_regression import RecurrentRegressor
 
 INITIAL_MEMORY = 1e-6
 
@@ -51,11 +51,11 @@ class Memory(NamedTuple):
     """(B, H, M), w_t of all heads."""
 
 
-class NTM(RecurrentLearner):
+class NTM(RecurrentRegressor):
     """A head finds its row by what is in it, or by a shift from the row it was on."""
 
     family = "model-based"
-    contract = 1
+    contract = 2
     references = (
         'Graves et al. 2014, "Neural Turing Machines", arXiv:1410.5401',
         'Collier and Beel 2018, "Implementing Neural Turing Machines", ICANN, arXiv:1807.08518',
@@ -72,7 +72,7 @@ class NTM(RecurrentLearner):
     }
 
     @dataclass(frozen=True)
-    class Config(RecurrentLearner.Config):
+    class Config(RecurrentRegressor.Config):
         """The sizes are MANN's; the paper's for `copy` are in the preset (Table 2)."""
 
         max_grad_norm: float | None = option(
@@ -111,7 +111,7 @@ class NTM(RecurrentLearner):
         self.sizes = [self.heads * size for size in (config.width, 1, 1, 2 * config.shift + 1, 1)]
         self.sizes += [config.write_heads * config.width] * 2
         self.interface = nn.Linear(units, sum(self.sizes))
-        self.output = nn.Linear(units + reads, task.answer_size)
+        self.output = nn.Linear(units + reads, self.output_size)
         content = torch.full((config.rows, config.width), INITIAL_MEMORY)
         if config.memory == "learned":
             self.initial = nn.Parameter(content)

@@ -38,7 +38,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.api import (
+    Answered,
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    Normal,
+    State,
+    Stream,
+    TaskSpec,
+    answer_loss,
+    in_regression,
+    option,
+)
 from bench.nn import EncoderName, Schedule, adam, embed_together, encoder
 
 ATTENTIONS = ((64, 32), (256, 128), (512, 256))
@@ -131,7 +143,8 @@ class SNAIL(Learner):
     """Attention, temporal convolutions, attention, temporal convolutions, attention, answer."""
 
     family = "model-based"
-    contract = 1
+    contract = 2
+    protocols = ("kshot", "online", "regression", "online-regression")
     references = (
         'Mishra et al. 2018, "A Simple Neural Attentive Meta-Learner", ICLR, arXiv:1707.03141',
     )
@@ -143,13 +156,16 @@ class SNAIL(Learner):
             "episodes_per_update": 32,  # as public re-implementations have it
         }
     }
+    protocol_defaults = in_regression(encoder="mlp", dense_filters=32, episodes_per_update=16)
 
     @dataclass(frozen=True)
     class Config:
         """The sizes of the network are the paper's for Omniglot."""
 
-        encoder: EncoderName = option("conv4", "What embeds the images: conv4, or pixels.")
-        filters: int = option(64, "Channels of each convolution of conv4.")
+        encoder: EncoderName = option(
+            "conv4", "What embeds the images: conv4, or pixels; mlp for vectors."
+        )
+        filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         dense_filters: int = option(128, "Channels that each dense block adds (D).")
         max_shots: int = option(5, "Support examples per class in k-shot training: 1 to this many.")
         training_queries: int | None = option(
@@ -170,7 +186,7 @@ class SNAIL(Learner):
         # The longest sequence: a stream, or the largest support set and a query.
         length = task.length or task.ways * task.shot_range[1] + 1
         dilations = [2**block for block in range(math.ceil(math.log2(length)))]  # a TC block
-        channels = cast(int, self.encoder.out_features) + task.ways
+        channels = cast(int, self.encoder.out_features) + task.answer_size
         self.layers = nn.ModuleList()
         for key_size, value_size in ATTENTIONS:
             for dilation in dilations if len(self.layers) else ():
@@ -178,7 +194,8 @@ class SNAIL(Learner):
                 channels += config.dense_filters
             self.layers.append(AttentionBlock(channels, key_size, value_size))
             channels += value_size
-        self.output = nn.Linear(channels, task.ways)
+        # Of numbers a mean, and what makes a standard deviation.
+        self.output = nn.Linear(channels, 2 * task.outputs if task.regression else task.ways)
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
         """What each layer keeps of the support set for the step behind it: a tap (B, 1, 2F), or
@@ -191,16 +208,16 @@ class SNAIL(Learner):
         pasts = self._remember(self.encoder(support_x), support_y)
         return {"pasts": [_at(past, slice(-1, None)) for past in pasts], "ways": ways}
 
-    def predict(self, state: State, query_x: Tensor) -> Tensor:
-        """Logits (B, Q, N): one step per query."""
-        return self._answer(self.encoder(query_x), state["pasts"])[..., : state["ways"]]
+    def predict(self, state: State, query_x: Tensor) -> Answered:
+        """Logits (B, Q, N), or distributions of numbers (B, Q, E): one step per query."""
+        return self._said(self._answer(self.encoder(query_x), state["pasts"]), state["ways"])
 
-    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
-        """Logits (B, T, N), all steps in parallel."""
+    def unroll(self, x: Tensor, y: Tensor, ways: int) -> Answered:
+        """Logits (B, T, N), or distributions (B, T, E), all steps in parallel."""
         self.check_ways(ways)
         z, steps = self.encoder(x), x.shape[1]  # (B, T, D)
         pasts = [_at(past, slice(steps)) for past in self._remember(z, y)]
-        return self._answer(z, pasts, _earlier(steps, z.device))[..., :ways]
+        return self._said(self._answer(z, pasts, _earlier(steps, z.device)), ways)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
         """The cross-entropy of the last step only (Section 4.1), where each query is the last step
@@ -210,11 +227,16 @@ class SNAIL(Learner):
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
         pasts = self._remember(support, batch.support_y)
         logits = self._answer(query, [_at(past, slice(-1, None)) for past in pasts])
-        return F.cross_entropy(logits.float().flatten(0, 1), batch.query_y.flatten())
+        return answer_loss(self._said(logits, batch.ways), batch.query_y)
+
+    def _said(self, outputs: Tensor, ways: int) -> Answered:
+        """Logits of so many ways, or distributions."""
+        return Normal.read(outputs) if self.task.regression else outputs[..., :ways]
 
     def _remember(self, z: Tensor, y: Tensor) -> list[Any]:
         """Runs the steps (x_t, y_t); what every layer keeps of them, for all places at once."""
-        h = torch.cat([z, F.one_hot(y, self.task.ways).to(z.dtype)], dim=-1)  # (B, T, C)
+        told = y if self.task.regression else F.one_hot(y, self.task.ways)
+        h = torch.cat([z, told.to(z.dtype)], dim=-1)  # (B, T, C)
         steps = h.shape[1]
         earlier = _earlier(steps, h.device)
         pasts = [cast(Any, self.layers[0]).past(h)]
@@ -225,7 +247,7 @@ class SNAIL(Learner):
 
     def _answer(self, z: Tensor, pasts: list[Any], earlier: Tensor | None = None) -> Tensor:
         """Runs the steps (x_p, 0), each behind its own past: logits (B, P, task.ways)."""
-        h = torch.cat([z, z.new_zeros(*z.shape[:2], self.task.ways)], dim=-1)  # (B, P, C)
+        h = torch.cat([z, z.new_zeros(*z.shape[:2], self.task.answer_size)], dim=-1)  # (B, P, C)
         for layer, past in zip(self.layers, pasts, strict=True):
             h = layer(h, past, earlier)
         return self.output(h)
@@ -237,8 +259,10 @@ class SNAIL(Learner):
     @classmethod
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """K is drawn for each update, so that one training serves 1 shot and 5 (Section 5.1)."""
-        if task.protocol == "online":
+        if task.online:
             return task.but(episodes_per_update=config.streams_per_update)
+        if task.regression:
+            return task.but(episodes_per_update=config.episodes_per_update)
         return task.but(
             shots=(1, max(config.max_shots, task.shot_range[1])),
             queries=config.training_queries or task.queries,

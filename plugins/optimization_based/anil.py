@@ -17,15 +17,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bench.api import State, option
-from bench_plugins.optimization_based.maml import MAML
+from bench.api import State, in_regression, option
+from bench_plugins.optimization_based.maml import MAML, REGRESSION
 from bench_plugins.optimization_based.task_network import Weights
 
 
 class ANIL(MAML):
     """A meta-learned body, and a head that gradient descent fits to the support set."""
 
-    contract = 1
+    contract = 2
     references = (
         'Raghu et al. 2020, "Rapid Learning or Feature Reuse? Towards Understanding the '
         'Effectiveness of MAML", ICLR, arXiv:1909.09157',
@@ -37,6 +37,7 @@ class ANIL(MAML):
         name: {"inner_lr": 0.4, "inner_steps": 1, "inner_steps_test": 3, **preset}
         for name, preset in MAML.presets.items()
     }
+    protocol_defaults = in_regression(**{**REGRESSION, "inner_lr": 0.1})
 
     @dataclass(frozen=True)
     class Config(MAML.Config):

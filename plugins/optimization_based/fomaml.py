@@ -18,7 +18,7 @@ from bench_plugins.optimization_based.maml import MAML
 class FOMAML(MAML):
     """The meta-gradient is the query loss's gradient at θ', applied to θ."""
 
-    contract = 1
+    contract = 2
     references = (
         *MAML.references,
         'Nichol et al. 2018, "On First-Order Meta-Learning Algorithms", arXiv:1803.02999',

@@ -24,9 +24,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, State, Stream, TaskSpec, option
+from bench.api import (
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    State,
+    Stream,
+    TaskSpec,
+    in_regression,
+    option,
+)
 from bench.nn import EncoderName, Schedule, adam
-from bench_plugins.optimization_based.task_network import TaskNetwork, Weights
+from bench_plugins.optimization_based.task_network import TaskNetwork, VectorNetwork, Weights
 
 Rule = Callable[[Weights, Weights, int], Weights]
 """Makes the next weights of weights, their gradients and the number of the step."""
@@ -35,12 +44,26 @@ VALUES_AT_ONCE = 2**20
 """On a CPU tasks go through an inner loop in groups whose widest feature maps have about so many
 values, 4 MB in float32: more of them leave the cache between one layer and the next."""
 
+REGRESSION: Mapping[str, Any] = {
+    "encoder": "mlp",
+    "filters": 40,
+    "inner_lr": 0.01,
+    "inner_steps": 5,
+    "inner_steps_test": 5,
+    "episodes_per_update": 25,
+    "training_queries": None,
+    "lr": 1e-3,
+}
+"""Section 5.1: two hidden layers of 40 units, α = 0.01 and Adam, with 25 tasks per update as in the
+paper's code. The paper trains with one inner step and tests with several; here both have 5."""
+
 
 class MAML(Learner):
     """Adapts all its weights by gradient descent on the support set, from a learned start θ."""
 
     family = "optimization-based"
-    contract = 1
+    contract = 2
+    protocols = ("kshot", "online", "regression", "online-regression")
     references: ClassVar[tuple[str, ...]] = (
         'Finn et al. 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", '
         "arXiv:1703.03400",
@@ -66,13 +89,16 @@ class MAML(Learner):
             "schedule": "constant",
         },
     }
+    protocol_defaults = in_regression(**REGRESSION)
 
     @dataclass(frozen=True)
     class Config:
         """The paper's for 5 ways (Appendix A.1), but inductive, and made for a small budget."""
 
-        encoder: EncoderName = option("conv4", "The network: conv4, or pixels (fully connected).")
-        filters: int = option(64, "Channels of each convolution of conv4.")
+        encoder: EncoderName = option(
+            "conv4", "The network: conv4, or pixels (fully connected); mlp for vectors."
+        )
+        filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         inner_lr: float = option(0.4, "Step size of the inner loop (α).")
         inner_steps: int = option(1, "Inner gradient steps in meta-training.")
         inner_steps_test: int = option(3, "Inner gradient steps in meta-test.")
@@ -106,7 +132,9 @@ class MAML(Learner):
 
     def _network(self, task: TaskSpec) -> TaskNetwork:
         config = self.config
-        outputs = 1 if config.shared_head else task.ways
+        outputs = 1 if config.shared_head else task.answer_size
+        if config.encoder == "mlp":
+            return VectorNetwork(task.input_shape, config.filters, outputs)
         return TaskNetwork(config.encoder, task.input_shape, config.filters, outputs)
 
     def _adaptable(self) -> list[str]:
@@ -133,7 +161,7 @@ class MAML(Learner):
         return {"weights": weights, "statistics": statistics}
 
     def predict(self, state: State, query_x: Tensor) -> Tensor:
-        """Logits (B, Q, N) of the adapted network."""
+        """Logits (B, Q, N) of the adapted network; in regression numbers (B, Q, E)."""
         weights, inputs = state["weights"], self.network.inputs(query_x)
         features, _ = self.network.features(inputs, weights, state["statistics"])
         return self.network.head(features, weights)
@@ -171,13 +199,13 @@ class MAML(Learner):
     def _initial_weights(self, inputs: Tensor, labels: Tensor, ways: int) -> Weights:
         """θ, once per task. With fewer ways than trained the head loses its last outputs; a shared
         one is copied for any number of ways."""
-        theta = dict(self.theta.items())
+        theta, outputs = dict(self.theta.items()), self.task.outputs or ways
         for name in ("head", "bias"):
             if self.config.shared_head:
-                theta[name] = theta[name].expand(*theta[name].shape[:-1], ways)
+                theta[name] = theta[name].expand(*theta[name].shape[:-1], outputs)
             else:
                 self.check_ways(ways)
-                theta[name] = theta[name][..., :ways]
+                theta[name] = theta[name][..., :outputs]
         return {name: p.expand(len(labels), *p.shape) for name, p in theta.items()}
 
     def _adapted(self, inputs: Tensor, labels: Tensor, ways: int) -> Weights:
@@ -197,7 +225,8 @@ class MAML(Learner):
         """Equation (1), step by step: θ' = θ - α ∇_θ L(f_θ), for all tasks at once.
 
         Args:
-            answers: gives logits (B, S, N) under these weights, and labels (B, S), at this step.
+            answers: gives logits (B, S, N) under these weights, and labels (B, S), at this step; in
+                regression both are numbers (B, S, E).
             weights: those that are adapted.
             rule: another rule than gradient descent.
         """
@@ -210,7 +239,10 @@ class MAML(Learner):
                 logits, labels = answers(weights, step)
                 # The mean over a task's support set, summed over the tasks: they share no weight,
                 # and so the gradient of the sum holds the gradient of each.
-                loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+                if labels.is_floating_point():
+                    loss = F.mse_loss(logits, labels, reduction="sum") / labels.shape[2]
+                else:
+                    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
                 gradients = torch.autograd.grad(
                     loss / labels.shape[1],
                     list(weights.values()),
@@ -239,20 +271,20 @@ class MAML(Learner):
     def training_task(cls, config: Any, task: TaskSpec) -> TaskSpec:
         """As tested, with the meta-batch and the queries of the configuration."""
         task = task.but(episodes_per_update=config.episodes_per_update)
-        if task.protocol == "online" or config.training_queries is None:
+        if task.online or config.training_queries is None:
             return task
         shots = config.training_queries == "shots"
         return task.but(queries=task.shot_range[1] if shots else config.training_queries)
 
     @classmethod
     def published_updates(cls, config: Any, task: TaskSpec) -> int | None:
-        """Appendix A.1."""
-        return 60_000
+        """Appendix A.1; of sine waves 70,000, as in the paper's code."""
+        return 70_000 if task.regression else 60_000
 
     @classmethod
     def bank_share(cls, config: Any, task: TaskSpec, episodes: int) -> int:
         """Online, every prefix of an episode is an inner loop of its own."""
-        return min(episodes, 200) if task.protocol == "online" else episodes
+        return min(episodes, 200) if task.online else episodes
 
 
 def _joined(states: list[State]) -> State:

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.api import TaskSpec, option
-from bench_plugins.optimization_based.maml import MAML
+from bench.api import TaskSpec, in_regression, option
+from bench_plugins.optimization_based.maml import MAML, REGRESSION
 from bench_plugins.optimization_based.task_network import Weights
 
 
 class MetaSGD(MAML):
     """θ' = θ - α ∘ ∇L(θ), equation (2), with θ and α meta-learned."""
 
-    contract = 1
+    contract = 2
     references = (
         'Li et al. 2017, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning", '
         "arXiv:1707.09835",
@@ -36,6 +36,9 @@ class MetaSGD(MAML):
             "schedule": "constant",
         }
     }
+    protocol_defaults = in_regression(  # one step, as the paper has it for sine waves (Section 4.1)
+        **{**REGRESSION, "inner_steps": 1, "inner_steps_test": 1}
+    )
 
     @dataclass(frozen=True)
     class Config(MAML.Config):

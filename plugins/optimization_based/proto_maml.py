@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bench.api import TaskSpec, option
+from bench.api import Learner, TaskSpec, option
 from bench.nn import NoveltyLogit, class_means
 from bench_plugins.optimization_based.maml import MAML
 from bench_plugins.optimization_based.task_network import TaskNetwork, Weights
@@ -34,6 +34,8 @@ class ProtoMAML(MAML):
         'from Few Examples", ICLR, arXiv:1903.03096',
         *MAML.references,
     )
+    protocols = Learner.protocols  # a prototype is of a class
+    protocol_defaults = {}
     order_invariant = True
     label_equivariant = True
     presets = {

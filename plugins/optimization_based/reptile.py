@@ -23,13 +23,14 @@ Letters in shapes: B tasks, S support items, K items of a mini-batch, N ways.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from bench.api import Episodes, MetaOptimizer, Stream, TaskSpec, option
+from bench.api import Episodes, MetaOptimizer, Stream, TaskSpec, in_regression, option
 from bench.nn import EncoderName, Schedule, scheduled
 from bench_plugins.optimization_based.maml import MAML
 from bench_plugins.optimization_based.task_network import Weights
@@ -37,11 +38,26 @@ from bench_plugins.optimization_based.task_network import Weights
 BETA2 = 0.999
 """How much of Adam's second moments a step keeps."""
 
+REGRESSION: Mapping[str, Any] = {
+    "encoder": "mlp",
+    "filters": 64,
+    "inner_optimizer": "sgd",
+    "inner_lr": 0.02,
+    "inner_batch": 10,
+    "inner_batch_test": 10,
+    "inner_steps": 5,
+    "inner_steps_test": 32,
+    "training_shots": 50,
+    "episodes_per_update": 5,
+}
+"""Section 4.1's example of sine waves: 64 units, plain gradient descent at 0.02 on batches of 10 of
+a task's 50 points, 32 steps in meta-test."""
+
 
 class Reptile(MAML):
     """θ ← θ + ε (mean of θ' - θ), where θ' is θ after some steps on a task."""
 
-    contract = 1
+    contract = 2
     references = (
         'Nichol et al. 2018, "On First-Order Meta-Learning Algorithms", arXiv:1803.02999',
         *MAML.references,
@@ -99,12 +115,16 @@ class Reptile(MAML):
         },
     }
 
+    protocol_defaults = in_regression(**REGRESSION)
+
     @dataclass(frozen=True)
     class Config:
         """The paper's for 5 ways, with three times its inner step size, for a small budget."""
 
-        encoder: EncoderName = option("conv4", "The network: conv4, or pixels (fully connected).")
-        filters: int = option(64, "Channels of each convolution of conv4.")
+        encoder: EncoderName = option(
+            "conv4", "The network: conv4, or pixels (fully connected); mlp for vectors."
+        )
+        filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         inner_optimizer: Literal["adam", "sgd"] = option("adam", "Adam with β1 = 0, or plain SGD.")
         inner_lr: float = option(3e-3, "Step size of the inner loop.")
         inner_batch: int = option(10, "Images in an inner mini-batch in meta-training.")
@@ -201,7 +221,7 @@ class Reptile(MAML):
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """More shots than in the test, so that the mini-batches differ; one of them comes as the
         query that an episode must have."""
-        if task.protocol == "online":
+        if task.online:
             return task.but(episodes_per_update=config.episodes_per_update)
         shots = max(config.training_shots, task.shot_range[1] + 1) - 1
         return task.but(shots=shots, queries=1, episodes_per_update=config.episodes_per_update)

@@ -22,7 +22,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api import Episodes, Learner, MetaOptimizer, Stream, TaskSpec, option
+from bench.api import (
+    Episodes,
+    Learner,
+    MetaOptimizer,
+    Stream,
+    TaskSpec,
+    answer_loss,
+    in_regression,
+    option,
+)
 from bench.nn import EncoderName, NoveltyLogit, Schedule, adam, embed_together, encoder
 
 
@@ -32,10 +41,14 @@ class Ridge(Learner):
     The prediction is α X' W + β. A softmax does not see β where all classes have it:
     here the classes of the support set do, and those without support, whose column of W is zero,
     do not. β is thereby minus the logit of a class not seen yet, which is how it is kept.
+
+    In regression the map is to the numbers themselves, without α and β; one feature more is
+    always 1.
     """
 
     family = "optimization-based"
-    contract = 1
+    contract = 2
+    protocols = ("kshot", "online", "regression", "online-regression")
     order_invariant = True
     label_equivariant = True
     references = (
@@ -51,13 +64,18 @@ class Ridge(Learner):
             "schedule": "constant",
         }
     }
+    protocol_defaults = in_regression(
+        encoder="mlp", penalty=0.1, episodes_per_update=16, max_grad_norm=10.0
+    )
 
     @dataclass(frozen=True)
     class Config:
         """More ways in training than in the test, as the paper has them (60)."""
 
-        encoder: EncoderName = option("conv4", "The embedding φ: conv4, or pixels (no network).")
-        filters: int = option(64, "Channels of each convolution of conv4.")
+        encoder: EncoderName = option(
+            "conv4", "The embedding φ: conv4, or pixels (no network); mlp for vectors."
+        )
+        filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         penalty: float = option(1.0, "Weight of the squared norm of W before training (λ).")
         scale: float = option(10.0, "Logit per unit of the regression before training (α).")
         max_shots: int = option(5, "Support examples per class in k-shot training: 1 to this many.")
@@ -76,15 +94,16 @@ class Ridge(Learner):
         self.max_grad_norm = config.max_grad_norm
         self.encoder = encoder(config.encoder, task.input_shape, config.filters)
         self.log_penalty = nn.Parameter(torch.tensor(math.log(config.penalty)))  # λ > 0
-        self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))  # α > 0
-        self.novelty = NoveltyLogit()  # -β
+        if not task.regression:
+            self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))  # α > 0
+            self.novelty = NoveltyLogit()  # -β
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> dict[str, Tensor]:
         """The weights W (B, D, N), and which classes have support: (B, N)."""
         return self._solve(self.encoder(support_x), support_y, ways)
 
     def predict(self, state: dict[str, Tensor], query_x: Tensor) -> Tensor:
-        """Logits (B, Q, N)."""
+        """Logits (B, Q, N); in regression numbers (B, Q, E)."""
         return self._logits(state, self.encoder(query_x))
 
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Tensor:
@@ -96,31 +115,43 @@ class Ridge(Learner):
         """
         z = self.encoder(x)  # (B, T, D)
         with torch.autocast(x.device.type, enabled=False):
-            z, member = z.float(), F.one_hot(y, ways).float()  # (B, T, D), (B, T, N)
+            z, member = self._targets(z, y, ways)  # (B, T, D), (B, T, N)
             factor = torch.linalg.cholesky(self._penalised(z @ z.mT))  # (B, T, T)
             solved = torch.linalg.solve_triangular(factor, member, upper=False)  # (B, T, N)
             regression = factor.tril(-1) @ solved  # (B, T, N)
+            if self.task.regression:
+                return regression
             seen = member.cumsum(1) - member > 0
             return self.novelty(self.log_scale.exp() * regression, seen)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """The cross-entropy of the queries; online, of every step."""
+        """The cross-entropy of the queries, of numbers the squared error; online, of every step."""
         if isinstance(batch, Stream):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
         logits = self._logits(self._solve(support, batch.support_y, batch.ways), query)
-        return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
+        return answer_loss(logits, batch.query_y)
 
     def _solve(self, z: Tensor, labels: Tensor, ways: int) -> dict[str, Tensor]:
         """W = (Zᵀ Z + λ I)⁻¹ Zᵀ Y, or where the items are fewer than the features W = Zᵀ (Z Zᵀ +
         λ I)⁻¹ Y, the same by Woodbury's identity. In float32."""
         with torch.autocast(z.device.type, enabled=False):
-            z, member = z.float(), F.one_hot(labels, ways).float()  # (B, S, D), (B, S, N)
+            z, member = self._targets(z, labels, ways)  # (B, S, D), (B, S, N)
             if z.shape[1] < z.shape[2]:
                 weights = z.mT @ _solve_positive(self._penalised(z @ z.mT), member)
             else:
                 weights = _solve_positive(self._penalised(z.mT @ z), z.mT @ member)
-            return {"weights": weights, "seen": member.any(1)}  # (B, D, N), (B, N)
+            return {"weights": weights, "seen": (member != 0).any(1)}  # (B, D, N), (B, N)
+
+    def _targets(self, z: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
+        """Features, and what W is to make of them: one-hot labels, or numbers."""
+        if self.task.regression:
+            return self._with_one(z), labels
+        return z.float(), F.one_hot(labels, ways).float()
+
+    def _with_one(self, z: Tensor) -> Tensor:
+        """One feature more, which is 1."""
+        return F.pad(z.float(), (0, 1), value=1.0)
 
     def _penalised(self, gram: Tensor) -> Tensor:
         """Adds λ to the diagonal."""
@@ -129,6 +160,8 @@ class Ridge(Learner):
     def _logits(self, state: dict[str, Tensor], z: Tensor) -> Tensor:
         """α X' W + β: (B, Q, N)."""
         with torch.autocast(z.device.type, enabled=False):
+            if self.task.regression:
+                return self._with_one(z) @ state["weights"]  # (B, Q, E)
             regression = z.float() @ state["weights"]  # (B, Q, N)
             return self.novelty(self.log_scale.exp() * regression, state["seen"][:, None])
 
@@ -140,8 +173,10 @@ class Ridge(Learner):
     def training_task(cls, config: Config, task: TaskSpec) -> TaskSpec:
         """More classes than in the test, and a random number of shots, as in the paper, so that one
         training serves all; online, as tested."""
-        if task.protocol == "online":
+        if task.online:
             return task.but(episodes_per_update=config.streams_per_update)
+        if task.regression:
+            return task.but(episodes_per_update=config.episodes_per_update)
         return task.but(
             ways=max(config.training_ways or task.ways, task.ways),
             shots=(1, max(config.max_shots, task.shot_range[1])),

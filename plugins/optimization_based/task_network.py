@@ -1,10 +1,10 @@
-"""A network with weights of its own for every task, so that B inner loops run at once.
+"""Networks with weights of their own for every task, so that B inner loops run at once.
 
 Every weight has a leading task dimension; see `bench_plugins.optimization_based.task_layers`.
 
 References:
     Finn, Abbeel, Levine 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
-    ICML, arXiv:1703.03400, Section 5.2: both networks.
+    ICML, arXiv:1703.03400, Section 5.2: both networks for images; Section 5.1: that for vectors.
     Bronskill, Gordon, Requeima, Nowozin, Turner 2020, "TaskNorm: Rethinking Batch Normalization for
     Meta-Learning", ICML, arXiv:2003.03284: batch normalisation by support statistics (MetaBN).
 
@@ -118,6 +118,44 @@ class TaskNetwork:
     def head(features: Tensor, weights: Weights) -> Tensor:
         """Linear: (B, S, F) to (B, S, N)."""
         return features @ weights["head"] + weights["bias"][:, None]
+
+
+class VectorNetwork(TaskNetwork):
+    """Fully connected layers with biases and ReLU, without normalisation, for vectors.
+
+    Args:
+        input_shape: ``(D,)``.
+        width: units of each of the two hidden layers.
+        outputs: of the head.
+    """
+
+    convolutional = False
+
+    def __init__(self, input_shape: tuple[int, ...], width: int, outputs: int) -> None:
+        self.widths = [*input_shape, width, width]
+        self.widest, self.outputs = width, outputs
+
+    def initial(self) -> nn.ParameterDict:
+        """New weights, the same for every task: ``weight0``, ``shift0``, ... ``head``, ``bias``."""
+        theta = nn.ParameterDict()
+        for block, (inputs, outputs) in enumerate(pairwise(self.widths)):
+            theta[f"weight{block}"] = _xavier(inputs, outputs)
+            # As torch's linear layers have them: without it all kinks would lie at zero.
+            theta[f"shift{block}"] = nn.Parameter(
+                torch.empty(outputs).uniform_(-1, 1) / math.sqrt(inputs)
+            )
+        theta["head"] = _xavier(self.widths[-1], self.outputs)
+        theta["bias"] = nn.Parameter(torch.zeros(self.outputs))
+        return theta
+
+    def features(
+        self, inputs: Tensor, weights: Weights, given: Statistics | None = None
+    ) -> tuple[Tensor, Statistics]:
+        """All layers: features (B, S, F), and no statistics."""
+        for block in range(self.blocks):
+            y = torch.baddbmm(weights[f"shift{block}"][:, None], inputs, weights[f"weight{block}"])
+            inputs = y.relu()
+        return inputs, []
 
 
 def _xavier(inputs: int, outputs: int) -> nn.Parameter:

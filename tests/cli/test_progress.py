@@ -62,7 +62,7 @@ def test_details_as_far_as_known():
     assert details({}) == ""
     assert details({"fraction": 0.5}) == ""
     told = {
-        "updates": 120, "loss": 0.4149, "val_accuracy": 0.9321, "rate": 811.6,
+        "updates": 120, "loss": 0.4149, "val": 0.9321, "rate": 811.6,
         "seconds_left": 200.4,
     }  # fmt: skip
     assert details(told) == "update 120  loss 0.415  val 93.2%  812 examples/s  3:20 left"

@@ -49,7 +49,11 @@ def options(name: str) -> str:
         for preset, values in learner.presets.items()
     ]
     table = "\n".join(["| option | default | meaning |", "| --- | --- | --- |", *rows])
-    return "\n\n".join([table, *presets])
+    own = [
+        f"Defaults in `{protocol}`: " + ", ".join(f"`{k}={v}`" for k, v in values.items()) + "."
+        for protocol, values in learner.protocol_defaults.items()
+    ]
+    return "\n\n".join([table, *presets, *own])
 
 
 def reference_results(name: str) -> str:

@@ -69,7 +69,7 @@ class Recurrent(SequenceLearner):
 
 
 class OfAnotherContract(Honest):
-    contract = 2
+    contract = 3
 
 
 class InNoProtocol(Honest):

@@ -51,7 +51,7 @@ def test_a_protocol_from_outside_runs_from_suite_file_to_report(ran, tiny_regres
         for learner in ("least-squares", "flat")
     }
     for cell, path in zip(cells, paths, strict=True):
-        assert cell.protocol == "regression"
+        assert cell.protocol == "wave-regression"
         assert set(cell.metrics) == {"mse", "nll"}
         assert (cell.by_presentation, cell.bits, cell.reliability) == (None, None, None)
         assert cell.measure is not None
@@ -65,7 +65,7 @@ def test_a_protocol_from_outside_runs_from_suite_file_to_report(ran, tiny_regres
         assert "answer" in timing["phases"]
         assert timing["throughput"] > 0
     told = bench("results", "--results", ran)
-    assert "regression" in told
+    assert "tiny-regression" in told
     assert "least-squares" in told
     bench("report", "--results", ran)
     assert "tiny-regression" in (ran / "report.html").read_text()
@@ -103,12 +103,20 @@ def test_its_learners_can_be_checked(tiny_regression):
     [
         ("shots = 3", "shots = 0", "settings.3points.shots: Input should be greater than or equal"),
         ("shots = 3", "shot = 3", "settings.3points.shot: unknown key; did you mean 'shots'"),
-        ("shots = 3", "shots = 3\nways = 2", "settings.3points.ways: the regression protocol has"),
+        (
+            "shots = 3",
+            "shots = 3\nways = 2",
+            "settings.3points.ways: the wave-regression protocol has",
+        ),
         ("training_shots = [2, 6]", "", "training_shots: missing"),
         ("training_shots", "training_shot", "training_shot: unknown key; did you mean 'training_s"),
-        ('dataset = "waves"', 'dataset = "waves"\nsplit = "a"', "split: the regression protocol"),
-        ('"regression"', '"regresion"', "protocol: no protocol is called 'regresion'; did you me"),
-        ('"regression"', '"kshot"', "training_shots: the kshot protocol has none"),
+        (
+            'dataset = "waves"',
+            'dataset = "waves"\nsplit = "a"',
+            "split: the wave-regression protocol",
+        ),
+        ('"wave-', '"wawe-', "protocol: no protocol is called 'wawe-regression'; did you me"),
+        ('"wave-regression"', '"kshot"', "training_shots: the kshot protocol has none"),
     ],
 )
 def test_its_suite_file_is_explained(tiny_regression, tmp_path, old, new, said):
@@ -191,7 +199,7 @@ def test_a_protocol_may_not_take_keys_that_all_suites_have(install, tiny_suite, 
 
 @pytest.fixture
 def regression(tiny_regression):
-    return registry.protocol("regression")
+    return registry.protocol("wave-regression")
 
 
 def test_a_mark_is_averaged_over_an_episode(regression):

@@ -41,7 +41,7 @@ BROKEN = [
     ),
     (
         "from bench.api import Learner\nclass Plugin(Learner): family, contract = 'x', 7",
-        "was written for version 7 of the contract, and this is version 1",
+        "was written for version 7 of the contract, and this understands versions 1 and 2",
     ),
     (
         "from bench.api import Learner\nclass Plugin(Learner): contract = 1",
@@ -177,7 +177,7 @@ def test_datasets_and_executors_must_be_of_their_kind(install):
 def test_datasets_and_executors_state_a_contract_and_are_complete(install, kind, base):
     source = f"""
     from bench.api.{kind} import {base}
-    class Later({base}): contract = 2
+    class Later({base}): contract = 3
     class Partial({base}): contract = 1
     """
     package = f"stated_{kind}"
@@ -187,7 +187,9 @@ def test_datasets_and_executors_state_a_contract_and_are_complete(install, kind,
     )  # fmt: skip
     found = getattr(plugins, f"{kind}s")()
     told = problem(found, "later").reason
-    assert "was written for version 2 of the contract, and this is version 1" in told
+    assert (
+        "was written for version 3 of the contract, and this understands versions 1 and 2" in told
+    )
     assert "Partial does not define " in problem(found, "partial").reason
 
 

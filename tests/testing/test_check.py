@@ -54,7 +54,7 @@ from tests.helpers.planted import (
 )
 
 EXACT = {
-    OfAnotherContract: {"declaration": "version 2 of the contract"},
+    OfAnotherContract: {"declaration": "version 3 of the contract"},
     Undocumented: {"config": "'width' has no meaning"},
     WithAWrongPreset: {"config": "paper: .*did you mean 'width'"},
     PublishedAsNothing: {"training-task": "published_updates returned 0"},

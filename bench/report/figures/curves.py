@@ -1,4 +1,5 @@
-"""Meta-training: learning curves, and what it takes to reach an accuracy."""
+"""Meta-training: learning curves by the protocol's own measure, and what it takes to reach an
+accuracy."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ from bench.report.figures.style import (
     style,
 )
 from bench.results.boards import Board, Entry
-from bench.results.formats import count, duration, percent
+from bench.results.formats import count, duration
+from bench.results.measures import ACCURACY, Metric
 from bench.store.checked import Problem
 from bench.store.files import Validation, learning_curve
 
@@ -59,6 +61,8 @@ class Trained:
     label: str
     """With the ways it was meta-trained with, where the board's learners differ in that."""
     curves: list[list[Validation]]
+    metric: Metric = ACCURACY
+    """Of the curves."""
 
 
 Spent = Callable[[Validation], float]
@@ -75,7 +79,8 @@ def spendings(trained: Sequence[Trained]) -> dict[str, tuple[Spent, Callable[[fl
 
 
 def trained_learners(board: Board, root: Path, problems: list[Problem]) -> list[Trained]:
-    """The learners of a board that have learning curves.
+    """The learners of a board that have learning curves: of its metric, or where nobody has any, as
+    in older results, of accuracy.
 
     Args:
         board: what they stand on.
@@ -83,28 +88,31 @@ def trained_learners(board: Board, root: Path, problems: list[Problem]) -> list[
         problems: damaged files are added to it.
     """
     found: list[tuple[Entry, list[list[Validation]]]] = []
-    for entry in board.entries:
-        names = [row.training for row in entry.cells if row.training]
-        curves = [learning_curve(root, name, problems) for name in dict.fromkeys(names)]
-        if any(curves):
-            found.append((entry, [curve for curve in curves if curve]))
+    for metric in (board.metric, ACCURACY):
+        for entry in board.entries:
+            names = dict.fromkeys(row.training for row in entry.cells if row.training)
+            curves = [learning_curve(root, name, problems, metric.key) for name in names]
+            if any(curves):
+                found.append((entry, [curve for curve in curves if curve]))
+        if found:
+            break
     ways = [entry.common(lambda row: row.training_ways) for entry, _ in found]
     several = len(set(ways)) > 1
     return [
-        Trained(entry, f"{entry.label}, {n}-way" if several and n else entry.label, curves)
+        Trained(entry, f"{entry.label}, {n}-way" if several and n else entry.label, curves, metric)
         for (entry, curves), n in zip(found, ways, strict=True)
     ]
 
 
 def reached(curve: Sequence[Validation], target: float) -> Validation | None:
     """The first meta-validation with at least this accuracy; None where there is none."""
-    return next((point for point in curve if point.accuracy >= target), None)
+    return next((point for point in curve if point.score >= target), None)
 
 
 def training_pictures(
     board: Board, palette: Palette, root: Path, problems: list[Problem]
 ) -> list[Picture]:
-    """Learning curves and time to a target accuracy; none where no curve is stored."""
+    """Learning curves, and of accuracies the time to a target; none where no curve is stored."""
     trained = trained_learners(board, root, problems)
     if not trained:
         return []
@@ -118,19 +126,23 @@ def training_pictures(
         if unequal
         else "Meta-validation is of the task that a learner was meta-trained with."
     )
-    families = list(by_family(t.entry for t in trained))
+    families, metric = list(by_family(t.entry for t in trained)), trained[0].metric
+    what = metric.measure.heading
+    curves = Picture(
+        picture_name(board, "learning-curves"),
+        f"Meta-validation {what} against examples seen and meta-training time. "
+        + "; ".join(map(_course, trained)),
+        f"Learning curves: meta-validation {what} against the examples seen and the time of "
+        "meta-training (without meta-validation), a line per seed (from six on the median "
+        "and a band from the lowest to the highest of those that still train); grey: the other "
+        f"families. {task}{lacks} {name}.",
+        lambda: learning_figure(trained, palette),
+        families,
+    )
+    if not metric.in_percent:
+        return [curves]
     return [
-        Picture(
-            picture_name(board, "learning-curves"),
-            "Meta-validation accuracy against examples seen and meta-training time. "
-            + "; ".join(map(_course, trained)),
-            "Learning curves: meta-validation accuracy against the examples seen and the time of "
-            "meta-training (without meta-validation), a line per seed (from six on the median "
-            "and a band from the lowest to the highest of those that still train); grey: the other "
-            f"families. {task}{lacks} {name}.",
-            lambda: learning_figure(trained, palette),
-            families,
-        ),
+        curves,
         Picture(
             picture_name(board, "time-to-accuracy"),
             "Meta-training up to a target accuracy. "
@@ -150,9 +162,11 @@ def _targets() -> str:
 
 def _course(trained: Trained) -> str:
     first, last = trained.curves[0][0], trained.curves[0][-1]
+    write, suffix = trained.metric.write, trained.metric.suffix
     return (
-        f"{trained.label} from {percent(first.accuracy)} % after {count(first.examples)} examples "
-        f"to {percent(last.accuracy)} % after {count(last.examples)} ({duration(last.seconds)})"
+        f"{trained.label} from {write(first.score)} {suffix} after {count(first.examples)} "
+        f"examples to {write(last.score)} {suffix} after {count(last.examples)} "
+        f"({duration(last.seconds)})"
     )
 
 
@@ -180,7 +194,7 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
                     _lines(axes, t, spent, color=CONTEXT, linewidth=0.6, zorder=1)
                 for t in own:
                     _lines(axes, t, spent, **look[t.entry], markevery=_apart(t), zorder=2)
-            panels[0].set_ylabel("accuracy, %")
+            panels[0].set_ylabel(trained[0].metric.heading)
             own_names = shortened([t.label for t in own], 28)
             own_looks = [look[t.entry] for t in own]
             legend_of(panels[-1], zip(own_names, own_looks, strict=True))
@@ -197,15 +211,16 @@ def _apart(trained: Trained) -> float | None:
 
 
 def _lines(axes: Any, trained: Trained, spent: Spent, **look: Any) -> None:
+    scale = trained.metric.scale
     if len(trained.curves) <= MOST_LINES:
         for curve in trained.curves:
-            axes.plot([spent(p) for p in curve], [100 * p.accuracy for p in curve], **look)
+            axes.plot([spent(p) for p in curve], [scale * p.score for p in curve], **look)
         return
     # The first of all seeds, the second, ...; of those that still train.
     validations = [[p for p in points if p] for points in zip_longest(*trained.curves)]
     x = [median(map(spent, points)) for points in validations]
-    seeds = [sorted(100 * point.accuracy for point in points) for points in validations]
-    axes.plot(x, [median(accuracies) for accuracies in seeds], **look)
+    seeds = [sorted(scale * point.score for point in points) for points in validations]
+    axes.plot(x, [median(scores) for scores in seeds], **look)
     if look["color"] != CONTEXT:
         low, high = [a[0] for a in seeds], [a[-1] for a in seeds]
         axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
@@ -242,7 +257,7 @@ def target_figure(
             axes.set_xlabel(name)
             log_axis(axes, drawn, text, pad=0.1)
         for entry, y in placed:
-            best = max(point.accuracy for curve in curves[entry] for point in curve)
+            best = max(point.score for curve in curves[entry] for point in curve)
             beside(panels[-1], 1.02, y, f"{100 * best:.1f}", FAINT)
         beside(panels[-1], 1.02, -0.35, "best, %", FAINT)
         shared_legend(
