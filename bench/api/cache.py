@@ -45,9 +45,8 @@ def cached(folder: Path | DataFolders, key: str, build: Callable[[], ImageClasse
         BenchError: when the folder cannot be written (missing rights, no space). Nothing that a
             later run would trust is left behind.
     """
-    checked: frozenset[str] = frozenset()
-    if isinstance(folder, DataFolders):
-        folder, checked = folder.cache, folder.checked
+    checked = folder.checked if isinstance(folder, DataFolders) else frozenset[str]()
+    folder = folder.cache if isinstance(folder, DataFolders) else folder
     if (found := stored(folder, key, checked)) is not None:
         return found
     try:

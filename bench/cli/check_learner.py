@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def check_learners(
     text: str,
     checks: Sequence[str],
+    input_shape: tuple[int, int, int] | None,
     fmt: Literal["table", "json"],
     step: Callable[[str], object],
 ) -> tuple[str, bool]:
@@ -22,6 +23,7 @@ def check_learners(
     Args:
         text: see `bench.registry.contestants.contestants`.
         checks: names; empty: all.
+        input_shape: of the images, where the learner takes no others.
         fmt: a table for people, or JSON.
         step: told which check of which learner begins.
 
@@ -38,7 +40,7 @@ def check_learners(
             raise unknown_name("check", name, CHECKS)
     chosen = [name for name in CHECKS if not checks or name in checks]
     # by the learner with its options
-    results = {found.label: run_checks(found, chosen, step) for found in find(text)}
+    results = {found.label: run_checks(found, chosen, input_shape, step) for found in find(text)}
     passed = all(result.status != "fail" for told in results.values() for result in told)
     if fmt == "json":
         rows = [

@@ -87,7 +87,9 @@ class Display:
                 self.note(str(event.details["note"]))
             elif event.kind == "progress" and "state" in event.details:
                 if event.details["state"] == "waiting":
-                    self.note(f"waiting for another process: {title(event.assignment)}")
+                    self.note(
+                        f"waiting for another process: {title(event.assignment, self._words)}"
+                    )
             elif self._live:
                 self._update_bars(self._live, event)
             else:

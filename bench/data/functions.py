@@ -36,7 +36,7 @@ from bench.episodes.words import Keys, Purpose, random_words
 
 CPU = torch.device("cpu")
 
-BatchT = TypeVar("BatchT", Episodes, Stream)
+BatchT = TypeVar("BatchT", bound=Episodes | Stream)
 
 
 @dataclass
@@ -75,8 +75,9 @@ class FunctionStream(Stream):
 
 def moved(batch: BatchT, device: torch.device | str) -> BatchT:
     """A batch with all its tensors on a device."""
-    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return replace(batch, **{k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)})
+    values: dict[str, Any] = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    there: dict[str, Any] = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
+    return replace(batch, **there)
 
 
 @dataclass(frozen=True)
@@ -183,8 +184,10 @@ class Family(Source):
         else:
             parts = x[:, :shots], y[:, :shots], x[:, shots:], y[:, shots:]
             best = None if classes else self.posterior(*parts, of_function)
-            points = (part.float() for part in parts)
-            batch = Functions(1, *points, None, *single(best), self.constant)
+            support_x, support_y, query_x, query_y = (part.float() for part in parts)
+            batch = Functions(
+                1, support_x, support_y, query_x, query_y, None, *single(best), self.constant
+            )
         return batch.to(self.device)
 
     # -- a dataset --------------------------------------------------------------------------------

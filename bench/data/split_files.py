@@ -13,6 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TypeGuard
 
 from bench.api.dataset import Split
 from bench.errors import BenchError, unknown_name
@@ -139,7 +140,7 @@ def composed(names: Iterable[str]) -> dict[str, str]:
     return {unicodedata.normalize("NFC", name): name for name in names}
 
 
-def _strings(given: object) -> bool:
+def _strings(given: object) -> TypeGuard[list[str]]:
     return isinstance(given, list) and all(isinstance(one, str) for one in given)
 
 

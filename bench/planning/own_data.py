@@ -64,8 +64,8 @@ def own_classes(suite: Suite) -> OwnClasses:
             return _split(whole, phases, FOLDERS, notes)
         if isinstance(suite.split, Fractions):
             asked = suite.split
-            parts = split_by_fraction(names, asked.train, asked.val, asked.seed)
-            return OwnClasses(whole.model_copy(update=_tuples(parts)), str(asked), notes)
+            by_fraction = split_by_fraction(names, asked.train, asked.val, asked.seed)
+            return OwnClasses(whole.model_copy(update=_tuples(by_fraction)), str(asked), notes)
         if suite.split == FOLDERS:
             raise BenchError(f"{path} has no folders train, val and test, and no others")
         if lists:

@@ -145,7 +145,7 @@ class Suite(Table):
         """The prefix and the path of data of one's own, a folder or an ``.npz`` file; None: an
         installed dataset."""
         prefix = next((one for one in OWN if self.dataset.startswith(one)), None)
-        return prefix and (prefix, Path(self.dataset.removeprefix(prefix)))
+        return None if prefix is None else (prefix, Path(self.dataset.removeprefix(prefix)))
 
     @property
     def file(self) -> Path:

@@ -126,7 +126,7 @@ def _optimizer_state(subject: Subject, protocol: Protocol[Any, Any]) -> dict[str
     learner = subject.build(protocol)
     made = learner.optimizer(UPDATES)
     list(train(learner, 1, made))
-    both = made if isinstance(made, tuple) else (made,)
+    both: tuple[Any, ...] = made if isinstance(made, tuple) else (made,)
     return {
         name: one.state_dict() for name, one in zip(("optimizer", "scheduler"), both, strict=False)
     }

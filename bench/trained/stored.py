@@ -13,11 +13,11 @@ from bench.planning.jobs import Training
 from bench.results.reading import read_results, select
 from bench.results.rows import CellRow
 from bench.store import layout
-from bench.store.files import UnreadableError, read_json
+from bench.store.checked import UnreadableError, read_json
 from bench.store.records import TrainingResult
+from bench.worker.checkpoints import best_weights
 from bench.worker.devices import Device
 from bench.worker.loading import load_learner
-from bench.worker.training_loop import best_weights
 
 MOST_LISTED = 20
 """Trainings that a message lists."""

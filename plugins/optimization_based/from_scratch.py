@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,10 +23,10 @@ class FromScratch(MAML):
 
     contract = 2
     references = MAML.references[:1]
-    presets = {"paper": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}}
     trained = False
     protocols = ("regression", "online-regression")
-    protocol_defaults = {}
+    protocol_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @dataclass(frozen=True)
     class Config:

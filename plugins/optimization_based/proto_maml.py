@@ -15,7 +15,9 @@ Letters in shapes: B tasks, S support items, F features, N ways.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -35,7 +37,7 @@ class ProtoMAML(MAML):
         *MAML.references,
     )
     protocols = Learner.protocols  # a prototype is of a class
-    protocol_defaults = {}
+    protocol_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     order_invariant = True
     label_equivariant = True
     presets = {
