@@ -20,7 +20,7 @@ from typing import IO, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """The promised formats, as Pillow calls them. Of an animation, or of several pages, the first."""
@@ -127,25 +127,22 @@ def read_header(file: Path | bytes) -> Header:
 
 
 def _stream(file: Path | bytes) -> IO[bytes]:
-    if isinstance(file, bytes):
-        size, stream = len(file), None
-    else:
-        size, stream = file.stat().st_size, file
+    size = len(file) if isinstance(file, bytes) else file.stat().st_size
     if not size:
         raise ImageError("it is empty (0 bytes)")
     if size > MOST_BYTES:
         raise ImageError(f"it has {size:,} bytes, and up to {MOST_BYTES:,} are read")
-    return io.BytesIO(file) if isinstance(file, bytes) else stream.open("rb")
+    return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
 
 
 def _header(stream: IO[bytes], formats: Sequence[str]) -> Image.Image:
     begins = stream.read(64)
     stream.seek(0)
     try:
-        return Image.open(stream, formats=formats)
+        return Image.open(stream, formats=tuple(formats))
     except Image.DecompressionBombError as error:
         raise ImageError(f"it has far too many pixels: {error}") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         names = ", ".join(formats).replace("WEBP", "WebP")
         looks = f"; it looks like {kind}" if (kind := _looks_like(begins)) else ""
         raise ImageError(f"its content is not {names}, whatever its name is{looks}") from error
