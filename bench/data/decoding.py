@@ -139,7 +139,7 @@ def _header(stream: IO[bytes], formats: Sequence[str]) -> Image.Image:
     begins = stream.read(64)
     stream.seek(0)
     try:
-        return Image.open(stream, formats=list(formats))
+        return Image.open(stream, formats=tuple(formats))
     except Image.DecompressionBombError as error:
         raise ImageError(f"it has far too many pixels: {error}") from error
     except UnidentifiedImageError as error:

@@ -135,7 +135,8 @@ def phase_data(suite: Suite, source: Source, data: Any, dataset: str, named: str
         pools = {phase: asked.pool(data, split, phase, turned[phase]) for phase in PHASES}
     with suite.at():
         asked.check_keys(suite, pools["train"])
-    return SuiteData(dataset, named, data.content, *pools.values(), notes=notes)
+    train, val, test = (pools[phase] for phase in PHASES)
+    return SuiteData(dataset, named, data.content, train, val, test, notes=notes)
 
 
 def check_source(name: str, dataset: str, source: Source) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 from bench.api import Episodes, Learner, Stream
 from bench.protocols.base import Protocol
 from bench.testing import laws, leaks
+from bench.testing.answering import answers, difference
 from bench.testing.check import Check, CheckResult, NotApplicableError
-from bench.testing.subject import Examined, View, answers, difference
+from bench.testing.subject import Examined, View
 
 AUDITS: tuple[Check[Examined], ...] = (
     leaks.query_labels,

@@ -14,14 +14,9 @@ from bench.errors import BenchError
 from bench.registry.contestants import configure
 from bench.registry.installed import protocols
 from bench.registry.learners import accept_learner, default_of
+from bench.testing.answering import agree, answers, loss_of
 from bench.testing.check import FailedError, check
-from bench.testing.subject import (
-    EPISODES,
-    Subject,
-    agree,
-    answers,
-    loss_of,
-)
+from bench.testing.subject import EPISODES, Subject
 from bench.testing.tasks import draw
 
 

@@ -13,11 +13,7 @@ from bench.api import Episodes, Learner
 from bench.errors import BenchError
 from bench.protocols.base import Protocol
 from bench.store.tensors import readable
-from bench.testing.check import FailedError, NotApplicableError, Seen, check
-from bench.testing.subject import (
-    UPDATES,
-    Examined,
-    Subject,
+from bench.testing.answering import (
     agree,
     answers,
     as_tensor,
@@ -26,9 +22,10 @@ from bench.testing.subject import (
     of_numbers,
     predicted,
     spread,
-    train,
     unrolled,
 )
+from bench.testing.check import FailedError, NotApplicableError, Seen, check
+from bench.testing.subject import UPDATES, Examined, Subject, train
 
 
 @check(

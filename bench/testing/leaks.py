@@ -12,9 +12,7 @@ from torch import Tensor
 
 from bench.api import Episodes, Learner
 from bench.statistics.intervals import LEAK_P, first_presentation_ceiling, first_presentation_p
-from bench.testing.check import FailedError, NotApplicableError, Seen, check
-from bench.testing.subject import (
-    Examined,
+from bench.testing.answering import (
     agree,
     answers,
     changed_share,
@@ -25,6 +23,8 @@ from bench.testing.subject import (
     spread,
     unrolled,
 )
+from bench.testing.check import FailedError, NotApplicableError, Seen, check
+from bench.testing.subject import Examined
 
 ROUNDING = 0.1
 """Of the tolerance, where the same operations are done on other data."""

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from bench.api import Learner
 from bench.protocols.base import Protocol
+from bench.testing.answering import answers, loss_of, of_numbers
 from bench.testing.check import FailedError, NotApplicableError, check
-from bench.testing.subject import Subject, View, answers, loss_of, of_numbers, train
+from bench.testing.subject import Subject, View, train
 from bench.testing.tasks import draw
 
 FEW_PATTERNS, TOGETHER = 3, 32

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.planning.own_data import own_classes
+from bench.suites.schema import read_suite
 from tests.helpers.coloured_shapes import SUITE, write_folder
 
 
@@ -113,6 +115,29 @@ def test_check_counts_what_each_phase_has(bench, suite):
         "problem": None,
     }
     assert known.code == 0
+
+
+def test_check_tells_what_is_left_out_and_what_two_phases_share(bench, suite):
+    images = suite.parent / "images"
+    (images / "shape-03" / "06.heic").write_bytes(b"")
+    told = json.loads(bench("check", suite, "--format", "json").out)
+    [note] = told["notes"]
+    assert note.startswith(f"left out of {images}: 1 files .heic; the first is shape-03/06.heic")
+    parts = own_classes(read_suite(suite)).classes
+    first, last = images / parts.train[0], images / parts.test[0]
+    shutil.copy(first / "00.png", last / "00.png")
+    ran = bench("check", suite)
+    assert ran.code == 0, ran.err
+    assert (
+        "note: 1 images are in train and in test too, the first in the classes "
+        f"{first.name!r} and {last.name!r}"
+    ) in ran.out
+    shutil.rmtree(last)
+    shutil.copytree(first, last)
+    ran = bench("check", suite)
+    assert ran.code == 2
+    assert "split: the class" in ran.err
+    assert "under another name" in ran.err
 
 
 def test_show_tells_a_suite_file_as_an_installed_one(bench, suite):
