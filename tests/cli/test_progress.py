@@ -67,6 +67,9 @@ def test_details_as_far_as_known():
     }  # fmt: skip
     assert details(told) == "update 120  loss 0.415  val 93.2%  812 examples/s  3:20 left"
     assert details({"updates": 0, "loss": None}) == "update 0"
+    assert details({"val": {"value": None, "heading": "accuracy", "unit": "percent"}}) == ""
+    error = {"value": 0.35142, "heading": "mean squared error", "unit": "number"}
+    assert details({"val": error}) == "val 0.351 mean squared error"
 
 
 def shown(events: list[Event], terminal: bool) -> str:

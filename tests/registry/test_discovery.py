@@ -37,7 +37,7 @@ BROKEN = [
     ("Plugin = 3", "3 is not a subclass of bench.api.Learner"),
     (
         "from bench.api import Learner\nclass Plugin(Learner): family = 'x'",
-        "does not state its contract; add `contract = 1`",
+        "does not state its contract; add `contract = 2`",
     ),
     (
         "from bench.api import Learner\nclass Plugin(Learner): family, contract = 'x', 7",
