@@ -75,9 +75,7 @@ class RecurrentLearner(SequenceLearner):
             return super().loss(batch)
         support, query = embed_together(self.encode, batch)  # (B, S, D), (B, Q, D)
         state = self.remember(batch.support_x, support, batch.support_y, batch.ways)
-        logits = self.answer(state, query)  # (B, Q, N)
-        assert isinstance(logits, Tensor), "classes have logits"
-        logits = logits.float()
+        logits = self.answer(state, query).float()  # type: ignore[union-attr]  # (B, Q, N)
         return F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
 
     def optimizer(self, updates: int) -> MetaOptimizer:
