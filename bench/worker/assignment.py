@@ -127,8 +127,19 @@ class Assignment:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has for a path, or for an option that is one of an enumeration."""
-    return value.value if isinstance(value, Enum) else str(value)
+    """What JSON has for a path, a set, or an option that is one of an enumeration.
+
+    Raises:
+        TypeError: anything else: its text would be read back as something else.
+    """
+    match value:
+        case Path():
+            return str(value)
+        case Enum():
+            return value.value
+        case set() | frozenset():
+            return sorted(value)
+    raise TypeError(f"an assignment cannot hold a {type(value).__name__}")
 
 
 @cache
