@@ -127,8 +127,15 @@ class Assignment:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has for a path, or for an option that is one of an enumeration."""
-    return value.value if isinstance(value, Enum) else str(value)
+    """What JSON has for a set, a path, or an option that is one of an enumeration."""
+    match value:
+        case Enum():
+            return value.value
+        case set() | frozenset():
+            return sorted(value)
+        case Path():
+            return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON")
 
 
 @cache

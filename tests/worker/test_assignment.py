@@ -33,7 +33,8 @@ def test_it_is_read_back_as_it_was(phase, task, make_training, tmp_path):
         test_rotations=False, bank_seed=7, bank_episodes=9, episodes=9, bank="abcd",
         timing_batch=4, measure=measure,
     )  # fmt: skip
-    folders = DataFolders(None, tmp_path / "caf\u00e9")
+    checked = frozenset({"images 1 2", "images 3 4"})
+    folders = DataFolders(None, tmp_path / "caf\u00e9", checked)
     before = Assignment(
         phase, training, cell if phase == "time" else None, tmp_path, folders, "cpu/1", 2
     )
