@@ -129,9 +129,9 @@ class Attempt:
     def follow(self, question: Mapping[str, Any], preload: tuple[str, ...]) -> str | None:
         """Until it has answered: None; else how it ended, as the end of a sentence."""
         argument = json.dumps({**question, "file": str(self._file)})
-        work = Work("bench.apart.child:answer", argument, self._log, self._file.exists)
-        server = fork_server(preload)
-        child = Child(server, work.question())
+        work = Work("bench.apart.child:answer", argument, self._log, self._file.exists, preload)
+        server = fork_server()
+        child = Child(server, work)
         try:
             while not work.done() and not child.ended:
                 for message in child.listen(POLL_SECONDS):

@@ -5,10 +5,9 @@ A crash, a hang or an out-of-memory kill costs that job and nothing else.
 
 from __future__ import annotations
 
-import os
 import threading
 
-from bench.api.executor import Ended, Executor, Job, Limits, Progress
+from bench.api.executor import Ended, Executor, Job, Progress
 from bench.processes.child import Work, carry_out
 
 
@@ -16,12 +15,6 @@ class LocalExecutor(Executor):
     """Runs each job in a process of its own on this machine."""
 
     description = "one process per training and cell on this machine"
-
-    def __init__(self, limits: Limits) -> None:
-        super().__init__(limits)
-        # Threads that spin while they wait cost ten times where the cores are shared with others:
-        # a MAML update took 65 s with spinning and 6.7 s without, at a load of 8 on 2 cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
         """See `Executor.run`."""

@@ -89,8 +89,8 @@ def carry_out(
         BenchError: no process could be started.
     """
     for _ in range(2):  # a learner may have ended the fork server under this one
-        server = fork_server(work.preload)
-        child = Child(server, work.question())
+        server = fork_server()
+        child = Child(server, work)
         try:
             ended = Watch(child, work, limits, progress, cancelled).run()
         finally:
@@ -107,7 +107,7 @@ class Child:
 
     Args:
         server: forks the guard.
-        question: see `bench.processes.guard.guard`.
+        work: what it is to do.
 
     Attributes:
         worker: the number of the worker's process, once it is known.
@@ -115,17 +115,17 @@ class Child:
         ended: whether it and its guard are gone.
     """
 
-    def __init__(self, server: ForkServer, question: bytes) -> None:
+    def __init__(self, server: ForkServer, work: Work) -> None:
         self.worker: int | None = None
         self.code: int | None = None
         self.ended = False
-        self._question = memoryview(question)
+        self._question = memoryview(work.question())
         self._told = b""  # of the guard's lines
         self._reader = Reader()
         lifeline, self._lifeline = os.pipe()
         self._status, status = os.pipe()
         self._messages, messages = os.pipe()
-        server.fork(lifeline, status, messages)
+        server.fork(work.preload, lifeline, status, messages)
         for descriptor in (lifeline, status, messages):
             os.close(descriptor)
         self._selector = selectors.DefaultSelector()

@@ -1,8 +1,10 @@
 """The fork server: a process that has imported what is slow to import, and forks guards.
 
-``python -P -m bench.processes.forkserver FD MODULE...``. For each byte that comes over the socket
-with three descriptors it forks a guard, which is given them: see `bench.processes.guard.guard`. It
-ends when the socket is closed. What it has forked does not need it any more.
+``python -P -m bench.processes.forkserver FD``. For each line that comes over the socket, names of
+modules and with them three descriptors, it imports what it has not yet imported of these and forks
+a guard, which is given the descriptors: see `bench.processes.guard.guard`. One server serves
+planning and working, so that torch is imported once. It ends when the socket is closed. What it has
+forked does not need it any more.
 
 It has a session of its own, so that Ctrl-C on a terminal comes to bench and not to it; and nothing
 is imported from the working folder (``-P``), where a user's ``json.py`` may lie.
@@ -36,17 +38,17 @@ DESCRIPTORS = 3
 def main() -> NoReturn:
     """Serves until bench is gone."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    for module in sys.argv[2:]:
-        importlib.import_module(module)
     from bench.processes.guard import guard
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries the guards
-    gc.freeze()  # what is here is not looked at again, so that its pages stay shared
     with contextlib.suppress(ConnectionError):
         while True:
             asked, descriptors, _, _ = socket.recv_fds(control, 1, DESCRIPTORS)
             if not asked:
                 break
+            for module in read_line(control).split():
+                importlib.import_module(module)
+            gc.freeze()  # what is here is not looked at again, so that its pages stay shared
             if os.fork() == 0:
                 control.close()
                 for descriptor in descriptors:
@@ -57,44 +59,56 @@ def main() -> NoReturn:
     os._exit(0)
 
 
+def read_line(control: socket.socket) -> str:
+    """What is left of a line. Byte by byte: with the next line come other descriptors."""
+    line = bytearray()
+    while (part := control.recv(1)) not in {b"\n", b""}:
+        line += part
+    return line.decode()
+
+
 # -- in bench -------------------------------------------------------------------------------------
 
 
 class ForkServer:
-    """A fork server, as bench sees it. Starting it takes no time: it imports while bench goes on.
+    """A fork server, as bench sees it. Starting it takes no time: it imports while bench goes on."""
 
-    Args:
-        modules: what it imports before it forks.
-    """
-
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self) -> None:
         ours, its = socket.socketpair()
         self._control, self._owner, self._lock = ours, os.getpid(), threading.Lock()
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the server
         places = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         with its:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, str(its.fileno()), *modules],
+                [sys.executable, "-P", "-m", __name__, str(its.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=self._printed,
                 stderr=self._printed,
                 pass_fds=[its.fileno()],
                 start_new_session=True,
-                # an empty entry is the working folder
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+                env={
+                    # Threads that spin while they wait cost ten times where the cores are shared
+                    # with others: a MAML update took 65 s with spinning and 6.7 s without, at a
+                    # load of 8 on 2 cores. The library that has them reads this when it is loaded.
+                    "OMP_WAIT_POLICY": "PASSIVE",
+                    **os.environ,
+                    # an empty entry is the working folder
+                    "PYTHONPATH": os.pathsep.join(filter(None, places)),
+                },
             )
 
     def alive(self) -> bool:
         """Whether it can fork for this process."""
         return self._owner == os.getpid() and self._process.poll() is None
 
-    def fork(self, *descriptors: int) -> None:
-        """Has it fork a guard with these descriptors, as soon as it has imported its modules.
+    def fork(self, modules: Sequence[str], *descriptors: int) -> None:
+        """Has it fork a guard with these descriptors, as soon as it has imported these modules.
 
         Where it is gone, nobody has them: the other ends of pipes say so.
         """
+        line = f" {' '.join(modules)}\n".encode()
         with self._lock, contextlib.suppress(OSError):
-            socket.send_fds(self._control, [b"f"], descriptors)
+            socket.send_fds(self._control, [line], descriptors)
 
     def last_words(self) -> str:
         """The last line that it printed."""
@@ -111,32 +125,33 @@ class ForkServer:
         self._printed.close()
 
 
-_servers: dict[tuple[str, ...], ForkServer] = {}
+_server: ForkServer | None = None
 _starting = threading.Lock()
 
 
-def fork_server(modules: tuple[str, ...]) -> ForkServer:
-    """The server that imports these modules: one for all that this process starts.
+def fork_server() -> ForkServer:
+    """The one server of this process.
 
     Raises:
         BenchError: where processes cannot be forked (Windows).
     """
+    global _server  # noqa: PLW0603 - one for all that this process starts
     if not hasattr(os, "fork"):
         raise BenchError("this system cannot fork processes; run with --executor inline")
     with _starting:
-        found = _servers.get(modules)
-        if found is None or not found.alive():
-            if found is not None:
-                found.close()
-            found = _servers[modules] = ForkServer(modules)
-        return found
+        if _server is None or not _server.alive():
+            close_server()
+            _server = ForkServer()
+        return _server
 
 
 @atexit.register
-def close_servers() -> None:
-    """Ends all servers."""
-    while _servers:
-        _servers.popitem()[1].close()
+def close_server() -> None:
+    """Ends it, if there is one."""
+    global _server  # noqa: PLW0603
+    if _server is not None:
+        _server.close()
+        _server = None
 
 
 if __name__ == "__main__":

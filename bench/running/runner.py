@@ -20,7 +20,6 @@ from bench.store.atomic import clear, lock_file, write_json, writing
 from bench.store.checked import UnreadableError, missing, read_record, record_part, set_aside
 from bench.store.records import Failure, TrainingResult
 from bench.worker.assignment import Assignment, Phase
-from bench.worker.checkpoints import best_weights
 from bench.worker.devices import Device, cores
 from bench.worker.environment import now
 
@@ -189,6 +188,8 @@ class Runner:
         folder = training.folder(self.results)
         if training.budget is None or training.status(self.results) != "done":
             return
+        from bench.worker.checkpoints import best_weights  # needs torch
+
         weights = folder / layout.WEIGHTS
         try:
             best_weights(folder)
@@ -248,6 +249,8 @@ class Runner:
             self._cancelled,
         )
         if ended is None:
+            if assignment.phase == "train":  # written a moment ago
+                self._weights_seen.add(assignment.training.id)
             self.listener(Event("done", assignment))
         else:
             self._fail(assignment, ended.kind, ended.reason, ended.traceback)
