@@ -44,6 +44,15 @@ def read_regular(path: str | Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a name can be stored: bytes that are no UTF-8 are lone surrogates in it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def owner() -> str:
     """This process, as a part of the name of what it alone writes: ``host_4026531836-4711``.
 

@@ -31,35 +31,11 @@ def data() -> None:
 def list_(fmt: Format) -> None:
     """Lists the installed datasets, their splits, and how much of each is cached. The last rows
     are about data of your own, which suite files name."""
-    from bench import registry as plugins
+    from bench.apart.call import apart
+    from bench.cli.datasets import listed_datasets
     from bench.cli.terminal import render
-    from bench.data.array_file import ArrayFile
-    from bench.data.folders import data_folders
-    from bench.data.image_folder import ImageFolder
-    from bench.suites.schema import ARRAYS, FOLDER
 
-    cache = data_folders().cache
-    found = plugins.datasets()
-    rows = [
-        {
-            "name": name,
-            "splits": ", ".join(source.splits) or None,
-            "cached_mib": round(_cached_bytes(cache, name) / 2**20, 1),
-            "summary": source.description,
-            "package": found.packages[name],
-        }
-        for name, source in found.things.items()
-    ]
-    rows += [
-        {
-            "name": f"{prefix}PATH",
-            "splits": None,
-            "cached_mib": round(_cached_bytes(cache, source.name) / 2**20, 1),
-            "summary": source.description,
-            "package": None,
-        }
-        for prefix, source in ((FOLDER, ImageFolder), (ARRAYS, ArrayFile))
-    ]
+    rows = apart(listed_datasets)(_folders(None).cache)
     click.echo(render(rows, ["name", "splits", "cached_mib", "summary", "package"], fmt))
 
 
@@ -68,13 +44,10 @@ def list_(fmt: Format) -> None:
 @DATA_DIR
 def fetch(name: str, data_dir: Path | None) -> None:
     """Downloads what is missing of a dataset into the cache, and verifies it."""
-    from bench.api.dataset import Source
-    from bench.planning.data import named_source
+    from bench.apart.call import apart
+    from bench.cli.datasets import fetch_dataset
 
-    source = named_source(name)
-    if type(source).fetch is Source.fetch:
-        click.echo(f"{name} needs no download")
-    source.fetch(_folders(data_dir), click.echo)
+    apart(fetch_dataset)(name, _folders(data_dir), click.echo)
 
 
 @data.command()
@@ -87,13 +60,14 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     Without a name, all installed datasets. Every one is looked at, also after one that fails.
     Downloads nothing.
     """
-    from bench import registry as plugins
-    from bench.planning.data import named_source
+    from bench.apart.call import apart
+    from bench.cli.datasets import usable_datasets, verify_dataset
 
     folders, failures = _folders(data_dir), []
-    for source in [named_source(name) for name in names or plugins.datasets().things]:
+    for name in names or apart(usable_datasets)():
         try:
-            click.echo(source.verify(folders, lambda told: click.echo(told, err=True)))
+            found = apart(verify_dataset)(name, folders, lambda told: click.echo(told, err=True))
+            click.echo(found)
         except BenchError as error:
             failures.append(str(error))
     if failures:
@@ -104,7 +78,3 @@ def _folders(data_dir: Path | None) -> DataFolders:
     from bench.data.folders import data_folders
 
     return data_folders(data_dir)
-
-
-def _cached_bytes(cache: Path, name: str) -> int:
-    return sum(path.stat().st_size for path in cache.glob(f"{name}-*.npy"))

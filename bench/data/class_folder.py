@@ -6,6 +6,7 @@ of both with lists of files (`bench.data.split_files`) that say which image is o
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from bench.api.dataset import ImageClasses, Split
+from bench.api.files import is_utf8
 from bench.data.decoding import ENDINGS
 from bench.data.split_files import PHASES, read_image_lists
 from bench.errors import BenchError, unknown_name
@@ -161,6 +163,11 @@ def _list_folder(root: Path) -> Listing:
     if not files:
         found = "images, but no folders" if loose else "no folders"
         raise BenchError(f"{root} has {found}; put the images of each class in a folder of theirs")
+    if odd := [name for name in files if not is_utf8(name)]:
+        raise BenchError(
+            f"{root} has {len(odd)} classes whose names are no UTF-8, the first is "
+            f"{os.fsencode(odd[0])!r}; give these folders other names"
+        )
     if empty := [name for name, listed in files.items() if not listed]:
         told = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
         raise BenchError(

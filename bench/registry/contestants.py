@@ -15,13 +15,14 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from bench.apart.blame import touching
+from bench.api.files import is_utf8
 from bench.errors import BenchError, unknown_name
 from bench.registry.discovery import Found, UnusableError
 from bench.registry.learner_files import LearnerFile, find, is_file
@@ -107,10 +108,21 @@ def pattern_of(spec: str) -> str:
     return _read(spec)[0]
 
 
+def each_learner(spec: str, installed: Found[type[Learner]]) -> list[str]:
+    """A text with a glob as one text for each learner that fits; any other as it is.
+
+    Raises:
+        BenchError: bad grammar.
+    """
+    pattern, items = _read(spec)
+    names = [] if is_file(pattern) else fnmatch.filter(sorted(installed.things), pattern)
+    return [f"{name}[{items}]" if items else name for name in names] or [spec]
+
+
 def _read(spec: str) -> tuple[str, str]:
     """``'maml[inner_steps=1,5]'`` to the name and what stands in brackets."""
     match = re.fullmatch(r"\s*([^\[\]\s]+|[^\[\]]+:\w+)\s*(?:\[(.*)\])?\s*", spec, re.DOTALL)
-    if match is None or not _is_unicode(spec):
+    if match is None or not is_utf8(spec):
         raise BenchError(
             f"cannot read the learner {_short(spec)!r}; write NAME or "
             "'NAME[option=value,...]', for instance 'maml[inner_steps=1,5]'"
@@ -135,14 +147,6 @@ def _named(spec: str, installed: Found[type[Learner]]) -> Iterator[Contestant]:
 
 def _short(text: str) -> str:
     return text if len(text) <= MOST_TOLD else f"{text[: MOST_TOLD - 20]}...{text[-17:]}"
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it can be stored: bytes of a command line that are no UTF-8 arrive as surrogates."""
-    try:
-        return bool(text.encode())
-    except UnicodeEncodeError:
-        return False
 
 
 def configure(
@@ -196,7 +200,7 @@ def configure(
     except (Exception, SystemExit) as error:  # a plugin may raise anything
         told = f"{name}: its Config failed: {type(error).__name__}: {error}"
         raise UnusableError(told) from error
-    stored = _stored(name, config)
+    stored = _stored(name, config, options)
     told = label(name, config, types, {option: values[option] for option in usual})
     asked = {option: values[option] for option in options}
     return Contestant(name, told, learner, config, stored, file, asked)
@@ -214,14 +218,16 @@ def within(learner: type[Learner], config: Any, protocol: str) -> Any:
     return learner.Config(**{**defaults, **given}) if defaults else config
 
 
-def _stored(name: str, config: Any) -> dict[str, Any]:
+def _stored(name: str, config: Any, given: Collection[str]) -> dict[str, Any]:
     stored = {}
     for field in dataclasses.fields(config):
         value, file = getattr(config, field.name), field.metadata.get("file")
         try:
             stored[field.name] = as_json(value, file)
         except BenchError as error:
-            raise BenchError(f"{name}, option {field.name}: {error}") from error
+            # Of an option that nobody gave it is the learner that cannot be used.
+            kind = BenchError if field.name in given else UnusableError
+            raise kind(f"{name}, option {field.name}: {error}") from error
         except PydanticSerializationError as error:
             raise BenchError(f"{name}, option {field.name}: cannot be stored: {error}") from error
     return stored

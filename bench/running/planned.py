@@ -11,7 +11,7 @@ from bench.api.dataset import DataFolders, Notify
 from bench.errors import BenchError
 from bench.planning.jobs import DeviceKind, Plan
 from bench.planning.plan import UnplannedError, asking, choose_suites, make_plan
-from bench.registry.contestants import Contestant, contestants, pattern_of
+from bench.registry.contestants import Contestant, contestants, each_learner, pattern_of
 from bench.registry.discovery import UnusableError
 from bench.registry.installed import learners, protocol
 from bench.registry.learner_files import is_file
@@ -80,20 +80,20 @@ def choose_learners(specs: Sequence[str]) -> Chosen:
     """
     patterns = [pattern for spec in specs if not is_file(pattern := pattern_of(spec))]
     installed = learners(*patterns)
+    chosen = Chosen()
     if not specs:
         left_out = [problem for problem in installed.problems if problem.fatal]
-        notes = [f"left out: {one.name} of {one.package}: {one.reason}" for one in left_out]
-        found = contestants([], installed)
-        if not found:
+        chosen.notes = [f"left out: {one.name} of {one.package}: {one.reason}" for one in left_out]
+        if not installed.things:
             raise BenchError("no learner is installed; `bench doctor` says what is wrong")
-        return Chosen(found, notes)
-    chosen = Chosen()
-    for spec in specs:
-        try:
-            contestants([spec], installed)
-        except (UnusableError, GivenUpError) as error:
-            chosen.failed[spec] = str(error)
-    sound = [spec for spec in specs if spec not in chosen.failed]
+    sound = []
+    for spec in specs or sorted(installed.things):
+        for one in each_learner(spec, installed):
+            try:
+                contestants([one], installed)
+                sound.append(one)
+            except (UnusableError, GivenUpError) as error:
+                chosen.failed[one] = str(error)
     if not sound:
         raise BenchError("\n".join(chosen.failed.values()))
     chosen.contestants = contestants(sound, installed)
