@@ -71,7 +71,7 @@ def read_line(control: socket.socket) -> str:
 
 
 class ForkServer:
-    """A fork server, as bench sees it. Starting it takes no time: it imports while bench goes on."""
+    """A fork server, as bench sees it. Starting it takes no time: it imports beside bench."""
 
     def __init__(self) -> None:
         ours, its = socket.socketpair()

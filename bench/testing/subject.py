@@ -239,9 +239,10 @@ class Subject(Examined):
 
     def build(self, within: Protocol[Any, Any], seed: int = 0) -> Learner:
         """A new learner with the initial weights of a seed, those of lazy layers too."""
-        torch.manual_seed(seed)
         config = self.config_in(within.name)
-        learner = self.learner(config, self.training_task(self.task(within)))
+        task = self.training_task(self.task(within))  # may build learners to find what they take
+        torch.manual_seed(seed)
+        learner = self.learner(config, task)
         with torch.no_grad():
             if _has_lazy_layers(learner):
                 within.ask(learner.eval(), self.episodes(within))

@@ -90,7 +90,7 @@ EXACT = {
 AMONG_OTHERS = {
     InNoProtocol: {"declaration": "choose from"},
     WithoutATrainingTask: {"training-task": "returned NoneType"},
-    ExcludesUnseenClasses: {"logits": "of one class"},
+    ExcludesUnseenClasses: {"logits": "one label"},
     AnswersForOneClassTooFew: {"logits": r"predict .* \(3, 10, 4\), expected \(3, 10, 5\)"},
     AnswersInWholeNumbers: {"logits": "predict returned logits of torch.int64"},
     WithAStateOfItsOwn: {"state": "not set"},
