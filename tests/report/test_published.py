@@ -131,7 +131,7 @@ def test_two_trainings_of_one_name_keep_their_own_figures(tmp_path: Path) -> Non
     write_cell(tmp_path / "b", **measured(0.895))
     place = Path("cells") / "glyphs-5way" / "5way1shot"
     (other,) = (tmp_path / "b" / place).iterdir()
-    other.rename(tmp_path / "a" / place / "another")
+    other.rename(tmp_path / "a" / place / f"another-{other.name}")
     table = published_table(board(tmp_path / "a"))
     assert table is not None
     here = [line.cells[0] for lines in table.families.values() for line in lines]

@@ -184,7 +184,7 @@ def test_other_episodes_and_two_trainings_of_a_seed_are_not_compared(folders):
         write_seeds(root, "maml", GOOD)
         write_seeds(root, "mann", GOOD, bank=f"bank of {root.name}")
     folder = write_scores(b, "maml", drawn([0.9])[0], seed=0)
-    folder.rename(folder.with_name("maml-of-older-code"))
+    folder.rename(folder.with_name(f"older-{folder.name}"))
     write_scores(b, "maml", drawn([0.9])[0], seed=0)
     told = {row["a"]["learner"]: row["reason"] for row in rows(a, b)}
     assert told == {
@@ -238,7 +238,7 @@ def test_a_learner_with_two_trainings_of_a_seed_is_not_said_to_be_on_one_side_on
         write_seeds(tmp_path, "maml", GOOD[:1], setting=setting)
         write_seeds(tmp_path, "mann", GOOD[:1], setting=setting)
     before = write_scores(tmp_path, "maml", drawn([0.9])[0], source="01d0de")
-    before.rename(before.with_name("maml-of-older-code"))
+    before.rename(before.with_name(f"older-{before.name}"))
     write_scores(tmp_path, "maml", drawn([0.9])[0], source="5ec0de")
     told = rows("maml", "mann", "--results", tmp_path)
     assert [row["setting"] for row in told] == ["5way1shot"] * 3 + ["5way5shot"]

@@ -163,7 +163,7 @@ def test_budgets_make_boards_and_the_untrained_stand_on_each(tmp_path: Path) -> 
     for budget, episodes in (("smoke", 200), ("standard", 1000)):
         write_cell(tmp_path, budget=budget, episodes=episodes)
         folder = write_cell(tmp_path, "pixels", budget="none", episodes=episodes)
-        folder.rename(folder.with_name(f"pixels-{episodes}"))
+        folder.rename(folder.with_name(f"pixels-{episodes}-{folder.name}"))
     smoke, standard = boards(read_results(tmp_path).rows)
     for board, episodes in ((smoke, 200), (standard, 1000)):
         assert {entry.learner for entry in board.entries} == {"prototypical", "pixels"}
@@ -191,7 +191,7 @@ def test_the_same_seed_three_times_makes_three_entries(tmp_path: Path) -> None:
     """The learner has changed how it is trained: other trainings, not other seeds."""
     for number in range(3):
         folder = write_cell(tmp_path)
-        folder.rename(folder.with_name(f"training-{number}"))
+        folder.rename(folder.with_name(f"training-{number}-{folder.name}"))
     assert [len(entry.cells) for entry in boards(read_results(tmp_path).rows)[0].entries] == [
         1,
         1,

@@ -192,7 +192,7 @@ def test_other_banks_are_left_out(tmp_path):
         (lambda stored: stored["accuracy"].pop(), "is of another run than result.json"),
         (lambda stored: stored.update(bank="other"), "is of another run than result.json"),
         (lambda stored: stored.update(accuracy=[]), "lacks scores"),
-        (lambda stored: stored["accuracy"].__setitem__(3, math.nan), "lacks scores"),
+        (lambda stored: stored["accuracy"].__setitem__(3, math.nan), "is damaged"),
     ],
 )
 def test_damaged_episode_files_are_named(tmp_path, damage, reason):
@@ -223,7 +223,7 @@ def test_missing_and_truncated_episode_files_are_named(tmp_path, content):
     assert "episodes.json" in result.left_out[0][1]
     [problem] = problems
     assert problem.path == str(file)
-    assert problem.reason.startswith(("cannot be read", "is damaged"))
+    assert problem.reason.startswith(("No such file", "is empty", "is damaged"))
     compare_board(board, problems)
     assert problems == [problem]
 

@@ -268,7 +268,7 @@ def test_learners_of_one_label_are_lines_of_their_own(tmp_path: Path) -> None:
                 tmp_path, setting=f"5way{shots}shot", task={"ways": 5, "shots": shots},
                 accuracy=0.5 + place / 10 + shots / 100, training=f"training-{place}",
             )  # fmt: skip
-            folder.rename(folder.with_name(f"{place}"))
+            folder.rename(folder.with_name(f"{place}-{folder.name}"))
     found = [
         replace(one, families={"metric-based": [replace(e, label="maml") for e in one.entries]})
         for one in boards(read_results(tmp_path).rows)
