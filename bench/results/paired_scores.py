@@ -70,7 +70,7 @@ def read_answers(
         except BenchError as error:
             damaged.append(str(error).partition("\n")[0])
             path = _file(row)
-            problem = Problem(path, damaged[-1].removeprefix(f"{path}: "))
+            problem = Problem(path, damaged[-1].removeprefix(path).removeprefix(":").strip())
             if problems is not None and problem not in problems:
                 problems.append(problem)
     if damaged:
