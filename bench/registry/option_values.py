@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -42,7 +43,20 @@ def fit(given: Any, type_: Any) -> Any:
     """
     if isinstance(given, Word | Group):
         given = _typed(given, type_)
-    return TypeAdapter[Any](type_).validate_python(_from_json(given))
+    return _reader(type_).validate_python(_from_json(given))
+
+
+def _reader(type_: Any) -> TypeAdapter[Any]:
+    try:
+        # Unions that differ in their order alone are equal, and read text differently.
+        return _kept_reader(type_, repr(type_))
+    except TypeError:  # annotated with what cannot be hashed
+        return TypeAdapter(type_)
+
+
+@lru_cache(maxsize=1024)
+def _kept_reader(type_: Any, _: str) -> TypeAdapter[Any]:
+    return TypeAdapter(type_)
 
 
 def _from_json(given: Any) -> Any:

@@ -127,15 +127,19 @@ class Assignment:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has for a set, a path, or an option that is one of an enumeration."""
+    """What JSON has for a path, a set, or an option that is one of an enumeration.
+
+    Raises:
+        TypeError: anything else: its text would be read back as something else.
+    """
     match value:
+        case Path():
+            return str(value)
         case Enum():
             return value.value
         case set() | frozenset():
             return sorted(value)
-        case Path():
-            return str(value)
-    raise TypeError(f"{type(value).__name__} has no JSON")
+    raise TypeError(f"an assignment cannot hold a {type(value).__name__}")
 
 
 @cache

@@ -272,3 +272,8 @@ def test_fit_takes_values_as_they_are():
     assert fit((1, 2), tuple[int, ...]) == (1, 2)
     assert fit(Pool.MEAN, Pool) is Pool.MEAN
     assert math.isnan(fit({"float": "nan"}, float))
+
+
+def test_unions_that_differ_in_their_order_are_read_in_their_own():
+    assert type(fit("1", int | float)) is int
+    assert type(fit("1", float | int)) is float

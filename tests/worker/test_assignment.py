@@ -33,8 +33,7 @@ def test_it_is_read_back_as_it_was(phase, task, make_training, tmp_path):
         test_rotations=False, bank_seed=7, bank_episodes=9, episodes=9, bank="abcd",
         timing_batch=4, measure=measure,
     )  # fmt: skip
-    checked = frozenset({"images 1 2", "images 3 4"})
-    folders = DataFolders(None, tmp_path / "caf\u00e9", checked)
+    folders = DataFolders(None, tmp_path / "caf\u00e9", frozenset({"b 2", "a 1"}))
     before = Assignment(
         phase, training, cell if phase == "time" else None, tmp_path, folders, "cpu/1", 2
     )
@@ -56,6 +55,13 @@ def test_options_of_a_learner_keep_their_values(make_training, tmp_path):
     assert math.isnan(read.pop("nan"))
     assert read.pop("kind") == "wide"
     assert read == config
+
+
+def test_what_json_cannot_hold_is_not_sent_as_its_text(make_training, tmp_path):
+    training = make_training(config={"of a plugin": object()})
+    assignment = Assignment("train", training, None, tmp_path, DataFolders(None, tmp_path), "cpu")
+    with pytest.raises(TypeError, match="cannot hold a object"):
+        assignment.to_json()
 
 
 def test_what_is_no_assignment_is_refused():
