@@ -71,7 +71,8 @@ def read_line(control: socket.socket) -> str:
 
 
 class ForkServer:
-    """A fork server, as bench sees it. Starting it takes no time: it imports beside bench."""
+    """A fork server, as bench sees it. Starting it takes no time: it imports while bench does other
+    things."""
 
     def __init__(self) -> None:
         ours, its = socket.socketpair()
