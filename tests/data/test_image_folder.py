@@ -184,7 +184,7 @@ def test_all_files_that_cannot_be_read_are_named(grey, folders):
 
 def test_a_class_whose_name_is_no_utf8_is_told(grey):
     odd = os.fsdecode(os.fsencode(grey) + b"/caf\xe9")
-    os.mkdir(odd)
+    Path(odd).mkdir()
     Image.new("L", (4, 4)).save(odd + "/0.png")
     with pytest.raises(BenchError, match=r"1 classes .* no UTF-8, the first is b'caf\\xe9'; give"):
         list_folder(grey)
