@@ -11,6 +11,7 @@ call, text         the argument that is a function, and what it is called with
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,10 @@ def answer(text: str, tell: Callable[[dict[str, Any]], object]) -> None:
         content = {"answer": encode(function, "return", result)}
     except BenchError as error:
         content = {"error": str(error)}
+    except OSError as error:
+        if error.filename is None:
+            raise
+        content = {"error": f"{error.strerror}: {reprlib.repr(error.filename)}"}
     written = Path(question["file"])
     part = written.with_suffix(".part")
     part.write_text(encode_json(content), encoding="utf-8")

@@ -7,7 +7,7 @@ the package of its learner only."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ def learners(*patterns: str) -> Found[type[Learner]]:
     return discover("learner", accept_learner, patterns=patterns)
 
 
-def installed_sources(names: Collection[str]) -> dict[str, str]:
+def installed_sources(names: Sequence[str]) -> dict[str, str]:
     """The source hash of each learner of those names that can be used; imports them."""
     sources = {}
     for name, learner in learners(*names).things.items() if names else ():

@@ -67,9 +67,9 @@ def test_details_as_far_as_known():
     }  # fmt: skip
     assert details(told) == "update 120  loss 0.415  val 93.2%  812 examples/s  3:20 left"
     assert details({"updates": 0, "loss": None}) == "update 0"
-    assert details({"val": {"value": None, "heading": "accuracy", "unit": "percent"}}) == ""
-    error = {"value": 0.35142, "heading": "mean squared error", "unit": "number"}
-    assert details({"val": error}) == "val 0.351 mean squared error"
+    assert details({"val": None, "val_heading": None}) == ""
+    error = {"val": 0.35142, "val_heading": "mean squared error"}
+    assert details(error) == "val 0.351 mean squared error"
 
 
 def shown(events: list[Event], terminal: bool) -> str:
@@ -92,7 +92,7 @@ def test_a_pipe_gets_plain_lines_and_not_too_many(assign, monkeypatch):
         now += PLAIN_SECONDS / 50
         display.listen(Event("progress", assignment, {"fraction": 0.5, "updates": 3}))
     display.listen(Event("done", assignment))
-    name = titled(assignment)  # longer than the console is wide: lines are not wrapped
+    name = title(assignment, {})  # longer than the console is wide: lines are not wrapped
     assert written.getvalue().splitlines() == [
         f"start {name}",
         f"{name}: 50% update 3",

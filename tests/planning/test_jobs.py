@@ -9,6 +9,8 @@ import pytest
 
 from bench.api import TaskSpec
 from bench.planning.jobs import Cell, Training, describe
+from bench.store.atomic import write_json
+from bench.store.records import Failure
 from bench.suites.schema import Budget
 
 TASK = TaskSpec((1, 4, 4), ways=3, shots=1, queries=2, episodes_per_update=4, classes=12)
@@ -136,11 +138,16 @@ def test_folders_and_what_is_written_first(make_training, tmp_path):
     assert again.id == told["id"] == training.id
 
 
-def test_a_result_makes_it_done_and_a_failure_failed(make_training, tmp_path):
+def test_a_failure_makes_it_failed_and_what_is_no_record_nothing(make_training, tmp_path):
     training = make_training()
     folder = training.folder(tmp_path)
     folder.mkdir(parents=True)
     (folder / "failure.json").write_text("{}")
-    assert training.status(tmp_path) == "failed"
     (folder / "result.json").write_text("{}")
-    assert training.status(tmp_path) == "done"
+    assert training.status(tmp_path) == "unfinished"
+    assert [problem.path for problem in training.damaged(tmp_path)] == [str(folder / "result.json")]
+    write_json(
+        folder / "failure.json", Failure(kind="exit", reason="gone", phase="train", finished="")
+    )
+    assert training.status(tmp_path) == "failed"
+    assert training.failure(tmp_path) == "gone"

@@ -302,7 +302,7 @@ def test_the_halves_of_a_stream_are_support_and_queries():
     assert isinstance(streams, Stream)
     build = lambda: Honest(Honest.Config(), task)  # noqa: E731
     made = Trained(Online(), Honest, build, streams, streams, streams)
-    _, episodes = made.support()
+    ((_, episodes),) = made.support()
     assert torch.equal(torch.cat([episodes.support_y, episodes.query_y], 1), streams.y)
     assert torch.equal(torch.cat([episodes.support_x, episodes.query_x], 1), streams.x)
     assert episodes.support_y.shape == episodes.query_y.shape == (2, 5)
