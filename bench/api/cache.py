@@ -8,6 +8,7 @@ checksum and is built again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -148,9 +149,9 @@ def stored(folder: Path, key: str, checked: frozenset[str] = frozenset()) -> Ima
         return None
 
 
-def _checksum(about: dict[str, Any]) -> int:
+def _checksum(about: dict[str, Any]) -> str:
     """Of all that is said about the images, whatever the layout of the JSON."""
-    return zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _fits(data: ImageClasses) -> bool:

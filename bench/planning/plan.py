@@ -184,10 +184,10 @@ def make_plan(
         took_part |= bool(taking_part)
         if not taking_part:
             continue
-        pools = load_suite_data(suite, folders, notify)
+        pools, file = load_suite_data(suite, folders, notify), file_of(suite)
         plan.notes += [f"{suite.name}: {note}" for note in pools.notes]
         for name, setting in suite.settings.items():
-            tested = draw_test(suite, name, test_task(suite, setting, pools), pools)
+            tested = draw_test(suite, file, name, test_task(suite, setting, pools), pools)
             for contestant in taking_part:
                 if contestant.label in plan.failed:
                     continue
@@ -217,6 +217,7 @@ def make_plan(
 class Tested:
     """What all learners answer in a test setting."""
 
+    suite_file: str | None
     setting: str
     task: TaskSpec
     bank: Bank
@@ -225,11 +226,14 @@ class Tested:
     measure: Measure | None
 
 
-def draw_test(suite: Suite, setting: str, task: TaskSpec, pools: SuiteData) -> Tested:
+def draw_test(
+    suite: Suite, file: str | None, setting: str, task: TaskSpec, pools: SuiteData
+) -> Tested:
     """Draws the bank of a setting."""
     bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)
     digest = cache(lambda episodes: bank.first(episodes).draw.digest())
-    return Tested(setting, task, bank, digest, protocol(suite.protocol).measure(task, pools.test))
+    measure = protocol(suite.protocol).measure(task, pools.test)
+    return Tested(file, setting, task, bank, digest, measure)
 
 
 def make_cell(
@@ -255,7 +259,7 @@ def make_cell(
         training=training,
         suite=suite.name,
         suite_version=suite.version,
-        suite_file=file_of(suite),
+        suite_file=tested.suite_file,
         setting=tested.setting,
         task=tested.task,
         test_rotations=suite.rotations.test,

@@ -201,7 +201,7 @@ def configure(
         told = f"{name}: its Config failed: {type(error).__name__}: {error}"
         raise UnusableError(told) from error
     stored = _stored(name, config, options)
-    told = label(name, config, types, {option: values[option] for option in usual})
+    told = label(name, config, types, usual)
     asked = {option: values[option] for option in options}
     return Contestant(name, told, learner, config, stored, file, asked)
 

@@ -129,7 +129,7 @@ def asked(task: TaskSpec, classes: int, images: int) -> TaskSpec:
     pool = EpisodePool(
         torch.zeros(1), np.arange(classes) * images, np.array([images] * (classes - 1) + [99])
     )
-    return training_task(Contestant("a", "a", learner, None), task, pool, pool)
+    return training_task(Contestant("a", "a", learner, None, {}), task, pool, pool)
 
 
 def test_ways_and_queries_are_cut_down_to_what_there_is():
@@ -153,7 +153,7 @@ class Scheduled(Learner):
 
 
 def budget_of(text: str, suite, learner: type[Learner] = Scheduled) -> Budget | None:
-    return read_budget(text, suite, Contestant("a", "a", learner, None), TaskSpec((1,), 5))
+    return read_budget(text, suite, Contestant("a", "a", learner, None, {}), TaskSpec((1,), 5))
 
 
 def test_budgets_by_hand(tiny_suite):
