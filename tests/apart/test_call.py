@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ import pytest
 from bench.apart.blame import GivenUpError, touching
 from bench.apart.call import apart, plain
 from bench.errors import BenchError
+from bench.processes.forkserver import fork_server
 
 
 def end_here(how: str) -> None:
@@ -70,6 +72,17 @@ def untouched() -> None:
 
 def test_it_is_another_process():
     assert apart(number_of_process, preload=())() != os.getpid()
+
+
+def has_imported(module: str) -> bool:
+    return module in sys.modules
+
+
+def test_one_server_imports_what_each_call_asks_for():
+    assert not apart(has_imported, preload=())("colorsys")
+    server = fork_server()
+    assert apart(has_imported, preload=("colorsys",))("colorsys")
+    assert fork_server() is server
 
 
 @pytest.mark.parametrize(
