@@ -6,13 +6,14 @@ import re
 import reprlib
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bench.api.dataset import DataFolders, Notify
-from bench.cli.kinds import Kind
 from bench.cli.options import DATA_DIR, KIND
+
+if TYPE_CHECKING:
+    from bench.cli.kinds import Kind
 
 
 class Shape(click.ParamType[tuple[int, int, int]]):
@@ -76,6 +77,7 @@ def check(
     Exits with 1 where a check fails.
     """
     from bench.apart.call import apart
+    from bench.cli.check_data import check_data
     from bench.cli.check_learner import check_learners, progress
     from bench.cli.kinds import kind_of
     from bench.data.folders import data_folders
@@ -94,20 +96,3 @@ def check(
     click.echo(text)
     if not passed:
         ctx.exit(1)
-
-
-def check_data(
-    thing: str,
-    kind: Kind,
-    image_size: int,
-    folders: DataFolders,
-    fmt: Literal["table", "json"],
-    tell: Notify,
-) -> tuple[str, bool]:
-    """What is found about a suite or a dataset, as text; whether it passed."""
-    from bench.cli.check_dataset import check_dataset
-    from bench.cli.check_suite import check_suite
-
-    if kind == "suite":
-        return check_suite(thing, folders, fmt, tell)
-    return check_dataset(thing, image_size, folders, fmt, tell)

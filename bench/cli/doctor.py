@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import click
 
-from bench.cli.options import KINDS
-from bench.registry.discovery import Problem
-
 
 @click.command()
 def doctor() -> None:
@@ -18,7 +15,7 @@ def doctor() -> None:
     import torch
 
     from bench.apart.call import apart
-    from bench.cli.list import unavailable
+    from bench.cli.listed import everything, unavailable
     from bench.data.folders import data_folders
     from bench.worker.devices import Device, cores
     from bench.worker.environment import environment
@@ -50,12 +47,3 @@ def doctor() -> None:
     if broken:
         raise click.exceptions.Exit(1)
     click.echo(f"\nEverything {'else ' if problems else ''}that is installed can be used.")
-
-
-def everything() -> tuple[dict[str, list[str]], list[Problem]]:
-    """The names of all that can be used, by kind, and what cannot be; imports it."""
-    from bench.cli.kinds import of_kind
-
-    found = {kind: of_kind(kind) for kind in KINDS}
-    names = {kind: list(one.things) for kind, one in found.items()}
-    return names, [problem for one in found.values() for problem in one.problems]

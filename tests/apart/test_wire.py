@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from bench.apart.wire import adapters, decode, encode, named, place_of
-from bench.cli.check import check_data
+from bench.cli.check_data import check_data
 from bench.cli.check_learner import check_learners
-from bench.cli.doctor import everything
+from bench.cli.describe import described
 from bench.cli.kinds import kind_of
-from bench.cli.list import listed
-from bench.cli.show import described
+from bench.cli.listed import everything, listed
 from bench.registry.installed import installed_sources
 from bench.running.estimate import seconds_of
 from bench.running.prepare import plan_run
