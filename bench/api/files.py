@@ -44,6 +44,17 @@ def read_regular(path: str | Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether a file lies there; none does under a name that no file can have, for which a Path's
+    own method raises."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | Path) -> bool:
+    """As `is_file`, of a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def is_utf8(name: str) -> bool:
     """Whether a name can be stored: bytes that are no UTF-8 are lone surrogates in it."""
     try:

@@ -33,11 +33,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.api.files import is_folder
 from bench.cli.options import STORED_SUITES
 from bench.errors import BenchError
 
@@ -127,7 +127,7 @@ def compare(
 
 def _folders(a: str, b: str) -> bool:
     """Whether A and B mean folders rather than learners."""
-    return any(Path(name).is_dir() or os.sep in name.partition("[")[0] for name in (a, b))
+    return any(is_folder(name) or os.sep in name.partition("[")[0] for name in (a, b))
 
 
 def _chosen(folder: str, suites: Sequence[str], budgets: Sequence[str]) -> list[CellRow]:

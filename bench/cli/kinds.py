@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.api.dataset import Notify
+from bench.api.files import is_folder
 from bench.errors import BenchError, unknown_name
 from bench.suites.schema import FOLDER, OWN, Suite, read_suite
 
@@ -46,7 +47,7 @@ def kind_of(text: str, tell: Notify) -> Kind:
         return kinds[0]
     if fnmatch.filter(known["learner"], name):
         return "learner"
-    if Path(text).is_dir():
+    if is_folder(text):
         raise BenchError(f"{text} is a folder; write {FOLDER}{text} for its images by class")
     names = {name for names in known.values() for name in names}
     hint = "`bench list suites`, `bench list learners` and `bench list datasets` show all"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from bench.api.files import is_file, is_folder
 from bench.errors import BenchError
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,7 +30,7 @@ def new_learner(name: str, parent: Path) -> None:
     """
     check_name(name)
     folder = parent / f"bench-{name}"
-    if folder.exists():
+    if is_folder(folder) or is_file(folder):
         raise BenchError(f"{folder} exists already; choose another name, or another --dir")
     module = f"bench_{name.replace('-', '_')}"
     values = {"name": name, "module": module, "class_name": class_name(name)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeGuard
 
 from bench.api.dataset import Split
+from bench.api.files import is_file, is_folder
 from bench.errors import BenchError, unknown_name
 
 PHASES = Split._fields
@@ -31,7 +33,7 @@ def phase_files(path: Path) -> dict[str, Path]:
     Raises:
         BenchError: where a folder has none.
     """
-    if path.is_dir():
+    if is_folder(path):
         for form in FORMS:
             if found := _beside(path, form):
                 return found
@@ -50,7 +52,7 @@ def phase_files(path: Path) -> dict[str, Path]:
 
 
 def _beside(folder: Path, form: str) -> dict[str, Path]:
-    return {p: folder / f"{p}{form}" for p in PHASES if (folder / f"{p}{form}").is_file()}
+    return {p: folder / f"{p}{form}" for p in PHASES if is_file(folder / f"{p}{form}")}
 
 
 def read_image_lists(paths: Sequence[Path], root: Path) -> dict[str, list[Path]]:
@@ -69,7 +71,7 @@ def read_image_lists(paths: Sequence[Path], root: Path) -> dict[str, list[Path]]
     for path in paths:
         for line, (filename, label) in _rows(path):
             places = [root / filename, root / label / filename]
-            existing = next((place for place in places if place.is_file()), None)
+            existing = next((place for place in places if is_file(place)), None)
             if existing is None:
                 missing.append(f"{path.name}, line {line}: {filename} of {label}")
             else:
@@ -179,7 +181,7 @@ def csv_rows(path: Path) -> list[list[str]]:
 
 def _text(path: Path) -> str:
     """What a list says, whichever byte order mark it begins with."""
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not is_file(path):  # noqa: PTH110
         raise BenchError(f"cannot read the list of classes {path}: it is no file")
     try:
         return path.read_text(encoding="utf-8-sig")

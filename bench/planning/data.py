@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.apart.blame import touching
 from bench.api.dataset import DataFolders, Notify, Source
+from bench.api.files import is_folder
 from bench.data.class_folder import ClassFolder
 from bench.data.folders import named_path
 from bench.data.own_data import own_source
@@ -107,7 +108,7 @@ def named_source(name: str) -> Source:
             source = own_source(ClassFolder(path=str(path)))
             source.class_counts()  # raises where there is none
             return source
-    if Path(name).is_dir() and name not in names_of("dataset"):
+    if is_folder(name) and name not in names_of("dataset"):
         raise BenchError(f"{name} is a folder; write {FOLDER}{name}")
     return datasets(name).get(name)
 

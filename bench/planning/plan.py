@@ -25,12 +25,9 @@ from bench.planning.data import SuiteData, load_suite_data
 from bench.planning.jobs import Cell, DeviceKind, Plan, Precision, Training
 from bench.registry.contestants import Contestant
 from bench.registry.installed import protocol
-from bench.store.records import Measure
+from bench.store.records import LEAST_EPISODES, Measure
 from bench.suites.installed import suites
 from bench.suites.schema import Budget, Suite, read_suite
-
-LEAST_EPISODES = 200
-"""A learner may answer the first part of a bank, but not less than this."""
 
 PRESETS = ("smoke", "standard", "paper")
 BUDGET = re.compile(r"([0-9][0-9_]{0,18})\s*examples|([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*min")

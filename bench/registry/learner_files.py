@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import re
 import sys
 import sysconfig
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from bench.apart.blame import touching
+from bench.api.files import is_file as lies_at
 from bench.errors import BenchError
 from bench.registry.learners import accept_learner
 from bench.registry.source_hash import source_hash
@@ -78,8 +80,8 @@ def find(name: str) -> tuple[LearnerFile, type[Learner]]:
     place, _, attribute = name.rpartition(":")
     path: str | None
     if place.endswith(".py"):
-        file = Path(place).expanduser().absolute()
-        if not file.is_file():
+        file = Path(os.path.expanduser(place)).absolute()  # noqa: PTH111 - of nobody: it raises not
+        if not lies_at(file):
             raise BenchError(f"cannot import {name}: there is no file {file}\n{HOW_TO_NAME}")
         module, path = file.stem, str(file)
     else:
@@ -101,7 +103,7 @@ def _beside(module: str) -> str | None:
         if folder in installed:
             continue
         for file in (folder / f"{stem}.py", folder / stem / "__init__.py"):
-            if file.is_file():
+            if lies_at(file):
                 return str(file.absolute())
     return None
 

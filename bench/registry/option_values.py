@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from bench.api.files import is_file
 from bench.registry.option_files import File
 from bench.registry.option_grammar import Group, Word, quoted, read_items
 
@@ -248,7 +249,9 @@ def as_json(value: Any, file: bool | None = False) -> Any:
         value = value.value
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": str(value)}
-    if isinstance(value, str | Path) and (file or (file is None and _is_file(value))):
+    if isinstance(value, str | Path) and (
+        file or (file is None and isinstance(value, Path) and is_file(value))
+    ):
         return File.of(value).as_json()
     return _items_as_json(value, file)
 
@@ -264,13 +267,6 @@ def _items_as_json(value: Any, file: bool | None) -> Any:
     if isinstance(value, tuple | list):
         return [as_json(item, file) for item in value]
     return to_jsonable_python(value)
-
-
-def _is_file(value: str | Path) -> bool:
-    try:
-        return isinstance(value, Path) and value.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
 
 
 def without_paths(config: Any) -> Any:

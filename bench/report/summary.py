@@ -13,6 +13,7 @@ from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
 from bench.results.rows import CellRow
 from bench.results.written import score
 from bench.store.checked import Problem
+from bench.store.records import LEAST_EPISODES
 
 MOST_NAMES = 6
 """Learners named in a sentence."""
@@ -62,10 +63,13 @@ def commands(cells: list[CellRow], results: str) -> list[str]:
         plan = cell.suite, cell.precision, *places.of(cell), cell.budget
         plans[plan][cell.learner].add(cell.seed)
         timed[plan[1:]].update(cell.timings)
+    beside = list(plans)
     for cell in cells:
         if cell.budget == UNTRAINED:
             where = cell.suite, cell.precision, *places.of(cell)
-            joined = [plan for plan in plans if plan[:3] == where[:3]] or [(*where, UNTRAINED)]
+            budgets = {"smoke"} if _of_smoke(cell) else {plan[-1] for plan in beside}
+            joined = [p for p in beside if p[:3] == where[:3] and p[-1] in budgets]
+            joined = joined or [(*where, "smoke" if _of_smoke(cell) else UNTRAINED)]
             for plan in joined:
                 plans[plan].setdefault(cell.learner, set())
                 timed[plan[1:]].update(cell.timings)
@@ -84,6 +88,13 @@ def commands(cells: list[CellRow], results: str) -> list[str]:
         )
         for (how, seeds, learners), suites in lines.items()
     ]
+
+
+def _of_smoke(cell: CellRow) -> bool:
+    """Whether a learner with nothing to train answered the part of a bank that only the budget
+    ``smoke`` asks for."""
+    least = min(cell.bank_episodes or 0, LEAST_EPISODES)
+    return cell.episodes is not None and cell.episodes < least
 
 
 class _Places:

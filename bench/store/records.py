@@ -14,6 +14,11 @@ SCHEMA = 1
 """Version of these files; stored in each."""
 
 
+LEAST_EPISODES = 200
+"""A learner may answer the first part of a bank, but not less than this; only the budget ``smoke``
+asks for less."""
+
+
 class Record(BaseModel):
     """Base of everything stored: unknown keys of a newer schema are ignored."""
 

@@ -50,3 +50,9 @@ def test_what_is_not_there_is_named():
         find("absent.py:Mine")
     with pytest.raises(BenchError, match="has no attribute 'Absent'"):
         find("learner_of_mine.py:Absent")
+
+
+@pytest.mark.parametrize("name", ["{}:Plugin", "{}.py:Plugin", "~{}/x.py:Plugin", "a\0:Plugin"])
+def test_a_name_that_no_file_can_have_is_told(name):
+    with pytest.raises(BenchError, match="cannot import"):
+        find(name.format("A" * 400))

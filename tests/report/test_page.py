@@ -329,6 +329,9 @@ def test_commands_without_anything_to_train(tmp_path: Path) -> None:
     (line,) = commands(read_results(tmp_path).rows, "results")
     assert "--learner pixels" in line
     assert "--budget" not in line
+    write_cell(tmp_path / "smoke", "pixels", budget="none", episodes=100)  # smoke alone asks for it
+    (line,) = commands(read_results(tmp_path / "smoke").rows, "results")
+    assert "--budget smoke" in line
 
 
 def test_a_family_has_one_colour_in_every_report(tmp_path: Path) -> None:
