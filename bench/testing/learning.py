@@ -72,8 +72,10 @@ def trains(subject: Subject) -> str:
     views = [*subject.asked("predict"), *subject.asked("unroll")]
     if not views:
         raise NotApplicableError("it takes part in no protocol that has tiny tasks to learn")
-    told = [_learns(subject, view.protocol) for view in views if _of_classes(view)][:1]
-    told += [_fits(subject, view.protocol) for view in views if not _of_classes(view)][:1]
+    of_classes = [view.protocol for view in views if _of_classes(view)]
+    others = [view.protocol for view in views if not _of_classes(view)]
+    told = [_learns(subject, within) for within in of_classes[:1]]  # in one of each is enough
+    told += [_fits(subject, within) for within in others[:1]]
     return "; ".join(told)
 
 

@@ -143,7 +143,7 @@ COMMAND_LINE: dict[str, Mistake] = {
     "a misspelled dataset": _suite("dataset", "dataset: ", "'code'", "'codes'"),
     "a misspelled split": _suite("split", "split: ", "'halfs'", "'halves'"),
     "phases that share a class": _suite("overlapping", "split: ", "both train and val"),
-    "a setting with a space": _suite("setting-name", "settings.5 ways", "letters, digits"),
+    "a setting with a space": _suite("setting-name", "settings.5 ways", "letters (a to z), digits"),
     "huge images": _suite("huge-images", "image_size: ", "256", "got 5000"),
     "more ways than classes": _suite("many-ways", "settings.5way1shot: ", "50"),
     "more shots than images": _suite("many-shots", "5way1shot: ", "103 images", "fewer shots"),
@@ -275,7 +275,7 @@ COMMAND_LINE: dict[str, Mistake] = {
         "check no_module:Learner", ("cannot import no_module:Learner", "package.module:Class")
     ),
     "check a class that is not there": ("check json:Learner", ("cannot import json:Learner",)),
-    "check what is no learner": ("check json:JSONDecoder", ("cannot be checked", "Learner")),
+    "check what is no learner": ("check json:JSONDecoder", ("cannot be used", "Learner")),
     "a check that is none": (
         "check nearest-code --check label-leak", ("no check is called 'label-leak'",)
     ),
