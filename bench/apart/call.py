@@ -121,7 +121,7 @@ class Attempt:
         self, folder: Path, called: Mapping[str, Callable[..., object]], seconds: float | None
     ) -> None:
         self.touched: str | None = None
-        self._file, self._log = folder / "answer.json", folder / "log.txt"
+        self._file, self._log = folder / "answer.json", folder / "printed.txt"
         self._called = called
         self._whole = Limit.of(seconds)
         self._limit: Limit | None = None  # of what is touched

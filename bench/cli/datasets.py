@@ -24,7 +24,8 @@ def listed_datasets(cache: Path) -> list[dict[str, Any]]:
     rows = []
     for name, source in found.things.items():
         with touching(f"describing {name}"):
-            row = {"splits": ", ".join(source.splits) or None, "summary": source.description}
+            row: dict[str, Any] = {"splits": ", ".join(source.splits) or None}
+            row |= {"summary": source.description}
         row |= {"cached_mib": _cached_mib(cache, name), "package": found.packages[name]}
         rows.append({"name": name, **row})
     for prefix, own in ((FOLDER, ImageFolder), (ARRAYS, ArrayFile)):
