@@ -98,7 +98,7 @@ def read_record(path: Path, model: type[Record], *same: tuple[str, Any]) -> Json
         if given is not None or "." not in where:  # a null further down is a NaN
             raise UnreadableError(f"{where}: {why}")
     for key, value in same:
-        if record.get(key) != value:
+        if record.get(key) not in (value, None):  # None: of an older version, which did not say
             raise UnreadableError(f"belongs elsewhere: its {key} is {record.get(key)!r:.60}")
     return record
 

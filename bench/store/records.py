@@ -177,6 +177,8 @@ class Audit(Record):
 class AuditResult(Record):
     """The audits of a training: on its best weights, on episodes of meta-validation classes."""
 
+    training: str | None = None
+    """Id of the training; None where an older version made them."""
     audits: list[Audit]
     seconds: float
     environment: Environment

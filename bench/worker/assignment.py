@@ -98,7 +98,7 @@ class Assignment:
 
     def _part(self) -> Part:
         if self.phase == "audit":
-            return record_part(self.output, AuditResult)
+            return record_part(self.output, AuditResult, training=self.training.id)
         return record_part(self.output, TimingResult, device=Device.parse(self.device).name)
 
     @property

@@ -47,6 +47,7 @@ def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> N
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         audits = audit_training(training, type(learner), build, pool)
     result = AuditResult(
+        training=assignment.training.id,
         audits=audits,
         seconds=time.perf_counter() - started,
         environment=environment(device),

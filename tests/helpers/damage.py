@@ -120,7 +120,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "binary": lambda path: path.write_bytes(bytes(range(256)) * 9),
     "not UTF-8": lambda path: path.write_bytes(path.read_bytes().replace(b"e", b"\xe9", 1)),
     "NaN": _not_a_number,
-    "of another": _json_with(id="0123456789ab", bank="f" * 64, device="cuda:7"),
+    "of another": _json_with(
+        id="0123456789ab", training="0123456789ab", bank="f" * 64, device="cuda:7"
+    ),
     "huge": _huge,
     "a pipe": _replaced(os.mkfifo),
     "a folder": _replaced(Path.mkdir),
