@@ -63,7 +63,7 @@ class MAML(Learner):
 
     family = "optimization-based"
     contract = 2
-    protocols = ("kshot", "online", "regression", "online-regression")
+    protocols: ClassVar[tuple[str, ...]] = ("kshot", "online", "regression", "online-regression")
     references: ClassVar[tuple[str, ...]] = (
         'Finn et al. 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", '
         "arXiv:1703.03400",
@@ -89,7 +89,7 @@ class MAML(Learner):
             "schedule": "constant",
         },
     }
-    protocol_defaults = in_regression(**REGRESSION)
+    protocol_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = in_regression(**REGRESSION)
 
     @dataclass(frozen=True)
     class Config:
