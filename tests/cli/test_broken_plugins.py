@@ -53,7 +53,7 @@ def broken(kind: str) -> list[Case]:
     return [
         ("absent", "import absent_module", "importing it failed: ModuleNotFoundError: No module"),
         ("syntax", "def (", "importing it failed: SyntaxError: "),
-        ("exits", "raise SystemExit(3)", "importing it failed: SystemExit: 3"),
+        ("leaves", "raise SystemExit(3)", "importing it failed: SystemExit: 3"),
         ("nothing", "", "importing it failed: AttributeError: module"),
         ("other", "Plugin = 3", f"3 is not a subclass of {BASES[kind]}"),
         (
