@@ -155,7 +155,7 @@ def _checksum(about: dict[str, Any]) -> str:
 
 
 def _fits(data: ImageClasses) -> bool:
-    """Whether the classes are in the images: the checksum is of the pixels alone."""
+    """Whether the classes are in the images: a checksum tells damage, not who has written."""
     starts, counts, images = data.starts, data.counts, len(data.images)
     named = len(data.class_names) == len(data.groups) == len(counts) > 0
     inside = starts.shape == counts.shape == (len(counts),) and named

@@ -146,8 +146,7 @@ class Learner(nn.Module):
 
         Returns:
             Logits (B, Q, ways); finite, of a learner with an online view also for classes that the
-            support set lacks. In
-            regression the mean (B, Q, E), or a `bench.api.Normal`.
+            support set lacks. In regression the mean (B, Q, E), or a `bench.api.Normal`.
         """
         raise NotImplementedError
 
