@@ -26,6 +26,17 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _tests_are_importable(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Processes that bench starts import functions of `tests`: nothing of the working folder is on
+    their path, and the folder that holds `tests` holds another copy of bench beside the installed
+    one. The fork server reads the variable once, so it is set for the whole session."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "tests").symlink_to(Path(__file__).parent, target_is_directory=True)
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), inherited]))
+
+
 def forget_plugins() -> None:
     """Lets `bench.registry.discovery` look again at what is installed."""
     for found in (plugins.learners, plugins.datasets, plugins.protocols, plugins.executors):

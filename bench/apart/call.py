@@ -18,7 +18,7 @@ from bench.apart.wire import adapters, decode, encode, place_of
 from bench.errors import BenchError
 from bench.processes.child import Child, Work
 from bench.processes.failure import how_it_ended
-from bench.processes.forkserver import fork_server
+from bench.processes.forkserver import fork_server, give_up_server
 from bench.processes.log import last_line
 from bench.processes.messages import Failure
 
@@ -81,7 +81,11 @@ def apart(
         while True:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 attempt = Attempt(Path(folder), called, seconds)
-                ended = attempt.follow({**question, "given_up": given_up}, preload)
+                try:
+                    ended = attempt.follow({**question, "given_up": given_up}, preload)
+                except NoProcessError:  # something may have ended the fork server under it
+                    attempt = Attempt(Path(folder), called, seconds)
+                    ended = attempt.follow({**question, "given_up": given_up}, preload)
                 if ended is None:
                     answer: R = decode(function, "return", attempt.answer())
                     return answer
@@ -90,6 +94,10 @@ def apart(
             given_up[attempt.touched] = ended
 
     return ask
+
+
+class NoProcessError(BenchError):
+    """The fork server could not fork."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ class Attempt:
         if work.done():
             return None
         if child.worker is None:
-            raise BenchError(f"no process could be started: {server.last_words()}")
+            raise NoProcessError(f"no process could be started: {give_up_server(server)}")
         return how_it_ended(child.code, last_line(self._log)).removeprefix("the process ")
 
     def _hear(self, message: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ import psutil
 from bench.api.errors import BenchError
 from bench.api.executor import Cancelled, Ended, Limits, Progress
 from bench.processes.failure import how_it_ended
-from bench.processes.forkserver import ForkServer, fork_server
+from bench.processes.forkserver import ForkServer, fork_server, give_up_server
 from bench.processes.guard import SWEEP_SECONDS, end_all
 from bench.processes.log import last_line
 from bench.processes.messages import MOST_READ, Failure, Message, Reader
@@ -99,7 +99,8 @@ def carry_out(
             return None
         if child.worker is not None:
             return ended or Ended("exit", how_it_ended(child.code, last_line(work.log)))
-    raise BenchError(f"no worker process could be started: {server.last_words()}")
+        words = give_up_server(server)
+    raise BenchError(f"no worker process could be started: {words}")
 
 
 class Child:

@@ -113,6 +113,8 @@ class ForkServer:
 
     def last_words(self) -> str:
         """The last line that it printed."""
+        if self._printed.closed:
+            return "it was ended"
         self._printed.seek(0)
         lines = self._printed.read()[-2000:].decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
@@ -144,6 +146,18 @@ def fork_server() -> ForkServer:
             close_server()
             _server = ForkServer()
         return _server
+
+
+def give_up_server(server: ForkServer) -> str:
+    """The last line of a server that could not fork; the next `fork_server` is another one.
+
+    It is dead or dying, and `ForkServer.alive` takes a dying one for alive.
+    """
+    words = server.last_words()
+    with _starting:
+        if _server is server:
+            close_server()
+    return words
 
 
 @atexit.register
