@@ -48,9 +48,15 @@ def fetch_dataset(name: str, folders: DataFolders, notify: Notify) -> None:
         source.fetch(folders, notify)
 
 
-def usable_datasets() -> list[str]:
-    """The names of the installed datasets that can be used."""
-    return list(datasets().things)
+def usable_datasets(folders: DataFolders) -> list[str]:
+    """The names of the installed datasets that can be used, without those that are only here where
+    they were asked for, and are not."""
+    found = []
+    for name, source in datasets().things.items():
+        with _asking(f"looking for the dataset {name}"):
+            if source.missing(folders) is None:
+                found.append(name)
+    return found
 
 
 def verify_dataset(name: str, folders: DataFolders, notify: Notify) -> str:
