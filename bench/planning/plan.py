@@ -248,10 +248,10 @@ def each_test(
     """
     for name, setting in suite.settings.items():
         other = suite.tested_on(name)
-        if other is not None and (why := not_here(other, folders)):
-            notes.append(f"{suite.name} is without {name}: {why}")
-            continue
         with suite.at(f"settings.{name}"):
+            if other is not None and (why := not_here(other, folders)):
+                notes.append(f"{suite.name} is without {name}: {why}")
+                continue
             own = setting_data(suite, name, pools, folders, notify)
         if own is not pools:
             notes += [f"{suite.name} {name}: {note}" for note in own.notes]
