@@ -74,7 +74,8 @@ def setting_rows(
         needs = protocol(suite.protocol).requirements(setting)
         if suite.transfers:
             there = {"tested on": other.dataset if other else pools.dataset, "has": None, **there}
-        rows.append({"setting": name, **needs, **there, "waits": waits, "problem": problem})
+            there["not here"] = waits
+        rows.append({"setting": name, **needs, **there, "problem": problem})
     return rows
 
 
@@ -93,8 +94,9 @@ def describe(
             "",
         ]
         parts += [render(phases, list(phases[0]), "table")]
-    shown = [{**row, "result": row["problem"] or row["waits"] or "fits"} for row in settings]
-    parts += ["", render(shown, [*list(settings[0])[:-2], "result"], "table")]
+    shown = [{**row, "result": row["problem"] or row.get("not here") or "fits"} for row in settings]
+    columns = [key for key in settings[0] if key not in {"not here", "problem"}]
+    parts += ["", render(shown, [*columns, "result"], "table")]
     parts += ["", *(f"note: {note}" for note in pools.notes)] if pools.notes else []
     return "\n".join(parts)
 
