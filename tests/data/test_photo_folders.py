@@ -78,7 +78,7 @@ def test_what_is_missing_is_told(folders):
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
-    with pytest.raises(BenchError, match="lacks 1 of the 100 classes .* first is n02129165"):
+    with pytest.raises(BenchError, match=r"lacks 1 of the 100 classes .* first is n02129165"):
         source.load(16, folders, print)
 
 
