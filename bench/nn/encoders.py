@@ -100,14 +100,13 @@ def moved_and_mirrored(x: Tensor) -> Tensor:
     count, _, height, width = images.shape
     down, right = height // 8, width // 8
     padded = F.pad(images, (right, right, down, down))
-    at = {"device": x.device}
-    top = torch.randint(2 * down + 1, (count, 1), **at)
-    left = torch.randint(2 * right + 1, (count, 1), **at)
-    columns = torch.arange(width, **at)
-    mirrored = torch.rand(count, 1, **at) < 0.5
+    top = torch.randint(2 * down + 1, (count, 1), device=x.device)
+    left = torch.randint(2 * right + 1, (count, 1), device=x.device)
+    columns = torch.arange(width, device=x.device)
+    mirrored = torch.rand(count, 1, device=x.device) < 0.5
     columns = torch.where(mirrored, columns.flip(0), columns) + left  # (M, W)
-    rows = torch.arange(height, **at) + top  # (M, H)
-    chosen = torch.arange(count, **at)[:, None, None], rows[:, :, None], columns[:, None]
+    rows = torch.arange(height, device=x.device) + top  # (M, H)
+    chosen = torch.arange(count, device=x.device)[:, None, None], rows[:, :, None], columns[:, None]
     return padded.movedim(1, -1)[chosen].movedim(-1, 1).view_as(x)
 
 
