@@ -31,6 +31,9 @@ def data() -> None:
 def list_(fmt: Format) -> None:
     """Lists the installed datasets, their splits, and how much of each is cached. The last rows
     are about data of your own, which suite files name."""
+    from bench.apart.ahead import import_ahead
+
+    import_ahead()
     from bench.apart.call import apart
     from bench.cli.datasets import listed_datasets
     from bench.cli.terminal import render
