@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @told_if_wrong
 def run(
-    suites: Sequence[str | Path],
+    suites: Sequence[str | os.PathLike[str]],
     learners: Sequence[str] = (),
     *,
     seeds: Sequence[int] = (0,),
@@ -45,7 +46,7 @@ def run(
     Cells that are done are kept; the same call after an interruption goes on where it stopped.
 
     Args:
-        suites: names, globs or paths of TOML files.
+        suites: names, globs or paths of TOML files; `bench.Suite` makes one of data in Python.
         learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
         seeds: one training per seed.
         devices: meta-trains and meta-tests on the first, times on all.

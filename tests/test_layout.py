@@ -55,7 +55,7 @@ LAW: dict[str, tuple[str, ...]] = {
     "facade": ("api", "planning", "running", "results", "errors"),
     "cli": ("api", "apart", "store", "data", "suites", "registry", "planning", "testing", "worker",
             "running", "results", "report", *GROUND),
-    "": ("facade", "results", "trained", "version"),  # bench/__init__.py
+    "": ("facade", "planning", "results", "trained", "version"),  # bench/__init__.py
 }  # fmt: skip
 
 

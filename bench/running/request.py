@@ -40,7 +40,7 @@ class Request:
     the kind of device is a part of a training's identity: what is finished is kept.
 
     Attributes:
-        suites: names, globs or paths of TOML files.
+        suites: names, globs or paths of TOML files; `bench.Suite` makes one of data in Python.
         learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
         seeds: one training per seed.
         devices: meta-trains and meta-tests on the first, times on all.
@@ -63,7 +63,7 @@ class Request:
         BenchError: for a value of the wrong type or range.
     """
 
-    suites: Sequence[str | Path]
+    suites: Sequence[str | os.PathLike[str]]
     learners: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
     devices: Sequence[str] = ("cpu",)
@@ -140,8 +140,8 @@ def _texts(
     if not items and not empty:
         raise BenchError(f"{name}: the list is empty; expected one or more, as {example}")
     for place, item in enumerate(items):
-        if paths and isinstance(item, Path):
-            items[place] = str(item)
+        if paths and isinstance(item, os.PathLike):
+            items[place] = os.fspath(item)
         elif not isinstance(item, str) or not item:
             raise wrong_value(name, expected, values)
     return tuple(dict.fromkeys(items))
