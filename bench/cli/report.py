@@ -7,7 +7,7 @@ from collections import Counter
 import click
 
 from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES
-from bench.cli.sources import sources_for
+from bench.cli.sources import installed_controls, sources_for
 
 
 @click.command()
@@ -38,7 +38,13 @@ def report(
     if not wanted:
         raise click.UsageError("--format names nothing to write; leave it out to write everything")
     paths = write_report(
-        results, out, suites=suites, learners=learners, formats=wanted, sources=sources_for(results)
+        results,
+        out,
+        suites=suites,
+        learners=learners,
+        formats=wanted,
+        sources=sources_for(results),
+        controls=installed_controls(),
     )
     page = [path for path in paths if path.name == "report.html"]
     for path in page:

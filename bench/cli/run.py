@@ -180,7 +180,7 @@ def _show_plan(runner: Runner) -> bool:
 def _show_results(runner: Runner) -> bool:
     """Prints the table, writes the report; whether every cell is done."""
     from bench.cli.output import literal
-    from bench.cli.sources import sources_for
+    from bench.cli.sources import installed_controls, sources_for
     from bench.cli.terminal import print_boards
     from bench.report import write_report
     from bench.report.audits import failed_audits, read_audits
@@ -192,7 +192,9 @@ def _show_results(runner: Runner) -> bool:
     print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
     for label, reason in runner.plan.failed.items():
         click.echo(f"failed  {literal(label)}: {literal(reason)}")
-    report = write_report(runner.results, formats=["html"], sources=sources)[0]
+    report = write_report(
+        runner.results, formats=["html"], sources=sources, controls=installed_controls()
+    )[0]
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
     if counts["failed"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -21,8 +22,10 @@ from bench.report.figures import (
 from bench.report.published import published_curves
 from bench.results.boards import FAMILIES, Board, boards, family_order
 from bench.results.claims import sentences
+from bench.results.families import NO_CONTROLS, families_of, family_sentences
 from bench.results.labels import devices
-from bench.results.pairs import compare_board
+from bench.results.needed import how_many_more, more_sentences
+from bench.results.pairs import compare_answered, read_board
 from bench.results.ranks import critical_difference
 from bench.results.reading import ResultSet
 from bench.results.rows import CellRow
@@ -91,7 +94,7 @@ class Content:
         ]
 
 
-def gather(found: ResultSet) -> Content:
+def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content:
     """Reads what the figures and comparisons need beside the table of cells; draws nothing."""
     problems = [*found.problems]
     cells = with_audits(found.rows, found.path, problems)
@@ -105,7 +108,7 @@ def gather(found: ResultSet) -> Content:
         # Settings that share their trainings, as those of a memory probe do, share their curves
         # and audits.
         root = None if trainings in shown else found.path
-        suites[board.suite].append(_section(board, palette, root, problems))
+        suites[board.suite].append(_section(board, palette, root, problems, controls))
         shown.add(trainings)
     overviews = {
         suite: suite_pictures([part.board for part in parts], palette)
@@ -128,8 +131,15 @@ def gather(found: ResultSet) -> Content:
     )
 
 
-def _section(board: Board, palette: Palette, root: Path | None, problems: list[Problem]) -> Section:
-    compared = compare_board(board, problems)
+def _section(
+    board: Board,
+    palette: Palette,
+    root: Path | None,
+    problems: list[Problem],
+    controls: Collection[str],
+) -> Section:
+    read = read_board(board, problems)
+    compared = compare_answered(read)
     pictures = board_pictures(
         board,
         palette,
@@ -138,7 +148,13 @@ def _section(board: Board, palette: Palette, root: Path | None, problems: list[P
         compared=compared,
         published=published_curves(board),
     )
-    lines = sentences(compared) + summary.detectable(compared) + summary.against_papers(board)
+    lines = [
+        *sentences(compared),
+        *family_sentences(families_of(read, controls)),
+        *summary.detectable(compared),
+        *more_sentences(how_many_more(read, compared)),
+        *summary.against_papers(board),
+    ]
     own = [table for table in tables(board) if root or table.kind != "audits"]
     return Section(board, summary.protocol(board), lines, own, pictures)
 

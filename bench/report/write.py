@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from bench.report.content import gather
 from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
 from bench.report.page import render
+from bench.results.families import NO_CONTROLS
 from bench.results.reading import read_results, select
 from bench.store.atomic import CannotWriteError, write_atomically
 
@@ -25,6 +26,7 @@ def write_report(
     learners: Sequence[str] = (),
     formats: Sequence[str] = FORMATS,
     sources: Mapping[str, str] | None = None,
+    controls: Collection[str] = NO_CONTROLS,
 ) -> list[Path]:
     """Writes ``report.html``, ``tables/`` and ``figures/``.
 
@@ -36,6 +38,8 @@ def write_report(
         formats: some of `FORMATS`; figures are SVG, PNG and PDF.
         sources: see `bench.results.table.load_results`; without it no row is marked as other
             code's.
+        controls: names of learners that are no members of their family, see
+            `bench.results.families`.
 
     Returns:
         The paths of what was written, the page first.
@@ -47,7 +51,7 @@ def write_report(
         if name not in FORMATS:
             raise unknown_name("format", name, set(FORMATS))
     found = read_results(results_dir, sources)
-    content = gather(replace(found, rows=select(found.rows, suites, learners)))
+    content = gather(replace(found, rows=select(found.rows, suites, learners)), controls)
     out = Path(results_dir if out_dir is None else out_dir)
     paths = []
     try:
