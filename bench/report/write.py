@@ -10,10 +10,10 @@ from bench.errors import BenchError, unknown_name
 from bench.report.content import gather
 from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
-from bench.report.page import render
+from bench.report.site import write_page, write_site
 from bench.results.families import NO_CONTROLS
 from bench.results.reading import read_results, select
-from bench.store.atomic import CannotWriteError, write_atomically
+from bench.store.atomic import CannotWriteError
 
 FORMATS = ("html", "markdown", "csv", "latex", "figures")
 
@@ -27,8 +27,12 @@ def write_report(
     formats: Sequence[str] = FORMATS,
     sources: Mapping[str, str] | None = None,
     controls: Collection[str] = NO_CONTROLS,
+    single: bool = False,
 ) -> list[Path]:
-    """Writes ``report.html``, ``tables/`` and ``figures/``.
+    """Writes the page or the site, ``tables/`` and ``figures/``.
+
+    One suite is a self-contained ``report.html``; several are ``report/index.html`` with a page for
+    each suite.
 
     Args:
         results_dir: the results folder; nothing else is read.
@@ -40,6 +44,7 @@ def write_report(
             code's.
         controls: names of learners that are no members of their family, see
             `bench.results.families`.
+        single: everything on one page; else several suites make a site.
 
     Returns:
         The paths of what was written, the page first.
@@ -56,9 +61,8 @@ def write_report(
     paths = []
     try:
         if "html" in formats:
-            page = render(content).encode()
-            write_atomically(out / "report.html", lambda file: file.write(page))
-            paths.append(out / "report.html")
+            alone = single or len(content.suites) < 2
+            paths += write_page(content, out) if alone else write_site(content, out)
         as_text = [name for name in formats if name in WRITERS]
         paths += save_tables(content.tables, out / "tables", as_text)
         if "figures" in formats:
