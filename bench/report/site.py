@@ -13,26 +13,33 @@ from bench.report.content import Content
 from bench.report.figures import Drawing, Picture, draw_all
 from bench.report.figures.style import slug
 from bench.report.page import FIGURES, Page, render, script, style_sheet
+from bench.report.up_to_date import INDEX, LEADS, PAGE, SITE, marked
 from bench.store.atomic import write_atomically
 
-PAGE, SITE, INDEX, ASSETS = "report.html", "report", "index.html", "assets"
+ASSETS = "assets"
 
 
-def write_page(content: Content, out: Path) -> list[Path]:
+def write_page(content: Content, out: Path, made: str) -> list[Path]:
     """Everything on one self-contained page, ``report.html``.
+
+    Args:
+        content: of the report.
+        out: the folder that it is written into.
+        made: of `bench.report.up_to_date.made_of`.
 
     Raises:
         CannotWriteError: it cannot be written.
     """
     pictures = content.pictures
     drawings = _drawn(content, pictures)
-    _write(out / PAGE, render(Page(content, drawings, content.suites, overview=True)))
+    page = render(Page(content, drawings, content.suites, overview=True))
+    _write(out / PAGE, marked(page.encode(), made))
     return [out / PAGE]
 
 
-def write_site(content: Content, out: Path) -> list[Path]:
+def write_site(content: Content, out: Path, made: str) -> list[Path]:
     """``report/index.html``, a page for each suite, and what they share; ``report.html`` leads
-    there.
+    there. The arguments are those of `write_page`.
 
     Returns:
         The files, the index first.
@@ -62,22 +69,11 @@ def write_site(content: Content, out: Path) -> list[Path]:
         if drawing := drawings[id(picture)]:
             _write(folder / ASSETS / FIGURES / names[id(picture)], drawing.svg)
     for name, page in pages.items():
-        _write(folder / name, render(page))
-    _write(out / PAGE, LEADS)
+        _write(folder / name, marked(render(page).encode(), made))
+    _write(out / PAGE, marked(LEADS.encode(), made))
     _remove_older(folder, "*.html", set(pages))
     _remove_older(folder / ASSETS / FIGURES, "*.svg", set(names.values()))
     return [folder / name for name in pages] + [out / PAGE]
-
-
-LEADS = f"""<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url={SITE}/{INDEX}">
-<title>bench: report</title>
-<p>The report of several suites is a folder of pages: <a href="{SITE}/{INDEX}">{SITE}/{INDEX}</a>.
-<code>bench report --single</code> puts them on one page.</p>
-</html>
-"""
 
 
 def _remove_older(folder: Path, files: str, kept: Container[str]) -> None:

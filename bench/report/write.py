@@ -11,6 +11,7 @@ from bench.report.content import gather
 from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
 from bench.report.site import write_page, write_site
+from bench.report.up_to_date import made_of
 from bench.results.families import NO_CONTROLS
 from bench.results.reading import read_results, select
 from bench.store.atomic import CannotWriteError
@@ -55,6 +56,9 @@ def write_report(
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, set(FORMATS))
+    made = made_of(
+        Path(results_dir), sources, list(suites), list(learners), sorted(controls), single
+    )
     found = read_results(results_dir, sources)
     content = gather(replace(found, rows=select(found.rows, suites, learners)), controls)
     out = Path(results_dir if out_dir is None else out_dir)
@@ -62,7 +66,8 @@ def write_report(
     try:
         if "html" in formats:
             alone = single or len(content.suites) < 2
-            paths += write_page(content, out) if alone else write_site(content, out)
+            write = write_page if alone else write_site
+            paths += write(content, out, made)
         as_text = [name for name in formats if name in WRITERS]
         paths += save_tables(content.tables, out / "tables", as_text)
         if "figures" in formats:
