@@ -217,11 +217,12 @@ def _show_results(runner: Runner) -> bool:
 
 def _report(runner: Runner, sources: dict[str, str]) -> Path:
     """The page of all that is stored; written where it does not say that already."""
-    from bench.report.up_to_date import PAGE, made_of, up_to_date
+    from bench.cli.sources import installed_controls
+    from bench.report.up_to_date import made_of, standing
 
-    page = runner.results / PAGE
-    if up_to_date(page, made_of(runner.results, sources, [], [])):
+    controls = sorted(installed_controls())
+    if page := standing(runner.results, made_of(runner.results, sources, [], [], controls, False)):
         return page
     from bench.report import write_report  # draws: seconds of imports
 
-    return write_report(runner.results, formats=["html"], sources=sources)[0]
+    return write_report(runner.results, formats=["html"], sources=sources, controls=controls)[0]

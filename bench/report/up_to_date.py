@@ -16,7 +16,17 @@ from bench.store import layout
 from bench.store.atomic import PARTIAL
 
 CODE = Path(__file__).parents[1]
-PAGE = "report.html"
+PAGE, SITE, INDEX = "report.html", "report", "index.html"
+LEADS = f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={SITE}/{INDEX}">
+<title>bench: report</title>
+<p>The report of several suites is a folder of pages: <a href="{SITE}/{INDEX}">{SITE}/{INDEX}</a>.
+<code>bench report --single</code> puts them on one page.</p>
+</html>
+"""
+"""What stands in `PAGE` where the report is a site."""
 UNREAD = {layout.LOG, layout.LOCK, layout.CHECKPOINT, layout.WEIGHTS}
 """Files of a results folder that no page is made of."""
 DEPTH = 4
@@ -72,6 +82,21 @@ def up_to_date(page: Path, made: str) -> bool:
         return False
     body, before, mark = content.rpartition(BEFORE)
     return bool(before) and mark == _mark(body, made) + AFTER
+
+
+def standing(results: Path, made: str) -> Path | None:
+    """The page, or the first one of the site, that says what is stored; None where none does.
+
+    Args:
+        results: the results folder.
+        made: of `made_of`.
+    """
+    page, index = results / PAGE, results / SITE / INDEX
+    if not up_to_date(page, made):
+        return None
+    if not page.read_bytes().startswith(LEADS.encode()):
+        return page
+    return index if up_to_date(index, made) else None
 
 
 def _mark(page: bytes, made: str) -> bytes:

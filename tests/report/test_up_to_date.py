@@ -11,7 +11,7 @@ import pytest
 
 from bench.report import up_to_date as module
 from bench.report import write_report
-from bench.report.up_to_date import PAGE, made_of, marked, up_to_date
+from bench.report.up_to_date import INDEX, PAGE, SITE, made_of, marked, standing
 from bench.store import layout
 from tests.helpers.synthetic import write_cell, write_training
 
@@ -41,7 +41,7 @@ def results(reported: Path) -> Path:
 
 
 def said_by(root: Path, sources: dict[str, str] = SOURCES) -> bool:
-    return up_to_date(root / PAGE, made_of(root, sources, [], []))
+    return standing(root, made_of(root, sources, [], [], [], False)) == root / PAGE
 
 
 def grown(path: Path) -> None:
@@ -110,7 +110,7 @@ def test_other_code_of_ours_draws_another_page(
     monkeypatch.setattr(module, "CODE", tmp_path / "bench")
     before = made_of(results, SOURCES)
     assert made_of(results, SOURCES) == before
-    touched(tmp_path / "bench" / "report" / "style.css")
+    touched(tmp_path / "bench" / "report" / "pages" / "style.css")
     assert made_of(results, SOURCES) != before
 
 
@@ -142,3 +142,21 @@ def test_the_line_belongs_to_its_page() -> None:
     assert line.startswith(b"<!-- made of ")
     assert other != b"other\n" + line
     assert marked(b"one\n", "made otherwise") != one
+
+
+def test_a_site_stands_while_both_its_pages_do(tmp_path: Path) -> None:
+    for suite in ("one", "two"):
+        write_cell(tmp_path, suite=suite, episodes=4)
+    index = write_report(tmp_path, formats=["html"])[0]
+    assert index == tmp_path / SITE / INDEX
+    made = made_of(tmp_path, None, [], [], [], False)
+    assert standing(tmp_path, made) == index
+    assert standing(tmp_path, "another") is None
+    kept = index.read_bytes()
+    index.write_bytes(kept + b" ")
+    assert standing(tmp_path, made) is None
+    index.unlink()
+    assert standing(tmp_path, made) is None
+    index.write_bytes(kept)
+    (tmp_path / PAGE).unlink()
+    assert standing(tmp_path, made) is None

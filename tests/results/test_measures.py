@@ -164,7 +164,7 @@ def test_its_sentences_and_tables(ranking: Path) -> None:
 
 
 def test_its_page_and_figures(ranking: Path) -> None:
-    text = write_report(ranking, formats=["html"])[0].read_text(encoding="utf-8")
+    text = write_report(ranking, formats=["html"], single=True)[0].read_text(encoding="utf-8")
     best = (
         r"letters, 10items, budget standard: sorting [12]\.\d\d ± 0\.\d\d mean rank is the lowest"
     )
