@@ -41,6 +41,8 @@ class Environment(Record):
     commit: str | None = None
     """Of the harness's own checkout; None when it was installed from a package."""
     dirty: bool | None = None
+    driver: str | None = None
+    """Version of the GPU's driver; None on other devices, and where an older version made it."""
 
 
 class Interval(Record):
@@ -294,11 +296,21 @@ class TimingResult(Record):
     finished: str
 
 
+class TimedOn(Record):
+    """Which GPU a column of timings is of, in one results folder."""
+
+    device: str
+    """``cuda:0``."""
+    device_name: str
+
+
 class Failure(Record):
     """Why a training, its audits, a cell or a timing did not finish."""
 
-    kind: Literal["error", "exit", "timeout", "memory", "training"]
-    """``training``: the training that a cell needs has failed."""
+    kind: Literal["error", "exit", "timeout", "memory", "lost", "refused", "training"]
+    """``training``: the training that a cell needs has failed. ``lost``: its machine was, again and
+    again; ``refused``: what was there was not what was planned. The next run tries these two again
+    by itself."""
     reason: str
     """One sentence."""
     traceback: str | None = None

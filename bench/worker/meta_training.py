@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from bench.api.executor import Progress
+from bench.api.executor import Cancelled, Progress
 from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.checked import UnreadableError, set_aside
@@ -20,7 +20,7 @@ from bench.worker.training_loop import MetaTraining, validation_bank, warnings
 
 def train_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
     training, folder = assignment.training, assignment.folder
-    learner, source = load_learner(training, device)
+    learner, source = load_learner(training, device, assignment.source)
     fields: dict[str, Any] = {"curve": [], "warnings": []}
     if training.budget is None:
         fields |= {"updates": 0, "examples": 0, "seconds": 0.0, "validation_seconds": 0.0}
@@ -36,9 +36,13 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
             checkpoint = folder / layout.CHECKPOINT
             progress({"note": f"{checkpoint} {error}: it is set aside, and trained from the start"})
             set_aside(checkpoint)
-            learner, _ = load_learner(training, device)
+            learner, _ = load_learner(training, device, assignment.source)
             run = MetaTraining(training, learner, train, bank, folder, progress)
-        history = run.run()
+        try:
+            history = run.run()
+        except Cancelled:
+            run.checkpoint()
+            raise
         assert history.best is not None  # a training ends with a meta-validation
         fields |= {
             "updates": history.updates,

@@ -23,6 +23,7 @@ from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.evaluation import autocast, fitting, protocol_of
 from bench.worker.loading import cell_of, load_bank, load_learner, load_pool, load_weights
+from bench.worker.one_model import hold_model
 from bench.worker.training_loop import examples, make_optimizer, update
 
 SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
@@ -31,7 +32,8 @@ SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
 
 def time_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
     cell, training = cell_of(assignment), assignment.training
-    learner, source = load_learner(training, device)
+    hold_model(assignment.results, device)
+    learner, source = load_learner(training, device, assignment.source)
     load_weights(learner, training, assignment.results)
     bank = load_bank(cell, assignment.folders).to(device.torch)
     smoke = training.budget_name == "smoke"

@@ -31,7 +31,6 @@ from bench.worker.schedule import advance, steps_due
 
 CHECKPOINT_SECONDS = 30.0
 
-
 PROGRESS_SECONDS = 0.5
 
 
@@ -164,9 +163,9 @@ class MetaTraining:
                 self._try_resuming()
             if self._validation_due():
                 self._validate()
-                self._checkpoint()
+                self.checkpoint()
             elif time.monotonic() - self._last_checkpoint > CHECKPOINT_SECONDS:
-                self._checkpoint()
+                self.checkpoint()
             if time.monotonic() - self._last_progress > PROGRESS_SECONDS:
                 self._tell()
         return history
@@ -269,7 +268,8 @@ class MetaTraining:
             **resumable_state(self.learner, self.optimizer, self.scheduler),
         }
 
-    def _checkpoint(self) -> None:
+    def checkpoint(self) -> None:
+        """Stores where it stands, between two updates."""
         save_torch(self.folder / layout.CHECKPOINT, self._content())
         self._last_checkpoint = time.monotonic()
 
