@@ -37,6 +37,7 @@ def run(
     memory: int | None = None,
     rerun: bool = False,
     retry_failed: bool = False,
+    store: Sequence[str] = (),
     listener: Listener = lambda event: None,
     notify: Notify = lambda message: None,
 ) -> pd.DataFrame:
@@ -61,6 +62,7 @@ def run(
         memory: bytes that one process may have resident.
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
+        store: ``["answers"]`` keeps each answer, for `bench show-episode` and accuracies by class.
         listener: told what happens, from any thread.
         notify: told, before the cells start, what takes long and what is left out or kept.
 
@@ -93,6 +95,7 @@ def run(
         memory=memory,
         rerun=rerun,
         retry_failed=retry_failed,
+        store=store,
     )
     runner = prepare(request, listener, notify)
     for note in runner.plan.notes:

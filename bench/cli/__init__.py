@@ -18,6 +18,7 @@ from bench.cli.report import report
 from bench.cli.results import results
 from bench.cli.run import run
 from bench.cli.show import show
+from bench.cli.show_episode import show_episode
 from bench.cli.stopping import SIGNALLED, exit_code, heed_signals, leave
 from bench.errors import BenchError
 from bench.version import __version__
@@ -38,7 +39,9 @@ def cli() -> None:
     """
 
 
-for command in (run, results, report, compare, list_, show, data, doctor, check, new_learner):
+for command in (
+    *(run, results, report, compare, list_, show, show_episode, data, doctor, check, new_learner),
+):
     cli.add_command(command)
 
 

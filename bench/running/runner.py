@@ -230,7 +230,8 @@ class Runner:
     ) -> Assignment:
         where = (place or self.places[0]).name
         threads = None if phase == "time" else self.threads
-        return Assignment(phase, training, cell, self.results, self.folders, where, threads)
+        store = tuple(self.request.store) if phase == "test" and self._has_weights(training) else ()
+        return Assignment(phase, training, cell, self.results, self.folders, where, threads, store)
 
     def _carry_out(self, assignment: Assignment) -> None:
         if self._cancelled.is_set():
