@@ -39,6 +39,7 @@ def run(
     rerun: bool = False,
     retry_failed: bool = False,
     options: Mapping[str, str] | None = None,
+    store: Sequence[str] = (),
     listener: Listener = lambda event: None,
     notify: Notify = lambda message: None,
 ) -> pd.DataFrame:
@@ -66,6 +67,7 @@ def run(
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
         options: of the executor, as ``{"partition": "gpu"}``: what ``-X`` says.
+        store: ``["answers"]`` keeps each answer, for `bench show-episode` and accuracies by class.
         listener: told what happens, from any thread.
         notify: told, before the cells start, what takes long and what is left out or kept.
 
@@ -99,6 +101,7 @@ def run(
         rerun=rerun,
         retry_failed=retry_failed,
         options=options,
+        store=store,
     )
     runner = prepare(request, listener, notify)
     for note in runner.plan.notes:

@@ -134,6 +134,10 @@ SIZE = Quantity(
 @click.option(
     "--memory", type=SIZE, default=None, help="Ends a process above so much.  [default: no limit]"
 )
+@click.option(
+    "--store", multiple=True, type=click.Choice(["answers"]),
+    help="Also stores each answer, for `bench show-episode` and accuracies by class.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Shows the cells and an estimate of their time.")
 @click.option(
     "--plan-only", is_flag=True,

@@ -261,6 +261,27 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
         """
         return None
 
+    def kept(self, logits: Tensor, batch: BatchT) -> dict[str, Tensor]:
+        """What of the answers is stored where a run is asked to keep them: ``label`` and
+        ``choice`` (B, Q), classes in [0, ways), and ``confidence`` (B, Q), the probability of the
+        choice. Empty where answers are no classes.
+
+        Args:
+            logits: (B, Q, N).
+            batch: what was asked.
+        """
+        return {}
+
+    def named_classes(self, bank: Bank) -> tuple[NDArray[np.int64], list[str]] | None:
+        """The class behind each label of each episode, (E, N), and the names of the classes; None
+        where answers are no classes."""
+        return None
+
+    def shown(self, batch: BatchT) -> dict[str, Tensor]:
+        """Images to show of episodes: ``support_x`` (B, S, C, H, W), ``support_y`` (B, S) and
+        ``query_x`` (B, Q, C, H, W). Empty where there are none."""
+        return {}
+
     @abstractmethod
     def measure(self, task: TaskSpec | None, pool: Any) -> Measure:
         """What learners are ranked by.

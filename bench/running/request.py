@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from bench.errors import BenchError
 from bench.planning.jobs import Precision
+from bench.worker.assignment import ANSWERS
 from bench.worker.devices import Device
 
 LARGEST_SEED = 2**63 - 1
@@ -61,6 +62,8 @@ class Request:
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
         options: of the executor, as ``{"partition": "gpu"}``.
+        store: what is stored beside results: ``answers`` keeps each answer, for `bench
+            show-episode` and for accuracies by class. No part of what makes a cell another.
 
     Raises:
         BenchError: for a value of the wrong type or range.
@@ -82,6 +85,7 @@ class Request:
     rerun: bool = False
     retry_failed: bool = False
     options: Mapping[str, str] | None = None
+    store: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         checked = {
@@ -103,6 +107,7 @@ class Request:
             "rerun": _flag("rerun", self.rerun),
             "retry_failed": _flag("retry_failed", self.retry_failed),
             "options": None if self.options is None else _options("options", self.options),
+            "store": _stored(self.store),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -150,6 +155,15 @@ def _texts(
         elif not isinstance(item, str) or not item:
             raise wrong_value(name, expected, values)
     return tuple(dict.fromkeys(items))
+
+
+def _stored(values: Any) -> tuple[str, ...]:
+    """What may be stored, each once."""
+    found = _texts("store", values, 'store=["answers"]', empty=True)
+    for item in found:
+        if item != ANSWERS:
+            raise wrong_value("store", 'a list of "answers", or an empty one', item)
+    return found
 
 
 def _seeds(values: Any) -> tuple[int, ...]:
