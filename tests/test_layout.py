@@ -45,7 +45,7 @@ LAW: dict[str, tuple[str, ...]] = {
     "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
                "store", *GROUND),
     "groups": ("api", "processes", "planning", "worker", "store", "errors", "version"),
-    "executors": ("api", "store"),
+    "executors": ("api", "groups", "store"),
     "running": ("api", "apart", "data", "protocols", "registry", "planning", "groups", "worker",
                 "store", "errors"),
     # the read side: from stored results to a report

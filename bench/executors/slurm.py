@@ -24,6 +24,12 @@ MEMORY = re.compile(
 )
 """Words of Slurm in the log of a job that has used too much."""
 
+NO_END = re.compile(
+    r"Held|NeverSatisfied|BadConstraints|Partition(Node|Time)Limit|Partition(Down|Inactive)|"
+    r"Invalid|NotAvail|launch failed"
+)
+"""Reasons of Slurm's for which a job waits until somebody does something."""
+
 END_SECONDS = 3.0
 """So long a cancelled job may take to end by itself; Ctrl-C waits for it."""
 
@@ -212,7 +218,7 @@ class SlurmExecutor(Executor):
 
     def _tell_why_it_waits(self, task: Task) -> None:
         """What no waiting will change."""
-        if re.search(r"Held|Never|Constraint|Invalid|Limit|BadConstr|launch", task.reason):
+        if NO_END.search(task.reason):
             self._tell(f"{task.job} {task.reason}", f"job {task.job} waits: {task.reason}")
 
     def _tell(self, what: str, message: str) -> None:

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(why_not() is not None, reason=why_not() or ""),
 ]
 
-GOOD = ("nearest-code", "slow")
+GOOD = ("nearest-code", "slow[seconds=0.1]")
 
 
 @pytest.fixture
@@ -168,28 +168,54 @@ def working(folder: Path) -> list[str]:
     return [line for line in lines if str(folder) in line and " work " in line]
 
 
-def test_time_limits_and_higher_priorities_are_no_failures(cluster, suite, tmp_path):
-    slow = ("slow[seconds=0.25]",)
-    limited = Driver(suite, tmp_path / "limited", slow, "-X", "time=1", "-X",
-                     "signal=B:USR1@5", "-X", "nodelist=n1")  # fmt: skip
-    preempted = Driver(suite, tmp_path / "preempted", slow, "-X", "nodelist=n2")
-    wait_for(lambda: preempted.trains("slow"), 120)
+def lost(driver: Driver) -> int:
+    """How often a group was broken off without a word."""
+    files = driver.results.glob(".runs/*/groups/*.json")
+    return sum(json.loads(file.read_text())["lost"] for file in files)
+
+
+def test_jobs_that_are_stopped_go_on_and_those_that_are_lost_are_a_failure_in_the_end(
+    cluster, suite, tmp_path, local
+):
+    """Three runs at once, a node for each: out of time, out of luck, and without power."""
+    limited = Driver(suite, tmp_path / "limited", GOOD, "-X", "nodelist=n1", "-X", "time=9")
+    preempted = Driver(suite, tmp_path / "preempted", GOOD, "-X", "nodelist=n2")
+    unlucky = Driver(suite, tmp_path / "unlucky", ("slow[seconds=0.5]",), "-X", "nodelist=n3")
+    for driver in (limited, preempted):
+        wait_for(lambda d=driver: d.trains("slow"), 180)
+    # What Slurm sends itself, some time before the limit; half a minute more or less.
+    (job,) = cluster.jobs("-o", "%F", "-w", "n1", "-p", "main")[:1]
+    cluster.slurm("scancel", "--batch", "--signal=USR1", job)
     urgent = ["-p", "urgent", "-w", "n2", "--exclusive", "--wrap", "sleep 3"]
     cluster.slurm("sbatch", "-o", "/dev/null", *urgent)
-    asked = request(suite, tmp_path / "here", slow)
-    prepare(Request(**asked, executor="inline")).run()
+    for attempt in (1, 2, 3):
+        wait_for(lambda n=attempt: n in unlucky.attempts().values(), 180)
+        cluster.lose("n3")
+        cluster.mend("n3")
+    wait_for(lambda: failures_of(unlucky.results, "slow") == {"lost"}, 180)
+    assert unlucky.end() == 1
     for driver in (limited, preempted):
         assert driver.end() == 0, driver.said()
         assert not list(driver.results.rglob("failure.json"))
-        assert results_of(driver.results) == results_of(tmp_path / "here")
+        assert results_of(driver.results) == results_of(local)
         assert max(driver.attempts().values()) >= 2, driver.said()
+        assert lost(driver) == 0, "it was stopped, and stored where it stood"
+    unlucky.command += ["--plan-only"]
+    unlucky.begin()
+    assert unlucky.end() == 0
+    assert failures_of(unlucky.results, "slow") == set(), "the next run tries it again"
 
 
 def test_learners_that_misbehave_have_the_words_that_they_have_locally(cluster, suite, tmp_path):
+    """And a run that is left alone, beside them."""
     bad = ("raises", "exits", "hangs", "nearest-code")
-    limits = ["--timeout", "5s", "--jobs", "4"]
-    driver = Driver(suite, tmp_path / "r", bad, *limits)
+    driver = Driver(suite, tmp_path / "r", bad, "--timeout", "5s", "--jobs", "3")
     greedy = Driver(suite, tmp_path / "greedy", ("allocates",))
+    alone = Driver(suite, tmp_path / "alone", ("nearest-code",), "--detach")
+    assert alone.end() == 0, alone.said()
+    assert "2 groups are left to slurm" in alone.said()
+    told = status_of(alone)
+    assert re.search(r"\d queued, \d running, \d done, 0 failed, 0 unfinished", told), told
     assert driver.end() == 1
     assert {name: failures_of(driver.results, name) for name in bad} == {
         "raises": {"error"}, "exits": {"exit"}, "hangs": {"timeout"}, "nearest-code": set(),
@@ -199,36 +225,11 @@ def test_learners_that_misbehave_have_the_words_that_they_have_locally(cluster, 
     assert re.search(r"1 of 4 cells done", driver.said())
     assert greedy.end() == 1
     assert failures_of(greedy.results, "allocates") == {"memory"}, greedy.said()
-
-
-def test_a_node_that_is_lost_three_times_is_a_failure_until_the_next_run(cluster, suite, tmp_path):
-    driver = Driver(suite, tmp_path / "r", ("slow[seconds=0.3]",), "-X", "nodelist=n3",
-                    "--jobs", "1")  # fmt: skip
-    for attempt in (1, 2, 3):
-        wait_for(lambda n=attempt: n in driver.attempts().values(), 120)
-        wait_for(lambda: node_of(cluster) == "n3")
-        cluster.lose("n3")
-        cluster.mend("n3")
-    wait_for(lambda: failures_of(driver.results, "slow") == {"lost"}, 120)
-    driver.process.send_signal(signal.SIGINT)
-    assert driver.end() == 130
-    driver.command += ["--plan-only"]
-    driver.begin()
-    assert driver.end() == 0
-    assert failures_of(driver.results, "slow") == set()
-
-
-def test_left_alone_it_is_done_too(cluster, suite, tmp_path):
-    driver = Driver(suite, tmp_path / "r", ("nearest-code",), "--detach")
-    assert driver.end() == 0, driver.said()
-    assert "2 groups are left to slurm" in driver.said()
-    ask = [*driver.command[:3], "status", "--results", str(driver.results)]
-
-    def status() -> str:
-        return subprocess.run(ask, capture_output=True, text=True, check=False).stdout
-
-    told = status()
-    assert re.search(r"\d queued, \d running, 0 done, 0 failed, 0 unfinished", told), told
     wait_for(lambda: not cluster.jobs(), 120)
-    assert "0 queued, 0 running, 2 done, 0 failed, 0 unfinished" in status()
-    assert timings_of(driver.results) == 1, "the timings came after the trainings"
+    assert "0 queued, 0 running, 2 done, 0 failed, 0 unfinished" in status_of(alone)
+    assert timings_of(alone.results) == 1, "the timing came after the training"
+
+
+def status_of(driver: Driver) -> str:
+    ask = [*driver.command[:3], "status", "--results", str(driver.results)]
+    return subprocess.run(ask, capture_output=True, text=True, check=False).stdout
