@@ -21,6 +21,7 @@ from bench.report.figures import (
     suite_pictures,
     tradeoff_pictures,
 )
+from bench.report.learners import LearnerPage, learner_pages
 from bench.report.matrix import Matrix, matrix
 from bench.report.published import published_curves
 from bench.report.verdict import verdict
@@ -119,6 +120,7 @@ class Content:
     palette: Palette
     overview: Overview
     suites: list[Suite]
+    learners: list[LearnerPage]
     devices: list[str]
     gaps: list[Gap]
     warnings: dict[str, list[CellRow]]
@@ -136,11 +138,18 @@ class Content:
     @property
     def pictures(self) -> list[Picture]:
         """All of them."""
-        return self.overview.pictures + [
-            picture
-            for suite in self.suites
-            for picture in (*suite.pictures, *(p for part in suite.sections for p in part.pictures))
-        ]
+        return (
+            self.overview.pictures
+            + [
+                picture
+                for suite in self.suites
+                for picture in (
+                    *suite.pictures,
+                    *(p for part in suite.sections for p in part.pictures),
+                )
+            ]
+            + [picture for learner in self.learners for picture in learner.pictures]
+        )
 
 
 def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content:
@@ -165,6 +174,7 @@ def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content
         palette=palette,
         overview=_overview(cells, sections, palette, problems, controls),
         suites=[_suite(name, own, palette, controls) for name, own in sections.items()],
+        learners=learner_pages(all_boards, palette, found.path, problems, controls),
         devices=devices(cells),
         gaps=_gaps(cells, found.path),
         warnings=_warnings(cells, found.path),

@@ -16,9 +16,10 @@ from markupsafe import Markup
 
 from bench.report import folds
 from bench.report.board_tables import Table
-from bench.report.content import ENVIRONMENT, Content, Overview, Section, Suite
+from bench.report.content import ENVIRONMENT, Content, Gap, Overview, Section, Suite
 from bench.report.figures import Drawing, Palette, Picture, data_uri
 from bench.report.figures.style import slug
+from bench.report.learners import LearnerPage
 from bench.results.boards import Board
 from bench.results.families import BoardFamilies
 from bench.results.formats import MISSING
@@ -72,6 +73,9 @@ class Page:
     """Of a site, the page of each suite."""
     up: str = ""
     """The page with the overview, where this is another."""
+    learners: Sequence[LearnerPage] = ()
+    learner_files: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Of a site, the page of each learner by its family and name."""
     tables: int = 0
     figures: int = 0
     most_sentences: int = MOST_SENTENCES
@@ -87,6 +91,8 @@ class Page:
     @property
     def title(self) -> str:
         """Of the window."""
+        if self.up and self.learners:
+            return f"bench: {self.learners[0].name}"
         return f"bench: {', '.join(s.name for s in self.suites or self.content.suites)}"
 
     @property
@@ -146,9 +152,25 @@ class Page:
             return f"#{self.anchor(name)}"
         return self.files.get(name, "")
 
-    def learner(self, name: str) -> str:
-        """Where a learner has a page; nothing where it has none."""
-        return ""
+    def board(self, board: Board) -> str:
+        """Where a board is shown."""
+        return f"{self.suite(board.suite).partition('#')[0]}#{self.anchor(board)}"
+
+    def learner(self, family: str, name: str) -> str:
+        """Where it is said what is known of a learner."""
+        if any((own.family, own.name) == (family, name) for own in self.learners):
+            return f"#{self.learner_anchor(family, name)}"
+        return self.learner_files.get((family, name), "")
+
+    def learner_anchor(self, family: str, name: str) -> str:
+        """Of a learner on a page of all."""
+        place = [(own.family, own.name) for own in self.content.learners].index((family, name))
+        return slug("learner", str(place), name)
+
+    def gaps_of(self, learner: LearnerPage) -> list[Gap]:
+        """What of a learner is not there."""
+        own = set(learner.cells)
+        return [gap for gap in self.content.gaps if gap.cell in own]
 
     # -- what parts need to know
 

@@ -32,7 +32,8 @@ def write_page(content: Content, out: Path, made: str) -> list[Path]:
     """
     pictures = content.pictures
     drawings = _drawn(content, pictures)
-    page = render(Page(content, drawings, content.suites, overview=True))
+    whole = Page(content, drawings, content.suites, overview=True, learners=content.learners)
+    page = render(whole)
     _write(out / PAGE, marked(page.encode(), made))
     return [out / PAGE]
 
@@ -57,12 +58,23 @@ def write_site(content: Content, out: Path, made: str) -> list[Path]:
             pictures, _each((picture.name for picture in pictures), "svg"), strict=True
         )
     }
+    learners = [(own.family, own.name) for own in content.learners]
+    of_learners = _each((slug("learner", name) for _, name in learners), "html")
     shared = Page(
-        content, drawings, [], overview=True, assets=f"{ASSETS}/", names=names, files=files
+        content,
+        drawings,
+        [],
+        overview=True,
+        assets=f"{ASSETS}/",
+        names=names,
+        files=files,
+        learner_files=dict(zip(learners, of_learners, strict=True)),
     )
     pages = {INDEX: shared}
     for suite in content.suites:
         pages[files[suite.name]] = replace(shared, suites=[suite], overview=False, up=INDEX)
+    for own, file in zip(content.learners, of_learners, strict=True):
+        pages[file] = replace(shared, learners=[own], overview=False, up=INDEX)
     _write(folder / ASSETS / "style.css", style_sheet(content.palette))
     _write(folder / ASSETS / "page.js", script())
     for picture in pictures:
