@@ -43,8 +43,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    run, work, status, merge, results, report, compare, list_, show, show_episode, data, doctor, check,
-    new_learner,
+    run, work, status, merge, results, report, compare, list_, show, show_episode, data, doctor,
+    check, new_learner,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)
