@@ -1,5 +1,6 @@
 """Building blocks that learners share: encoders, similarities, learning-rate schedules."""
 
+from bench.nn.compiling import being_compiled, compiling
 from bench.nn.encoders import (
     MLP,
     Conv4,
@@ -29,7 +30,9 @@ __all__ = [
     "Schedule",
     "Standardised",
     "adam",
+    "being_compiled",
     "class_means",
+    "compiling",
     "cosine_similarity",
     "embed_together",
     "encoder",
