@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.dataset import Notify
-from bench.errors import BenchError
+from bench.errors import BenchError, told_if_wrong
 from bench.planning.jobs import Precision
 from bench.running.prepare import prepare
 from bench.running.request import Request
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@told_if_wrong
 def run(
     suites: Sequence[str | Path],
     learners: Sequence[str] = (),

@@ -38,6 +38,7 @@ from bench.api.requirement import MissingRequirementError
 
 if TYPE_CHECKING:
     from bench.api.cache import cached
+    from bench.api.compiling import being_compiled, opaque, operator
     from bench.api.dataset import (
         DataFolders,
         DatasetSource,
@@ -58,12 +59,13 @@ __all__ = [
     "DatasetSource", "Ended", "Episodes", "Executor", "ImageClasses", "Job", "Learner", "Limits",
     "MetaOptimizer", "MissingRequirementError", "Normal", "Notify", "Progress", "Protocol",
     "SequenceLearner", "Sequences", "Source", "Split", "State", "Stream", "TaskSpec",
-    "answer_loss", "area_average", "cached", "in_regression", "map_tensors", "option",
-    "previous_labels", "unknown_name",
+    "answer_loss", "area_average", "being_compiled", "cached", "in_regression", "map_tensors",
+    "opaque", "operator", "option", "previous_labels", "unknown_name",
 ]  # fmt: skip
 
 _LATER = {
     "cache": ("cached",),
+    "compiling": ("being_compiled", "opaque", "operator"),
     "dataset": ("DataFolders", "DatasetSource", "ImageClasses", "Notify", "Source", "Split"),
     "executor": ("Cancelled", "Ended", "Executor", "Job", "Limits", "Progress"),
     "learner": ("Learner", "MetaOptimizer", "State", "in_regression", "map_tensors", "option"),

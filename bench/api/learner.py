@@ -219,7 +219,7 @@ class Learner(nn.Module):
         It can where `loss` makes the same operations for every batch of the same shapes: no number
         of a tensor decides anything in Python, nothing is drawn at random, and no buffer changes.
         Then it is recorded once for each shape, with its gradient, in ``train()`` mode.
-        `bench.nn.being_compiled` says when.
+        `bench.api.being_compiled` says when.
         """
         return "it has no compiled update"
 

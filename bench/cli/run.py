@@ -14,6 +14,8 @@ from bench.cli.options import DATA_DIR, RESULTS, Word
 from bench.cli.stopping import exit_code
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.running.runner import Runner
 
 
@@ -125,6 +127,10 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     Only what is missing is computed: give the same command again after an interruption. Exits with
     1 where a cell has failed.
     """
+    from bench.apart.ahead import import_ahead
+
+    if asked["executor"] != "inline":  # which has no other process
+        import_ahead()
     from bench.cli.output import literal
     from bench.cli.progress import MOST_REASON, MOST_TITLE, Display
     from bench.running.prepare import prepare
@@ -187,7 +193,6 @@ def _show_results(runner: Runner) -> bool:
     from bench.cli.output import literal
     from bench.cli.sources import sources_for
     from bench.cli.terminal import print_boards
-    from bench.report import write_report
     from bench.report.audits import failed_audits, read_audits
     from bench.results.reading import read_results
     from bench.running.runner import statuses
@@ -197,7 +202,7 @@ def _show_results(runner: Runner) -> bool:
     print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
     for label, reason in runner.plan.failed.items():
         click.echo(f"failed  {literal(label)}: {literal(reason)}")
-    report = write_report(runner.results, formats=["html"], sources=sources)[0]
+    report = _report(runner, sources)
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
     if counts["failed"]:
@@ -213,3 +218,15 @@ def _show_results(runner: Runner) -> bool:
             what = f"{training.learner}, {training.dataset}, seed {training.seed}: {told}"
             click.echo(f"{what}; `bench report` shows why", err=True)
     return counts["done"] == len(runner.plan.cells) and not runner.plan.failed
+
+
+def _report(runner: Runner, sources: dict[str, str]) -> Path:
+    """The page of all that is stored; written where it does not say that already."""
+    from bench.report.up_to_date import PAGE, made_of, up_to_date
+
+    page = runner.results / PAGE
+    if up_to_date(page, made_of(runner.results, sources, [], [])):
+        return page
+    from bench.report import write_report  # draws: seconds of imports
+
+    return write_report(runner.results, formats=["html"], sources=sources)[0]

@@ -1,8 +1,8 @@
 """Building blocks that learners share: encoders, similarities, learning-rate schedules."""
 
-from bench.nn.compiling import being_compiled, compiling
 from bench.nn.encoders import (
     MLP,
+    AugmentedConv4,
     Conv4,
     EncoderName,
     Pixels,
@@ -23,6 +23,7 @@ from bench.nn.similarity import (
 
 __all__ = [
     "MLP",
+    "AugmentedConv4",
     "Conv4",
     "EncoderName",
     "NoveltyLogit",
@@ -30,9 +31,7 @@ __all__ = [
     "Schedule",
     "Standardised",
     "adam",
-    "being_compiled",
     "class_means",
-    "compiling",
     "cosine_similarity",
     "embed_together",
     "encoder",

@@ -103,7 +103,7 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
 
     def requirements(self, setting: SettingT) -> dict[str, Any]:
         """What a setting needs of the data, for `bench check`."""
-        return setting.model_dump()
+        return setting.own_keys()
 
     # -- the data ---------------------------------------------------------------------------------
 
@@ -111,6 +111,8 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
     """The class of datasets that it goes with."""
     about: ClassVar[str] = "a dataset of its own"
     """What `source` is, in words: ``images``."""
+    transfers: ClassVar[bool] = False
+    """Whether the meta-test may be on other data than meta-training; see `test_pool`."""
     folders: ClassVar[bool] = False
     """Whether it goes with a folder of images, which becomes a
     `bench.api.dataset.DatasetSource`."""

@@ -39,6 +39,7 @@ class ImageProtocol(OfClasses[SettingT, BatchT]):
     source = DatasetSource
     about = "images"
     folders = True
+    transfers = True
     classes: ClassVar[type[ClassPool]]
     """The pool that builds the episodes."""
 

@@ -11,6 +11,7 @@ from bench.report.content import gather
 from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
 from bench.report.page import render
+from bench.report.up_to_date import PAGE, made_of, marked
 from bench.results.reading import read_results, select
 from bench.store.atomic import CannotWriteError, write_atomically
 
@@ -46,15 +47,16 @@ def write_report(
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, set(FORMATS))
+    made = made_of(Path(results_dir), sources, list(suites), list(learners))
     found = read_results(results_dir, sources)
     content = gather(replace(found, rows=select(found.rows, suites, learners)))
     out = Path(results_dir if out_dir is None else out_dir)
     paths = []
     try:
         if "html" in formats:
-            page = render(content).encode()
-            write_atomically(out / "report.html", lambda file: file.write(page))
-            paths.append(out / "report.html")
+            page = marked(render(content).encode(), made)
+            write_atomically(out / PAGE, lambda file: file.write(page))
+            paths.append(out / PAGE)
         as_text = [name for name in formats if name in WRITERS]
         paths += save_tables(content.tables, out / "tables", as_text)
         if "figures" in formats:

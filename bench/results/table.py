@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, told_if_wrong
 from bench.results.reading import read_results
 from bench.results.rows import CellRow
 from bench.store.checked import Json
@@ -54,6 +54,7 @@ METRICS = ("accuracy", "nll", "ece", "bit_errors")
 """Those that have columns in `COLUMNS`."""
 
 
+@told_if_wrong
 def load_results(
     path: str | Path = "results", sources: Mapping[str, str] | None = None
 ) -> pd.DataFrame:

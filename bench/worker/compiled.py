@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.api import BenchError, Learner
+from bench.api.compiling import compiling
 from bench.data.folders import data_folders
-from bench.nn import compiling
 
 Compiled = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 

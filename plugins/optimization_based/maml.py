@@ -31,10 +31,11 @@ from bench.api import (
     State,
     Stream,
     TaskSpec,
+    being_compiled,
     in_regression,
     option,
 )
-from bench.nn import EncoderName, Schedule, adam, being_compiled
+from bench.nn import EncoderName, Schedule, adam
 from bench_plugins.optimization_based.task_network import TaskNetwork, VectorNetwork, Weights
 
 Rule = Callable[[Weights, Weights, int], Weights]

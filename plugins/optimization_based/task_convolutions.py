@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.nn import being_compiled
+from bench.api import opaque, operator
 from bench_plugins.optimization_based.task_layers import patches
 
 ROWS, CHANNELS = 320, 16
@@ -43,7 +43,7 @@ def convolution(x: Tensor, weight: Tensor) -> Tensor:
     items, height, width, channels = x.shape[1:]
     rows = items * ((height + 1) // 2) * ((width + 1) // 2)
     many = rows >= ROWS and channels >= CHANNELS and x.device.type == "cpu"
-    if not many or being_compiled():
+    if not many:
         return product(patches(x), weight)
     if torch.is_autocast_enabled("cpu"):
         x, weight = (t.to(torch.get_autocast_dtype("cpu")) for t in (x, weight))
@@ -62,11 +62,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        made = [
-            F.conv2d(_image(a), _kernel(w), stride=2, padding=1)
-            for a, w in zip(x, weight, strict=True)
-        ]
-        return _joined([y.movedim(1, 3) for y in made])
+        return opaque(convolved)(x, weight)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -84,9 +80,7 @@ class _ByImage(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, g: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         ctx.save_for_backward(g, weight)
-        like = weight.new_empty(shape[1:])  # of x only the shape counts
-        made = [_slopes(b, like, w, image=True) for b, w in zip(g, weight, strict=True)]
-        return _joined([x.movedim(1, 3) for x in made])
+        return opaque(by_image)(g, weight, list(shape))
 
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> Any:
@@ -105,9 +99,7 @@ class _ByKernel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, g: Tensor) -> Tensor:
         ctx.save_for_backward(x, g)
-        like = x.new_empty(9 * x.shape[-1], g.shape[-1])
-        made = [_slopes(b, a, like, image=False) for a, b in zip(x, g, strict=True)]
-        return _joined([w.permute(2, 3, 1, 0).flatten(0, 2) for w in made])
+        return opaque(by_kernel)(x, g)
 
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> Any:
@@ -117,6 +109,34 @@ class _ByKernel(torch.autograd.Function):
             _ByImage.apply(g, h, x.shape) if by_x else None,
             _Convolution.apply(x, h) if by_g else None,
         )
+
+
+# -- task by task ---------------------------------------------------------------------------------
+
+
+@operator("(Tensor x, Tensor weight) -> Tensor")
+def convolved(x: Tensor, weight: Tensor) -> Tensor:
+    """Of `_Convolution`."""
+    made = [
+        F.conv2d(_image(a), _kernel(w), stride=2, padding=1) for a, w in zip(x, weight, strict=True)
+    ]
+    return torch.stack([y.movedim(1, 3) for y in made])
+
+
+@operator("(Tensor g, Tensor weight, SymInt[] shape) -> Tensor")
+def by_image(g: Tensor, weight: Tensor, shape: list[int]) -> Tensor:
+    """Of `_ByImage`."""
+    like = weight.new_empty(shape[1:])  # of x only the shape counts
+    made = [_slopes(b, like, w, image=True) for b, w in zip(g, weight, strict=True)]
+    return torch.stack([x.movedim(1, 3) for x in made])
+
+
+@operator("(Tensor x, Tensor g) -> Tensor")
+def by_kernel(x: Tensor, g: Tensor) -> Tensor:
+    """Of `_ByKernel`."""
+    like = x.new_empty(9 * x.shape[-1], g.shape[-1])
+    made = [_slopes(b, a, like, image=False) for a, b in zip(x, g, strict=True)]
+    return torch.stack([w.permute(2, 3, 1, 0).flatten(0, 2) for w in made])
 
 
 def _slopes(g: Tensor, x: Tensor, weight: Tensor, *, image: bool) -> Tensor:
@@ -136,8 +156,3 @@ def _image(x: Tensor) -> Tensor:
 def _kernel(weight: Tensor) -> Tensor:
     """(9C, F) as torch has it, (F, C, 3, 3)."""
     return weight.T.unflatten(1, (3, 3, -1)).movedim(3, 1)
-
-
-def _joined(tasks: list[Tensor]) -> Tensor:
-    """B tensors as one; a single one without a copy."""
-    return torch.stack(tasks) if len(tasks) > 1 else tasks[0][None]

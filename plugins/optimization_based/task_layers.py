@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.nn import being_compiled
+from bench.api import being_compiled, opaque, operator
 
 EPSILON = 1e-5
 
@@ -54,8 +54,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, padded: Tensor) -> Tensor:
         ctx.shape = padded.shape
-        windows = padded.unfold(2, 3, 2).unfold(3, 3, 2)  # (B, S, O, P, C, 3, 3)
-        return windows.permute(0, 1, 2, 3, 5, 6, 4).contiguous()  # runs of 3C stay together
+        return opaque(gathered)(padded)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -67,40 +66,32 @@ class _Scatter(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, windows: Tensor, shape: torch.Size) -> Tensor:
-        if being_compiled():  # nothing is written in place: a compiler makes one loop of it
-            rows = _spread(windows, 2, 4, shape[2])  # (B, S, H + 2, P, 3, C)
-            return _spread(rows, 3, 4, shape[3])
-        padded = windows.new_zeros(shape)
-        height, width = windows.shape[2:4]
-        for row in range(3):
-            rows = padded[:, :, row : row + 2 * height - 1 : 2]  # (B, S, O, W + 2, C)
-            # The first two pixels of all windows lie side by side: they are added in one run.
-            rows[:, :, :, : 2 * width].unflatten(3, (width, 2)).add_(windows[:, :, :, :, row, :2])
-            rows[:, :, :, 2 : 2 * width + 1 : 2].add_(windows[:, :, :, :, row, 2])
-        return padded
+        return opaque(scattered)(windows, list(shape))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
         return _Gather.apply(gradient), None
 
 
-def _spread(windows: Tensor, dim: int, part: int, length: int) -> Tensor:
-    """Adds up what lies in the same row (or column) of an image.
+@operator("(Tensor padded) -> Tensor")
+def gathered(padded: Tensor) -> Tensor:
+    """Of `_Gather`."""
+    windows = padded.unfold(2, 3, 2).unfold(3, 3, 2)  # (B, S, O, P, C, 3, 3)
+    windows = windows.permute(0, 1, 2, 3, 5, 6, 4)
+    return windows.clone(memory_format=torch.contiguous_format)  # runs of 3C stay together
 
-    An even one is the first of a window and the last of the window before; an odd one is in the
-    middle.
 
-    Args:
-        windows: with the windows along ``dim`` and their three rows along ``part``, which goes.
-        dim: which becomes the rows.
-        part: a later dimension.
-        length: rows of the padded image.
-    """
-    first, middle, last = windows.unbind(part)
-    before = [0, 0] * (first.dim() - 1 - dim)  # of `F.pad`, from the last dimension on
-    even = F.pad(first, [*before, 0, 1]) + F.pad(last, [*before, 1, 0])
-    both = torch.stack([even, F.pad(middle, [*before, 0, 1])], dim + 1)
-    return both.flatten(dim, dim + 1).narrow(dim, 0, length)
+@operator("(Tensor windows, SymInt[] shape) -> Tensor")
+def scattered(windows: Tensor, shape: list[int]) -> Tensor:
+    """Of `_Scatter`."""
+    padded = windows.new_zeros(shape)
+    height, width = windows.shape[2:4]
+    for row in range(3):
+        rows = padded[:, :, row : row + 2 * height - 1 : 2]  # (B, S, O, W + 2, C)
+        # The first two pixels of all windows lie side by side: they are added in one run.
+        rows[:, :, :, : 2 * width].unflatten(3, (width, 2)).add_(windows[:, :, :, :, row, :2])
+        rows[:, :, :, 2 : 2 * width + 1 : 2].add_(windows[:, :, :, :, row, 2])
+    return padded
 
 
 # -- batch normalisation --------------------------------------------------------------------------
