@@ -29,6 +29,7 @@ def run(
     devices: Sequence[str] = ("cpu",),
     budget: str = "standard",
     precision: Precision = "fp32",
+    compile: bool = False,
     data_dir: str | Path | None = None,
     results: str | Path = "results",
     executor: str = "local",
@@ -55,6 +56,7 @@ def run(
             is visible, ``cuda:1`` just that one.
         budget: ``smoke``, ``standard``, ``paper``, ``<n>examples`` or ``<n>min``.
         precision: ``fp32`` or ``bf16`` (autocast).
+        compile: compiles the update of each learner, which has to be one that can be.
         data_dir: where the datasets lie; None: ``$BENCH_DATA_DIR``, the cache, a download.
         results: the results folder.
         executor: what carries out trainings and cells.
@@ -91,6 +93,7 @@ def run(
         devices=devices,
         budget=budget,
         precision=precision,
+        compile=compile,
         data_dir=data_dir,
         results=results,
         executor=executor,

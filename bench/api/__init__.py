@@ -38,6 +38,7 @@ from bench.api.requirement import MissingRequirementError
 
 if TYPE_CHECKING:
     from bench.api.cache import cached
+    from bench.api.compiling import being_compiled, opaque, operator
     from bench.api.dataset import (
         DataFolders,
         DatasetSource,
@@ -67,14 +68,16 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTRACTS", "CONTRACT_VERSION", "Answered", "BenchError", "Cancelled", "DataFolders",
     "DatasetSource", "Ended", "Episodes", "Executor", "Group", "ImageClasses", "Learner", "Limits",
-    "MetaOptimizer", "MissingRequirementError", "Normal", "Notify", "PlanMismatchError", "Progress",
-    "Protocol", "Resources", "SequenceLearner", "Sequences", "Site", "Source", "Split", "Standing",
-    "State", "Stream", "TaskSpec", "answer_loss", "area_average", "cached", "in_regression",
-    "map_tensors", "option", "previous_labels", "unknown_name",
+    "MetaOptimizer", "MissingRequirementError", "Normal", "Notify", "PlanMismatchError",
+    "Progress", "Protocol", "Resources", "SequenceLearner", "Sequences", "Site", "Source", "Split",
+    "Standing", "State", "Stream", "TaskSpec", "answer_loss", "area_average", "being_compiled",
+    "cached", "in_regression", "map_tensors", "opaque", "operator", "option", "previous_labels",
+    "unknown_name",
 ]  # fmt: skip
 
 _LATER = {
     "cache": ("cached",),
+    "compiling": ("being_compiled", "opaque", "operator"),
     "dataset": ("DataFolders", "DatasetSource", "ImageClasses", "Notify", "Source", "Split"),
     "executor": (
         "Cancelled",

@@ -98,6 +98,11 @@ SIZE = Quantity(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
     help="bf16 is autocast.",
 )  # fmt: skip
+@click.option(
+    "--compile", is_flag=True,
+    help="Compiles the update of each learner (maml and its kin) in a minute or more, and trains "
+    "faster. Needs a C++ compiler.",
+)  # fmt: skip
 @DATA_DIR
 @RESULTS
 @click.option(

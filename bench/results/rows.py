@@ -27,6 +27,8 @@ class Score(NamedTuple):
     """Half-width of its 95 % interval."""
 
 
+COMPILED = " compiled"
+"""Stands behind the precision of what was trained by a compiled update."""
 NO_SCORE = Score(None, None)
 
 
@@ -123,6 +125,7 @@ class CellRow:
     seed: int
     device: str
     precision: str
+    """``fp32``, ``bf16``, ``fp32 compiled``, ``bf16 compiled``."""
     budget: str
     status: Status
     code: Literal["current", "other", "unknown"]
@@ -284,7 +287,7 @@ def row_of(
         config=record.get("config") or {},
         seed=int(record["seed"]),
         device=str(record["device"]),
-        precision=str(record["precision"]),
+        precision=str(record["precision"]) + (COMPILED if record.get("compiled") else ""),
         budget=str(record["budget"]),
         status=status,
         code=code,

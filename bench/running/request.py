@@ -48,6 +48,7 @@ class Request:
             is visible, for timings the first of them; ``cuda:1`` just that one.
         budget: ``smoke``, ``standard``, ``paper``, ``<n>examples`` or ``<n>min``.
         precision: ``fp32`` or ``bf16`` (autocast).
+        compile: compiles the update of each learner, which has to be one that can be.
         data_dir: where the datasets lie; None: ``$BENCH_DATA_DIR``, the cache, a download.
         results: the results folder.
         executor: what carries out trainings and cells.
@@ -75,6 +76,7 @@ class Request:
     devices: Sequence[str] = ("cpu",)
     budget: str = "standard"
     precision: Precision = "fp32"
+    compile: bool = False
     data_dir: str | Path | None = None
     results: str | Path = "results"
     executor: str = "local"
@@ -95,6 +97,7 @@ class Request:
             "devices": _texts("devices", self.devices, 'devices=["cpu"]'),
             "budget": _text("budget", self.budget, "standard"),
             "precision": _text("precision", self.precision, "fp32", get_args(Precision)),
+            "compile": _flag("compile", self.compile),
             "data_dir": None if self.data_dir is None else _path("data_dir", self.data_dir),
             "results": _path("results", self.results),
             "executor": _text("executor", self.executor, "local"),

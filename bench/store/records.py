@@ -115,6 +115,8 @@ class Requested(Record):
     """The kind of device it is meta-trained and meta-tested on: ``cpu``, ``cuda``, ``mps``. Which
     one it was stands in `environment`."""
     precision: Literal["fp32", "bf16"]
+    compiled: bool = False
+    """Whether the update was compiled (``bench run --compile``)."""
     budget: str
     """``smoke``, ``standard``, ``paper``, ``<n>examples``, ``<n>min``; ``none``: nothing to
     train."""
@@ -144,6 +146,8 @@ class TrainingResult(Requested):
     overhead: float
     """Fraction of `seconds` outside the learner's own loss, backward and optimizer step."""
     validation_seconds: float
+    compile_seconds: float | None = None
+    """Time spent on compiling the update, in none of the others; None: it was not compiled."""
     stopped: Literal["budget", "early stopping", "diverged", "nothing to train"]
     best_update: int
     best_val_accuracy: float | None

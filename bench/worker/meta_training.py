@@ -25,7 +25,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
     if training.budget is None:
         fields |= {"updates": 0, "examples": 0, "seconds": 0.0, "validation_seconds": 0.0}
         fields |= {"stopped": "nothing to train", "best_update": 0, "best_val_accuracy": None}
-        fields |= {"overhead": 0.0}
+        fields |= {"overhead": 0.0, "compile_seconds": None}
     else:
         train = load_pool(training, "train", training.train_rotations, assignment.folders)
         val = load_pool(training, "val", training.val_rotations, assignment.folders)
@@ -50,6 +50,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
             "seconds": history.seconds,
             "overhead": history.overhead,
             "validation_seconds": history.validation_seconds,
+            "compile_seconds": history.compile_seconds if training.compiled else None,
             "stopped": history.stopped,
             "best_update": history.best["updates"],
             "best_val_accuracy": history.best["val_accuracy"],
@@ -59,7 +60,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
     asked = training.model_dump(mode="json")
     result = TrainingResult(
         **{key: asked[key] for key in ("learner", "learner_name", "family", "config", "task")},
-        **{key: asked[key] for key in ("seed", "device", "precision")},
+        **{key: asked[key] for key in ("seed", "device", "precision", "compiled")},
         **fields,
         id=training.id,
         budget=training.budget_name,
