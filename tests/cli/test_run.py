@@ -70,8 +70,8 @@ def test_a_memory_probe_from_planning_to_the_report(tiny_probe, tmp_path):
     assert len({row["training"] for row in rows}) == 1
     page = (tmp_path / "results" / "report.html").read_text()
     # By length; of each setting the score, the heads, times and calibration; the one training's
-    # curve.
-    assert page.count("<img") == 1 + 2 * 4 + 1
+    # curve, which stands on the learner's page again.
+    assert page.count("<img") == 1 + 2 * 4 + 1 + 1
     again = bench(*asked)
     assert "start" not in again.stderr
 
