@@ -209,7 +209,7 @@ def test_jobs_that_are_stopped_go_on_and_those_that_are_lost_are_a_failure_in_th
 def test_learners_that_misbehave_have_the_words_that_they_have_locally(cluster, suite, tmp_path):
     """And a run that is left alone, beside them."""
     bad = ("raises", "exits", "hangs", "nearest-code")
-    driver = Driver(suite, tmp_path / "r", bad, "--timeout", "5s", "--jobs", "3")
+    driver = Driver(suite, tmp_path / "r", bad, "--timeout", "15s", "--jobs", "3")
     greedy = Driver(suite, tmp_path / "greedy", ("allocates",))
     alone = Driver(suite, tmp_path / "alone", ("nearest-code",), "--detach")
     assert alone.end() == 0, alone.said()
@@ -221,7 +221,7 @@ def test_learners_that_misbehave_have_the_words_that_they_have_locally(cluster, 
         "raises": {"error"}, "exits": {"exit"}, "hangs": {"timeout"}, "nearest-code": set(),
     }  # fmt: skip
     assert "exit code 3" in driver.said()
-    assert "still running after 5 s (--timeout)" in driver.said()
+    assert "still running after 15 s (--timeout)" in driver.said()
     assert re.search(r"1 of 4 cells done", driver.said())
     assert greedy.end() == 1
     assert failures_of(greedy.results, "allocates") == {"memory"}, greedy.said()
