@@ -102,7 +102,7 @@ def test_failures_have_the_words_that_they_have_locally_and_ctrl_c_leaves_nothin
     assert "still running after 15 s (--timeout)" in output
     assert "1 of 4 cells done" in output
     run = start(suite, tmp_path / "r", cluster.address, "hangs")
-    wait_for(lambda: list(tmp_path.glob("r/trainings/hangs-*/log.txt")), 120)
+    wait_for(lambda: list(tmp_path.glob("r/trainings/hangs-*/log.txt")), 240)
     assert workers()
     run.send_signal(signal.SIGINT)
     output, _ = run.communicate(timeout=60)
