@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.dataset import Notify
-from bench.errors import BenchError
+from bench.errors import BenchError, told_if_wrong
 from bench.groups.events import Listener
 from bench.planning.jobs import Precision
 from bench.running.prepare import prepare
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@told_if_wrong
 def run(
-    suites: Sequence[str | Path],
+    suites: Sequence[str | os.PathLike[str]],
     learners: Sequence[str] = (),
     *,
     seeds: Sequence[int] = (0,),
@@ -37,6 +39,7 @@ def run(
     rerun: bool = False,
     retry_failed: bool = False,
     options: Mapping[str, str] | None = None,
+    store: Sequence[str] = (),
     listener: Listener = lambda event: None,
     notify: Notify = lambda message: None,
 ) -> pd.DataFrame:
@@ -45,7 +48,7 @@ def run(
     Cells that are done are kept; the same call after an interruption goes on where it stopped.
 
     Args:
-        suites: names, globs or paths of TOML files.
+        suites: names, globs or paths of TOML files; `bench.Suite` makes one of data in Python.
         learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
         seeds: one training per seed.
         devices: meta-trains and meta-tests on the first, times on all; ``cuda`` is every GPU that
@@ -64,6 +67,7 @@ def run(
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
         options: of the executor, as ``{"partition": "gpu"}``: what ``-X`` says.
+        store: ``["answers"]`` keeps each answer, for `bench show-episode` and accuracies by class.
         listener: told what happens, from any thread.
         notify: told, before the cells start, what takes long and what is left out or kept.
 
@@ -97,6 +101,7 @@ def run(
         rerun=rerun,
         retry_failed=retry_failed,
         options=options,
+        store=store,
     )
     runner = prepare(request, listener, notify)
     for note in runner.plan.notes:

@@ -56,7 +56,7 @@ LAW: dict[str, tuple[str, ...]] = {
     "facade": ("api", "planning", "groups", "running", "results", "errors"),
     "cli": ("api", "apart", "store", "data", "suites", "registry", "planning", "testing", "worker",
             "groups", "running", "results", "report", *GROUND),
-    "": ("facade", "results", "trained", "version"),  # bench/__init__.py
+    "": ("facade", "planning", "results", "trained", "version"),  # bench/__init__.py
 }  # fmt: skip
 
 

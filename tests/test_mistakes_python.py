@@ -47,6 +47,8 @@ def task(message: str, **asked: Any) -> tuple[Callable[..., Any], dict[str, Any]
 
 MISTAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     # bench.run
+    "a misspelled argument": run("is called 'learner'; did you mean 'learners'", learner=["maml"]),
+    "no suites at all": (bench.run, {}, "missing a required argument: 'suites'"),
     "a text for suites": run("suites: expected a list of names", suites="glyphs-5way"),
     "a path for suites": run("suites: expected a list of names", suites=Path("a.toml")),
     "no suites": run("suites: the list is empty", suites=[]),
@@ -90,12 +92,18 @@ MISTAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "results in a list": results("path: expected the path", ["results"]),
     "results in bytes": results("path: expected the path", b"results"),
     "results without a name": results("path: expected the path", ""),
+    "results misspelled": (
+        bench.load_results,
+        {"results": "."},
+        "no argument of bench.load_results is called",
+    ),
     "results with a null": results("path: expected the path", "a\0b"),
     "results that are not there": results("does not exist\nname another", "/nowhere"),
     "results that are a file": results("is no folder", __file__),
     "sources that are a list": results("sources: expected a dict", ".", ["a"]),
     "sources of numbers": results("sources: expected a dict", ".", {"a": 1}),
     # bench.load_learner
+    "seeds of one learner": learner("is called 'seeds'; did you mean 'seed'", seeds=0),
     "a learner of nothing": learner("results: expected the path of a folder", results=None),
     "a learner of a list": learner("results: expected the path", results=["results"]),
     "a learner's class": learner("learner: expected a text", learner=dict),
@@ -110,6 +118,9 @@ MISTAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "a device's number": learner("device: expected a text", device=0),
     "a learner's device that is none": learner("no device is called 'gpu'", device="gpu"),
     "a learner of nowhere": learner("does not exist", results="/nowhere"),
+    # bench.Suite
+    "a suite of nothing": (bench.Suite, {}, "a name and a dataset are wanted"),
+    "a suite of a number": (bench.Suite, {"name": "mine", "dataset": 3}, "expected a name, arrays"),
     # bench.api.TaskSpec, which who tests a learner builds by hand
     "a side for a shape": task("input_shape: .* got 28", input_shape=28),
     "a shape of texts": task("input_shape: a task needs a tuple", input_shape=("1", "28", "28")),

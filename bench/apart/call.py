@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from bench.apart import blame
+from bench.apart.ahead import PRELOAD
 from bench.apart.wire import adapters, decode, encode, place_of
 from bench.errors import BenchError
 from bench.processes.child import Child, Work
@@ -24,10 +25,6 @@ from bench.processes.messages import Failure
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-PRELOAD = ("torch", "bench.planning.plan")
-"""What the process has imported when it begins: slow to import, and needed by nearly everything
-that asks for plugins."""
 
 MOST_BYTES = 2**28
 """Of an answer."""

@@ -85,6 +85,11 @@ class Source(ABC):
     def fetch(self, folders: DataFolders, notify: Notify) -> None:  # noqa: B027
         """Downloads what is missing into the cache. Default: nothing to download."""
 
+    def missing(self, folders: DataFolders) -> str | None:
+        """Why its data is not here, for one that is never downloaded without being asked for.
+        Default: None, `load` finds it, or says what is wrong."""
+        return None
+
     @abstractmethod
     def verify(self, folders: DataFolders, notify: Notify) -> str:
         """Re-reads the source and compares its content hash; returns a sentence.

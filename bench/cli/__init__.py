@@ -19,6 +19,7 @@ from bench.cli.report import report
 from bench.cli.results import results
 from bench.cli.run import run
 from bench.cli.show import show
+from bench.cli.show_episode import show_episode
 from bench.cli.status import status
 from bench.cli.stopping import SIGNALLED, exit_code, heed_signals, leave
 from bench.cli.work import work
@@ -42,8 +43,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    run, work, status, merge, results, report, compare, list_, show, data, doctor, check,
-    new_learner,
+    run, work, status, merge, results, report, compare, list_, show, show_episode, data, doctor,
+    check, new_learner,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -76,6 +76,9 @@ def check(
 
     Exits with 1 where a check fails.
     """
+    from bench.apart.ahead import import_ahead
+
+    import_ahead()
     from bench.apart.call import apart
     from bench.cli.check_data import check_data
     from bench.cli.check_learner import check_learners, progress

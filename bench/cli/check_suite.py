@@ -26,7 +26,7 @@ def check_suite(
 
     suite = one_suite(text)
     pools = open_suite_data(suite, folders, tell)
-    phases, settings = phase_rows(suite, pools), setting_rows(suite, pools)
+    phases, settings = phase_rows(suite, pools), setting_rows(suite, pools, folders, tell)
     if fmt == "json":
         told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
         told |= {"split": pools.split or None, "phases": phases, "settings": settings}
@@ -46,20 +46,36 @@ def phase_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:
     return [{"phase": phase, **counted} for phase, pool in phases if (counted := count(pool))]
 
 
-def setting_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:
-    """What each setting needs, and why it does not fit where it does not."""
-    from bench.planning.data import check_setting
+def setting_rows(
+    suite: Suite, pools: SuiteData, folders: DataFolders, tell: Notify
+) -> list[dict[str, Any]]:
+    """What each setting needs, and why it does not fit where it does not; of one that tests on
+    other data also what it has."""
+    from bench.planning.data import check_setting, setting_data
+    from bench.planning.transfer import not_here
     from bench.registry.installed import protocol
 
     rows = []
     for name, setting in suite.settings.items():
-        problem = None
+        problem, there = None, {}
+        other = suite.tested_on(name)
+        waits = None if other is None else not_here(other, folders)
         try:
-            check_setting(suite, name, pools)
+            if waits is not None:
+                pass
+            elif other is None:
+                check_setting(suite, name, pools)
+            else:
+                own = setting_data(suite, name, pools, folders, tell)
+                assert own.tested is not None, "it is other data"
+                there = {"tested on": own.tested.dataset, "has": len(own.tested.classes)}
         except BenchError as error:
             problem = str(error)
         needs = protocol(suite.protocol).requirements(setting)
-        rows.append({"setting": name, **needs, "problem": problem})
+        if suite.transfers:
+            there = {"tested on": other.dataset if other else pools.dataset, "has": None, **there}
+            there["not here"] = waits
+        rows.append({"setting": name, **needs, **there, "problem": problem})
     return rows
 
 
@@ -78,8 +94,9 @@ def describe(
             "",
         ]
         parts += [render(phases, list(phases[0]), "table")]
-    shown = [{**row, "result": row["problem"] or "fits"} for row in settings]
-    parts += ["", render(shown, [*list(settings[0])[:-1], "result"], "table")]
+    shown = [{**row, "result": row["problem"] or row.get("not here") or "fits"} for row in settings]
+    columns = [key for key in settings[0] if key not in {"not here", "problem"}]
+    parts += ["", render(shown, [*columns, "result"], "table")]
     parts += ["", *(f"note: {note}" for note in pools.notes)] if pools.notes else []
     return "\n".join(parts)
 

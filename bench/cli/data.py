@@ -31,6 +31,9 @@ def data() -> None:
 def list_(fmt: Format) -> None:
     """Lists the installed datasets, their splits, and how much of each is cached. The last rows
     are about data of your own, which suite files name."""
+    from bench.apart.ahead import import_ahead
+
+    import_ahead()
     from bench.apart.call import apart
     from bench.cli.datasets import listed_datasets
     from bench.cli.terminal import render
@@ -57,14 +60,14 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     """Reads the sources again and compares their content with what it should be. Of a folder of
     images, counts classes and images and names all files that cannot be read.
 
-    Without a name, all installed datasets. Every one is looked at, also after one that fails.
-    Downloads nothing.
+    Without a name, all installed datasets, without those that have to be fetched first and are not
+    here. Every one is looked at, also after one that fails. Downloads nothing.
     """
     from bench.apart.call import apart
     from bench.cli.datasets import usable_datasets, verify_dataset
 
     folders, failures = _folders(data_dir), []
-    for name in names or apart(usable_datasets)():
+    for name in names or apart(usable_datasets)(folders):
         try:
             found = apart(verify_dataset)(name, folders, lambda told: click.echo(told, err=True))
             click.echo(found)

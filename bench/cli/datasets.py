@@ -1,5 +1,5 @@
-"""What `bench data` asks of datasets. All of it imports them: the command calls it in a process
-apart."""
+"""What `bench data` asks of datasets. All of it imports them, and torch: the command calls it in a
+process apart."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from bench.apart.blame import touching
 from bench.api.dataset import DataFolders, Notify, Source
-from bench.data.array_file import ArrayFile
-from bench.data.image_folder import ImageFolder
 from bench.errors import BenchError
-from bench.planning.data import named_source
 from bench.registry.installed import datasets
 from bench.suites.schema import ARRAYS, FOLDER
 
 
 def listed_datasets(cache: Path) -> list[dict[str, Any]]:
     """A row for each installed dataset, and those of data of one's own."""
+    from bench.data.array_file import ArrayFile
+    from bench.data.image_folder import ImageFolder
+
     found = datasets()
     rows = []
     for name, source in found.things.items():
@@ -41,6 +41,8 @@ def fetch_dataset(name: str, folders: DataFolders, notify: Notify) -> None:
     Raises:
         BenchError: there is no such dataset, or it cannot be had.
     """
+    from bench.planning.data import named_source
+
     source = named_source(name)
     if type(source).fetch is Source.fetch:
         notify(f"{name} needs no download")
@@ -48,9 +50,15 @@ def fetch_dataset(name: str, folders: DataFolders, notify: Notify) -> None:
         source.fetch(folders, notify)
 
 
-def usable_datasets() -> list[str]:
-    """The names of the installed datasets that can be used."""
-    return list(datasets().things)
+def usable_datasets(folders: DataFolders) -> list[str]:
+    """The names of the installed datasets that can be used, without those that are only here where
+    they were asked for, and are not."""
+    found = []
+    for name, source in datasets().things.items():
+        with _asking(f"looking for the dataset {name}"):
+            if source.missing(folders) is None:
+                found.append(name)
+    return found
 
 
 def verify_dataset(name: str, folders: DataFolders, notify: Notify) -> str:
@@ -59,6 +67,8 @@ def verify_dataset(name: str, folders: DataFolders, notify: Notify) -> str:
     Raises:
         BenchError: there is no such dataset, or its sources are not what they should be.
     """
+    from bench.planning.data import named_source
+
     source = named_source(name)
     with _asking(f"verifying the dataset {name}"):
         return str(source.verify(folders, notify))

@@ -73,7 +73,9 @@ def describe_suite(suite: Suite) -> str:
     lines += ["", *(f"{name:<12}{what}" for name, what in told.items())]
     lines += [f"meta-test   {suite.test.episodes} episodes, seed {suite.test.seed}", "", "settings"]
     for name, setting in suite.settings.items():
-        lines.append(f"  {name}  {own.describe(setting)}")
+        other = suite.tested_on(name)
+        on = f"; tested on {other.dataset}, split {other.split}" if other else ""
+        lines.append(f"  {name}  {own.describe(setting)}{on}")
     lines += ["", "budgets"]
     for name, budget in suite.budgets:
         limits = ", ".join(f"{key} = {value}" for key, value in budget if value is not None)

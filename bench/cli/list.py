@@ -20,11 +20,15 @@ def list_(kind: str, fmt: Format) -> None:
 
     What is installed and cannot be used is listed too, with the reason.
     """
-    from bench.apart.call import PRELOAD, apart
+    from bench.apart.ahead import PRELOAD, import_ahead
+
+    without_torch = kind in {"suites", "executors"}
+    if not without_torch:
+        import_ahead()
+    from bench.apart.call import apart
     from bench.cli.listed import listed, unavailable
     from bench.cli.terminal import render
 
-    without_torch = kind in {"suites", "executors"}
     found = apart(listed, preload=() if without_torch else PRELOAD)(kind)
     rows = found.rows
     # A table has no room for commands: they stand below it.

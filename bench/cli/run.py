@@ -18,6 +18,8 @@ from bench.cli.stopping import exit_code
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.running.runner import Runner
 
 
@@ -132,6 +134,10 @@ SIZE = Quantity(
 @click.option(
     "--memory", type=SIZE, default=None, help="Ends a process above so much.  [default: no limit]"
 )
+@click.option(
+    "--store", multiple=True, type=click.Choice(["answers"]),
+    help="Also stores each answer, for `bench show-episode` and accuracies by class.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Shows the cells and an estimate of their time.")
 @click.option(
     "--plan-only", is_flag=True,
@@ -156,6 +162,10 @@ def run(
     Only what is missing is computed: give the same command again after an interruption. Exits with
     1 where a cell has failed.
     """
+    from bench.apart.ahead import import_ahead
+
+    if asked["executor"] != "inline":  # which has no other process
+        import_ahead()
     from bench.cli.output import literal
     from bench.cli.progress import MOST_REASON, MOST_TITLE, Display
     from bench.running.prepare import prepare
@@ -265,7 +275,6 @@ def _show_results(runner: Runner) -> bool:
     from bench.cli.output import literal
     from bench.cli.sources import sources_for
     from bench.cli.terminal import print_boards
-    from bench.report import write_report
     from bench.report.audits import failed_audits, read_audits
     from bench.results.reading import read_results
     from bench.running.runner import statuses
@@ -275,7 +284,7 @@ def _show_results(runner: Runner) -> bool:
     print_boards([row for row in read_results(runner.results, sources).rows if row.id in asked])
     for label, reason in runner.plan.failed.items():
         click.echo(f"failed  {literal(label)}: {literal(reason)}")
-    report = write_report(runner.results, formats=["html"], sources=sources)[0]
+    report = _report(runner, sources)
     counts = statuses(runner.plan, runner.results)
     click.echo(f"{counts['done']} of {len(runner.plan.cells)} cells done; report: {report}")
     if counts["failed"]:
@@ -291,3 +300,16 @@ def _show_results(runner: Runner) -> bool:
             what = f"{training.learner}, {training.dataset}, seed {training.seed}: {told}"
             click.echo(f"{what}; `bench report` shows why", err=True)
     return counts["done"] == len(runner.plan.cells) and not runner.plan.failed
+
+
+def _report(runner: Runner, sources: dict[str, str]) -> Path:
+    """The page of all that is stored; written where it does not say that already."""
+    from bench.cli.sources import installed_controls
+    from bench.report.up_to_date import made_of, standing
+
+    controls = sorted(installed_controls())
+    if page := standing(runner.results, made_of(runner.results, sources, [], [], controls, False)):
+        return page
+    from bench.report import write_report  # draws: seconds of imports
+
+    return write_report(runner.results, formats=["html"], sources=sources, controls=controls)[0]

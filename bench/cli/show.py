@@ -22,6 +22,9 @@ def show(name: str, kind: Kind | None) -> None:
     NAME is installed, or the path of a suite's .toml file, or folder:PATH for a folder of images by
     class. Nothing is decoded.
     """
+    from bench.apart.ahead import import_ahead
+
+    import_ahead()
     from bench.apart.call import apart
     from bench.cli.describe import described
 

@@ -1,4 +1,4 @@
-"""The code of installed learners, for marking results that were made with other code."""
+"""What installed packages say of learners that have results: their code, and which are controls."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def sources_for(results: str | Path, known: Mapping[str, str] | None = None) -> 
     sources = dict(known or {})
     others = sorted((learners_in(results) & names_of("learner")) - set(sources))
     return sources | (apart(installed_sources)(others) if others else {})
+
+
+def installed_controls() -> frozenset[str]:
+    """Names of learners that their packages call controls; nothing is imported."""
+    from bench.registry.discovery import names_of
+
+    return names_of("control")

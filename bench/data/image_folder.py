@@ -55,8 +55,8 @@ class ImageFolder(DatasetSource):
                 cache folder that cannot be written.
         """
         listing = self.classes.listing()
-        key = f"{self.name}-{image_size}-v{DECODING}-{_fingerprint(listing)}"
-        return cached(folders, key, lambda: self._build(listing, image_size, notify)[0])
+        key = f"{self.name}-{image_size}-v{DECODING}-{fingerprint(listing)}"
+        return cached(folders, key, lambda: decoded(self.name, listing, image_size, notify)[0])
 
     def split(self, name: str, data: ImageClasses) -> Split:
         """The classes of each phase; there is one split, whatever its name.
@@ -69,8 +69,8 @@ class ImageFolder(DatasetSource):
     def verify(self, folders: DataFolders, notify: Notify) -> str:
         """Decodes everything again, compares it with what is cached, and counts it."""
         listing = self.classes.listing()
-        data, headers = self._build(listing, 28, notify)
-        for path in folders.cache.glob(f"{self.name}-*-v{DECODING}-{_fingerprint(listing)}.json"):
+        data, headers = decoded(self.name, listing, 28, notify)
+        for path in folders.cache.glob(f"{self.name}-*-v{DECODING}-{fingerprint(listing)}.json"):
             kept = stored(folders.cache, path.stem)
             if kept is not None and kept.content != data.content:
                 raise BenchError(
@@ -97,59 +97,71 @@ class ImageFolder(DatasetSource):
         """
         return self.classes.listing().counts
 
-    def _build(
-        self, listing: Listing, size: int, notify: Notify
-    ) -> tuple[ImageClasses, list[Header]]:
-        paths = [path for listed in listing.files.values() for path in listed]
-        notify(f"decoding {len(paths):,} images of {self.root} (once)")
-        for note in listing.notes:
-            notify(note)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow and numpy let other threads run
-            headers = self._whole(pool.map(_attempt(read_header), paths), len(paths))
-            grey = all(header.grey for header in headers)
-            images = np.empty((len(paths), 1 if grey else 3, size, size), dtype=np.uint8)
 
-            def decode(path: Path, row: NDArray[np.uint8]) -> bytes:
-                pixels = read_image(path, grey)
-                row[:] = area_average(pixels, size)
-                return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).digest()
+def decoded(
+    name: str, listing: Listing, size: int, notify: Notify
+) -> tuple[ImageClasses, list[Header]]:
+    """The images of a listing, squares of `size`, and what their headers say.
 
-            digests = self._whole(pool.map(_attempt(decode), paths, images), len(paths))
-        counts = np.array([len(listed) for listed in listing.files.values()], dtype=np.int64)
-        digest = hashlib.sha256()
-        for name, count in zip(listing.files, counts, strict=True):
-            digest.update(f"{len(name.encode())} {name} {count}\n".encode())
-        digest.update(b"".join(digests))
-        data = ImageClasses(
-            name=self.name,
-            images=torch.from_numpy(images),
-            starts=np.cumsum(counts) - counts,
-            counts=counts,
-            class_names=tuple(listing.files),
-            groups=(self.root.name,) * len(counts),
-            content=digest.hexdigest(),
+    Args:
+        name: the dataset's.
+        listing: the files of each class.
+        size: height and width wanted.
+        notify: told that it takes long, and what was left out.
+
+    Raises:
+        BenchError: which files cannot be read, and why.
+    """
+    paths = [path for listed in listing.files.values() for path in listed]
+    notify(f"decoding {len(paths):,} images of {listing.root} (once)")
+    for note in listing.notes:
+        notify(note)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow and numpy let other threads run
+        headers = _whole(pool.map(_attempt(read_header), paths), listing.root, len(paths))
+        grey = all(header.grey for header in headers)
+        images = np.empty((len(paths), 1 if grey else 3, size, size), dtype=np.uint8)
+
+        def decode(path: Path, row: NDArray[np.uint8]) -> bytes:
+            pixels = read_image(path, grey)
+            row[:] = area_average(pixels, size)
+            return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).digest()
+
+        digests = _whole(pool.map(_attempt(decode), paths, images), listing.root, len(paths))
+    counts = np.array([len(listed) for listed in listing.files.values()], dtype=np.int64)
+    digest = hashlib.sha256()
+    for label, count in zip(listing.files, counts, strict=True):
+        digest.update(f"{len(label.encode())} {label} {count}\n".encode())
+    digest.update(b"".join(digests))
+    data = ImageClasses(
+        name=name,
+        images=torch.from_numpy(images),
+        starts=np.cumsum(counts) - counts,
+        counts=counts,
+        class_names=tuple(listing.files),
+        groups=(listing.root.name,) * len(counts),
+        content=digest.hexdigest(),
+    )
+    return data, headers
+
+
+def _whole(made: Iterable[Made | BenchError], root: Path, count: int) -> list[Made]:
+    """What was made of the files; raises one error for all that could not be read."""
+    whole: list[Made] = []
+    failed: list[BenchError] = []
+    for one in made:
+        if isinstance(one, BenchError):
+            failed.append(one)
+        else:
+            whole.append(one)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        told = [f"\n  {error}" for error in failed[:MOST_NAMED]]
+        told += [f"\n  and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else []
+        raise BenchError(
+            f"{len(failed):,} of {count:,} images of {root} cannot be read:" + "".join(told)
         )
-        return data, headers
-
-    def _whole(self, made: Iterable[Made | BenchError], count: int) -> list[Made]:
-        """What was made of the files; raises one error for all that could not be read."""
-        whole: list[Made] = []
-        failed: list[BenchError] = []
-        for one in made:
-            if isinstance(one, BenchError):
-                failed.append(one)
-            else:
-                whole.append(one)
-        if len(failed) == 1:
-            raise failed[0]
-        if failed:
-            told = [f"\n  {error}" for error in failed[:MOST_NAMED]]
-            told += [f"\n  and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else []
-            raise BenchError(
-                f"{len(failed):,} of {count:,} images of {self.root} cannot be read:"
-                + "".join(told)
-            )
-        return whole
+    return whole
 
 
 def _attempt(make: Callable[..., Made]) -> Callable[..., Made | BenchError]:
@@ -164,7 +176,7 @@ def _attempt(make: Callable[..., Made]) -> Callable[..., Made | BenchError]:
     return attempt
 
 
-def _fingerprint(listing: Listing) -> str:
+def fingerprint(listing: Listing) -> str:
     """What changes when a file does, without reading it."""
     digest = hashlib.sha256()
     try:

@@ -15,6 +15,7 @@ Letters in shapes: ``B`` episodes, ``N`` ways, ``P`` classes in the pool, ``S`` 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
@@ -235,3 +236,14 @@ def _too_small(pool: ClassPool, images: int) -> str:
     named = ", ".join(f"{pool.names[number]} ({counts[number]})" for number in small[:MOST_NAMED])
     more = ", ..." if len(small) > MOST_NAMED else ""
     return f"{fewest}: {len(small)} of {len(counts)} have fewer, {named}{more}"
+
+
+def names_of_all(names: Sequence[str], classes: int) -> list[str]:
+    """Names of all classes of a pool, of which those that are turned have none of their own."""
+    if not names or classes <= len(names):
+        return list(names)
+    return [
+        f"{name} turned by {90 * quarter}°" if quarter else name
+        for quarter in range(classes // len(names))
+        for name in names
+    ]

@@ -85,6 +85,60 @@ def _refuse_whole_classes(
                 )
 
 
+def seen_classes(
+    trained: ImageClasses, split: Split, other: ImageClasses, classes: IntArray
+) -> dict[int, str]:
+    """Which classes of other data meta-training or meta-validation knows.
+
+    A class is known where all images of the smaller one of the two are among those of the larger
+    one, as learners get them; a single image that stands in a class of several is no class.
+
+    Args:
+        trained: what meta-training and meta-validation draw from.
+        split: its classes of each phase.
+        other: the other data, its inputs of the same shape and kind.
+        classes: those of it that are asked about.
+
+    Returns:
+        For the number of each class that is known, which class it is.
+    """
+    phases = {number: phase for phase in ("train", "val") for number in getattr(split, phase)}
+    known = np.array(sorted(phases), dtype=np.int64)
+    owners, rows = _rows(trained, known)
+    asked, places = _rows(other, classes)
+    old, new = _hashes(trained.images, rows), _hashes(other.images, places)
+    shared = np.intersect1d(old, new)
+    if len(shared):  # those whose images are not the same share only a hash
+        one, two = (_first(hashes, shared) for hashes in (old, new))
+        equal = trained.images[rows[one]].flatten(1) == other.images[places[two]].flatten(1)
+        shared = shared[equal.all(1).numpy()]
+    found: dict[int, str] = {}
+    here, there = np.isin(old, shared), np.isin(new, shared)
+    for number in np.unique(asked[there]).tolist():
+        mine = set(new[asked == number].tolist())
+        for owner in np.unique(owners[here]).tolist():
+            theirs = set(old[owners == owner].tolist())
+            smaller, larger = sorted((mine, theirs), key=len)
+            if smaller <= larger and (len(smaller) > 1 or len(larger) == 1):
+                found[number] = f"{trained.class_names[owner]!r} of {phases[owner]}"
+                break
+    return found
+
+
+def _rows(data: ImageClasses, classes: IntArray) -> tuple[IntArray, IntArray]:
+    """The class of each image of some classes, and where in the dataset it is; both (M',)."""
+    counts = data.counts[classes]
+    ends = np.cumsum(counts)
+    rows = np.arange(counts.sum()) + np.repeat(data.starts[classes] - (ends - counts), counts)
+    return np.repeat(classes, counts), rows
+
+
+def _first(hashes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> IntArray:
+    """Where each of some hashes stands first."""
+    order = np.argsort(hashes, kind="stable")
+    return order[np.searchsorted(hashes[order], wanted)]
+
+
 def _groups(images: Tensor, rows: IntArray) -> IntArray:
     """A number for each image (M',), the same for equal ones and for no others."""
     hashes = _hashes(images, rows)

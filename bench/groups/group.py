@@ -30,12 +30,14 @@ class Frame:
         folders: where data lies.
         plan: the file that has the plan, if it is written down.
         limits: of each process.
+        store: what tests store beside their results; see `bench.worker.assignment.ANSWERS`.
     """
 
     results: Path
     folders: DataFolders
     plan: Path
     limits: Limits = field(default_factory=Limits)
+    store: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,10 @@ class Group:
     def _assignment(self, phase: Any, cell: Cell | None) -> Assignment:
         frame = self.frame
         threads = None if phase == "time" else self.threads
+        store = frame.store if phase == "test" and self.has_weights() else ()
         return Assignment(
             phase, self.training, cell, frame.results, frame.folders, self.device, threads,
-            self.source,
+            self.source, store,
         )  # fmt: skip
 
     # -- what is left to do -----------------------------------------------------------------------
@@ -138,6 +141,8 @@ class Group:
             return not any(map(self.to_time, self.cells))
         if any(map(self.wanted, self.cells)) or self.training.damaged(self.frame.results):
             return False
+        if self.frame.store and not all(test.done or test.failed for test in self._tests()):
+            return False
         audit = self.audit()
         return audit.done or audit.failed or not self.auditable()
 
@@ -148,6 +153,9 @@ class Group:
             return not self.settled
         open_ones = [cell for cell in self.cells if not self._timed(cell)]
         return any(self.to_time(cell) or self.wanted(cell) for cell in open_ones)
+
+    def _tests(self) -> list[Assignment]:
+        return [self.test(cell) for cell in self.cells]
 
     def _timed(self, cell: Cell) -> bool:
         timing = self.time(cell)

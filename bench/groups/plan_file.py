@@ -51,6 +51,7 @@ def write_plan(path: Path, groups: Sequence[Group], executor: str = "local") -> 
         "results": os.path.relpath(frame.results, path.parent),
         "folders": FOLDERS.dump_python(frame.folders),
         "limits": {"seconds": frame.limits.seconds, "memory": frame.limits.memory},
+        "store": frame.store,
         "groups": [],
     }
     before, after = json.dumps(head, default=plain).rsplit("[]", 1)
@@ -106,6 +107,7 @@ class PlanFile:
                 FOLDERS.validate_python(content["folders"]),
                 self._path,
                 Limits(content["limits"]["seconds"], content["limits"]["memory"]),
+                tuple(str(name) for name in content["store"]),
             )
             self._groups: list[dict[str, Any]] = content["groups"]
             self.executor = str(content["executor"])

@@ -2,6 +2,7 @@
 
 from bench.nn.encoders import (
     MLP,
+    AugmentedConv4,
     Conv4,
     EncoderName,
     Pixels,
@@ -22,6 +23,7 @@ from bench.nn.similarity import (
 
 __all__ = [
     "MLP",
+    "AugmentedConv4",
     "Conv4",
     "EncoderName",
     "NoveltyLogit",

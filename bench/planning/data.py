@@ -14,10 +14,12 @@ from bench.data.folders import named_path
 from bench.data.own_data import own_source
 from bench.episodes.pools import Pool
 from bench.errors import BenchError
+from bench.planning.jobs import TestedData
 from bench.planning.own_data import own_classes
+from bench.planning.transfer import check_source, transferred
 from bench.protocols.base import Phase
 from bench.registry.discovery import names_of
-from bench.registry.installed import datasets, protocol, protocols
+from bench.registry.installed import datasets, protocol
 from bench.suites.schema import FOLDER, OWN, Suite, read_suite
 
 PHASES: tuple[Phase, ...] = ("train", "val", "test")
@@ -37,6 +39,10 @@ class SuiteData:
     test: Pool
     images: ClassFolder | None = None
     """How data of the user's own is loaded again."""
+    classes: tuple[Any, Any] | None = None
+    """What the protocol loaded, and its split."""
+    tested: TestedData | None = None
+    """What the meta-test draws from, where it is other data."""
     notes: tuple[str, ...] = ()
     """What the user should know of the data."""
 
@@ -50,8 +56,26 @@ def load_suite_data(suite: Suite, folders: DataFolders, notify: Notify) -> Suite
     """
     pools = open_suite_data(suite, folders, notify)
     for name in suite.settings:
-        with suite.at(f"settings.{name}"):
-            check_setting(suite, name, pools)
+        if suite.tested_on(name) is None:
+            with suite.at(f"settings.{name}"):
+                check_setting(suite, name, pools)
+    return pools
+
+
+def setting_data(
+    suite: Suite, name: str, pools: SuiteData, folders: DataFolders, notify: Notify
+) -> SuiteData:
+    """What a setting draws from: its suite's data, or other data in the meta-test.
+
+    Raises:
+        BenchError: see `bench.planning.transfer.transferred`; too few classes or images.
+    """
+    asked = suite.tested_on(name)
+    if asked is None:
+        return pools
+    other = transferred(suite, asked, pools.classes, folders, notify)
+    pools = replace(pools, test=other.pool, tested=other.tested, notes=other.notes)
+    check_setting(suite, name, pools)
     return pools
 
 
@@ -137,21 +161,9 @@ def phase_data(suite: Suite, source: Source, data: Any, dataset: str, named: str
     with suite.at():
         asked.check_keys(suite, pools["train"])
     train, val, test = (pools[phase] for phase in PHASES)
-    return SuiteData(dataset, named, data.content, train, val, test, notes=notes)
-
-
-def check_source(name: str, dataset: str, source: Source) -> None:
-    """Raises a `BenchError` unless the dataset is of the kind that the protocol goes with."""
-    asked = protocol(name)
-    if isinstance(source, asked.source):
-        return
-    others = [
-        f'"{other}"'
-        for other, candidate in protocols().things.items()
-        if isinstance(source, candidate.source)
-    ]
-    hint = f"; it goes with protocol = {' or '.join(others)}" if others else ""
-    raise BenchError(f"the {name} protocol is about {asked.about}, and {dataset!r} has none{hint}")
+    return SuiteData(
+        dataset, named, data.content, train, val, test, notes=notes, classes=(data, split)
+    )
 
 
 def check_setting(suite: Suite, name: str, pools: SuiteData) -> None:

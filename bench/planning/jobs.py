@@ -149,6 +149,22 @@ class Training(Job):
         return [record_part(self.folder(results) / layout.RESULT, TrainingResult, id=self.id)]
 
 
+class TestedData(BaseModel):
+    """Other data than a training's, that a cell is tested on."""
+
+    __test__ = False  # of pytest's collection
+    model_config = ConfigDict(frozen=True)
+
+    dataset: str
+    split: str
+    content: str
+    """Hash of the dataset's pixels."""
+    classes: tuple[int, ...]
+    """Their numbers: those of the split that are new."""
+    images: ClassFolder | None = None
+    """Where data of the user's own lies. None: an installed dataset."""
+
+
 class Cell(Job):
     """A training on a test setting of a suite."""
 
@@ -160,6 +176,8 @@ class Cell(Job):
     setting: str
     task: TaskSpec
     """What it is tested with."""
+    tested: TestedData | None = None
+    """None: it is tested on the training's dataset."""
     test_rotations: bool
     bank_seed: int
     bank_episodes: int
@@ -174,7 +192,7 @@ class Cell(Job):
 
     def identity(self) -> dict[str, Any]:
         """The training, the setting and the episodes."""
-        return {
+        content = {
             "training": self.training.id,
             "suite": self.suite,
             "suite_version": self.suite_version,
@@ -182,6 +200,9 @@ class Cell(Job):
             "task": task_identity(self.task),
             "bank": self.bank,
         }
+        if self.tested is not None:  # younger than the first results, which keep their names
+            content["tested"] = self.tested.model_dump(mode="json", exclude={"images"})
+        return content
 
     def folder(self, results: Path) -> Path:
         """``cells/<suite>/<setting>/<learner>-<id>``."""
@@ -221,6 +242,8 @@ class Cell(Job):
             "training": self.training.folder(Path()).name,
             "training_task": training["task"],
             "protocol": self.task.protocol,
+            "test_dataset": None if self.tested is None else self.tested.dataset,
+            "test_split": None if self.tested is None else self.tested.split,
         }
 
 

@@ -21,8 +21,9 @@ from bench.episodes.banks import Bank
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
-from bench.planning.data import SuiteData, load_suite_data
-from bench.planning.jobs import Cell, DeviceKind, Plan, Precision, Training
+from bench.planning.data import SuiteData, load_suite_data, setting_data
+from bench.planning.jobs import Cell, DeviceKind, Plan, Precision, TestedData, Training
+from bench.planning.transfer import not_here
 from bench.registry.contestants import Contestant
 from bench.registry.installed import protocol
 from bench.store.records import LEAST_EPISODES, Measure
@@ -183,8 +184,7 @@ def make_plan(
             continue
         pools, file = load_suite_data(suite, folders, notify), file_of(suite)
         plan.notes += [f"{suite.name}: {note}" for note in pools.notes]
-        for name, setting in suite.settings.items():
-            tested = draw_test(suite, file, name, test_task(suite, setting, pools), pools)
+        for tested in each_test(suite, file, pools, folders, notify, plan.notes):
             for contestant in taking_part:
                 if contestant.label in plan.failed:
                     continue
@@ -197,14 +197,14 @@ def make_plan(
                         if training is None:
                             plan.notes.append(
                                 f"{contestant.label} has no published schedule for {suite.name} "
-                                f"{name}; it is left out of --budget paper"
+                                f"{tested.setting}; it is left out of --budget paper"
                             )
                             break
                         cell = make_cell(suite, contestant, training, tested, budget)
                         known.setdefault(cell.id, cell)
                 except UnplannedError as error:
                     plan.failed[contestant.label] = str(error)
-    if contestants and not took_part:
+    if contestants and not (took_part and (known or plan.failed or budget == "paper")):
         raise BenchError("nothing to run: " + "; ".join(plan.notes))
     plan.cells = [cell for cell in known.values() if cell.training.learner not in plan.failed]
     return plan
@@ -218,9 +218,44 @@ class Tested:
     setting: str
     task: TaskSpec
     bank: Bank
+    data: TestedData | None
+    """None: that of meta-training."""
     digest: Callable[[int], str]
     """Hash of the first episodes of the bank, by their number."""
     measure: Measure | None
+
+
+def each_test(
+    suite: Suite,
+    file: str | None,
+    pools: SuiteData,
+    folders: DataFolders,
+    notify: Notify,
+    notes: list[str],
+) -> Iterator[Tested]:
+    """What is answered in each setting of a suite, without those whose data was never fetched.
+
+    Args:
+        suite: has the settings.
+        file: what it has to be asked for by.
+        pools: its data.
+        folders: where data lies.
+        notify: told what takes long.
+        notes: what the user should know is added to them.
+
+    Raises:
+        BenchError: see `bench.planning.data.setting_data`.
+    """
+    for name, setting in suite.settings.items():
+        other = suite.tested_on(name)
+        with suite.at(f"settings.{name}"):
+            if other is not None and (why := not_here(other, folders)):
+                notes.append(f"{suite.name} is without {name}: {why}")
+                continue
+            own = setting_data(suite, name, pools, folders, notify)
+        if own is not pools:
+            notes += [f"{suite.name} {name}: {note}" for note in own.notes]
+        yield draw_test(suite, file, name, test_task(suite, setting, own), own)
 
 
 def draw_test(
@@ -230,7 +265,7 @@ def draw_test(
     bank = Bank.drawn(pools.test, task, suite.test.episodes, suite.test.seed, Purpose.TEST)
     digest = cache(lambda episodes: bank.first(episodes).draw.digest())
     measure = protocol(suite.protocol).measure(task, pools.test)
-    return Tested(file, setting, task, bank, digest, measure)
+    return Tested(file, setting, task, bank, pools.tested, digest, measure)
 
 
 def make_cell(
@@ -259,7 +294,8 @@ def make_cell(
         suite_file=tested.suite_file,
         setting=tested.setting,
         task=tested.task,
-        test_rotations=suite.rotations.test,
+        tested=tested.data,
+        test_rotations=suite.rotations.test and tested.data is None,
         bank_seed=suite.test.seed,
         bank_episodes=whole,
         episodes=episodes,

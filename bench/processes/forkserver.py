@@ -2,7 +2,8 @@
 
 ``python -P -m bench.processes.forkserver FD``. For each line that comes over the socket, names of
 modules and with them three descriptors, it imports what it has not yet imported of these and forks
-a guard, which is given the descriptors: see `bench.processes.guard.guard`. One server serves
+a guard, which is given the descriptors: see `bench.processes.guard.guard`. A line without
+descriptors only asks for the imports. One server serves
 planning and working, so that torch is imported once. It ends when the socket is closed. What it has
 forked does not need it any more.
 
@@ -48,6 +49,8 @@ def main() -> NoReturn:
                 break
             for module in read_line(control).split():
                 importlib.import_module(module)
+            if not descriptors:
+                continue
             gc.freeze()  # what is here is not looked at again, so that its pages stay shared
             if os.fork() == 0:
                 control.close()
@@ -107,9 +110,19 @@ class ForkServer:
 
         Where it is gone, nobody has them: the other ends of pipes say so.
         """
+        self._ask(modules, descriptors)
+
+    def import_ahead(self, modules: Sequence[str]) -> None:
+        """Has it import these modules, for a guard that is asked for later."""
+        self._ask(modules, ())
+
+    def _ask(self, modules: Sequence[str], descriptors: Sequence[int]) -> None:
         line = f" {' '.join(modules)}\n".encode()
         with self._lock, contextlib.suppress(OSError):
-            socket.send_fds(self._control, [line], descriptors)
+            if descriptors:
+                socket.send_fds(self._control, [line], descriptors)
+            else:
+                self._control.sendall(line)
 
     def last_words(self) -> str:
         """The last line that it printed."""

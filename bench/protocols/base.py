@@ -103,7 +103,7 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
 
     def requirements(self, setting: SettingT) -> dict[str, Any]:
         """What a setting needs of the data, for `bench check`."""
-        return setting.model_dump()
+        return setting.own_keys()
 
     # -- the data ---------------------------------------------------------------------------------
 
@@ -111,6 +111,8 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
     """The class of datasets that it goes with."""
     about: ClassVar[str] = "a dataset of its own"
     """What `source` is, in words: ``images``."""
+    transfers: ClassVar[bool] = False
+    """Whether the meta-test may be on other data than meta-training; see `test_pool`."""
     folders: ClassVar[bool] = False
     """Whether it goes with a folder of images, which becomes a
     `bench.api.dataset.DatasetSource`."""
@@ -258,6 +260,27 @@ class Protocol(ABC, Generic[SettingT, BatchT]):
             ContractError: it shows something of another shape.
         """
         return None
+
+    def kept(self, logits: Tensor, batch: BatchT) -> dict[str, Tensor]:
+        """What of the answers is stored where a run is asked to keep them: ``label`` and
+        ``choice`` (B, Q), classes in [0, ways), and ``confidence`` (B, Q), the probability of the
+        choice. Empty where answers are no classes.
+
+        Args:
+            logits: (B, Q, N).
+            batch: what was asked.
+        """
+        return {}
+
+    def named_classes(self, bank: Bank) -> tuple[NDArray[np.int64], list[str]] | None:
+        """The class behind each label of each episode, (E, N), and the names of the classes; None
+        where answers are no classes."""
+        return None
+
+    def shown(self, batch: BatchT) -> dict[str, Tensor]:
+        """Images to show of episodes: ``support_x`` (B, S, C, H, W), ``support_y`` (B, S) and
+        ``query_x`` (B, Q, C, H, W). Empty where there are none."""
+        return {}
 
     @abstractmethod
     def measure(self, task: TaskSpec | None, pool: Any) -> Measure:

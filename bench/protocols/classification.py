@@ -146,3 +146,9 @@ def judged(logits: Tensor, y: Tensor) -> dict[str, Tensor]:
     best, choice = log_probability.max(-1)
     nll = -log_probability.gather(-1, y[..., None])[..., 0]
     return {"nll": nll, "confidence": best.exp(), "correct": choice == y}
+
+
+def chosen(logits: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """What is kept of each answer, see `Protocol.kept`; the arguments are those of `judged`."""
+    best, choice = logits.softmax(-1).max(-1)  # (B, Q)
+    return {"label": y, "choice": choice, "confidence": best}

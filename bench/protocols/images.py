@@ -6,14 +6,17 @@ Letters in shapes: ``B`` episodes, ``S`` items, ``N`` ways, ``P`` patterns.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
-from bench.episodes.classes import ClassPool, check_pool, class_pool
+from bench.episodes.banks import Bank
+from bench.episodes.classes import ClassPool, Draw, check_pool, class_pool, names_of_all
 from bench.episodes.duplicates import examine_duplicates
 from bench.errors import BenchError, unknown_name
 from bench.protocols.base import BatchT, Phase, SettingT
@@ -39,8 +42,14 @@ class ImageProtocol(OfClasses[SettingT, BatchT]):
     source = DatasetSource
     about = "images"
     folders = True
+    transfers = True
     classes: ClassVar[type[ClassPool]]
     """The pool that builds the episodes."""
+
+    def named_classes(self, bank: Bank) -> tuple[NDArray[np.int64], list[str]]:
+        """See `Protocol.named_classes`."""
+        draw, pool = cast("Draw", bank.draw), cast("ClassPool", bank.pool)
+        return draw.classes, names_of_all(pool.names, len(pool))
 
     # -- the data ---------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.api import Episodes, Learner, TaskSpec
 from bench.episodes.classes import ClassPool, Draw
 from bench.protocols.answers import Answer, Timed
-from bench.protocols.classification import judged
+from bench.protocols.classification import chosen, judged
 from bench.protocols.images import (
     AUDIT_WAYS,
     INPUT_SHAPE,
@@ -133,6 +133,18 @@ class KShot(ImageProtocol[KShotSetting, Episodes]):
     def mark(self, logits: Tensor, batch: Episodes) -> dict[str, Tensor]:
         """Each query is right or wrong."""
         return judged(logits, batch.query_y)
+
+    def kept(self, logits: Tensor, batch: Episodes) -> dict[str, Tensor]:
+        """The answer to each query."""
+        return chosen(logits, batch.query_y)
+
+    def shown(self, batch: Episodes) -> dict[str, Tensor]:
+        """The support set and the queries."""
+        return {
+            "support_x": batch.support_x,
+            "support_y": batch.support_y,
+            "query_x": batch.query_x,
+        }
 
     # -- cost -------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from bench.api import Episodes, Learner, Stream, TaskSpec
 from bench.episodes.classes import ClassPool, Draw
 from bench.protocols.answers import Answer, Summary, Timed, interval
-from bench.protocols.classification import Classified, judged
+from bench.protocols.classification import Classified, chosen, judged
 from bench.protocols.images import (
     AUDIT_WAYS,
     INPUT_SHAPE,
@@ -161,6 +161,14 @@ class Online(ImageProtocol[OnlineSetting, Stream]):
         curve = [interval(column) for column in columns.T]
         fields = {**summary.fields, "by_presentation": curve, "ceiling": ceiling}
         return Summary(summary.metrics, fields, warnings)
+
+    def kept(self, logits: Tensor, batch: Stream) -> dict[str, Tensor]:
+        """The answer at each step."""
+        return chosen(logits, batch.y)
+
+    def shown(self, batch: Stream) -> dict[str, Tensor]:
+        """The stream; there is no support set."""
+        return {"support_x": batch.x[:, :0], "support_y": batch.y[:, :0], "query_x": batch.x}
 
     # -- cost -------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from bench.report import audits
+from bench.report import audits, folds
 from bench.report.published import Held, Point, hold_against_papers
 from bench.results.boards import Board, Entry
 from bench.results.formats import (
@@ -107,6 +107,8 @@ class Table:
     columns: list[Column]
     families: dict[str, list[Line]]
     notes: list[str]
+    fold: str = ""
+    """The heading of the fold that it lies in on a page; nothing: it is shown."""
 
     @property
     def groups(self) -> list[Group]:
@@ -122,8 +124,14 @@ class Table:
 
 def tables(board: Board) -> list[Table]:
     """All tables of a board."""
-    kinds = (accuracy_table, published_table, cost_table, audit_table)
-    return [table for make in kinds if (table := make(board)) is not None]
+    kinds = {
+        accuracy_table: "",
+        published_table: "",
+        cost_table: folds.COST,
+        audit_table: folds.AUDITS,
+    }
+    made = ((make(board), fold) for make, fold in kinds.items())
+    return [replace(table, fold=fold) for table, fold in made if table is not None]
 
 
 def accuracy_table(board: Board) -> Table:

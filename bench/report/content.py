@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -15,17 +16,32 @@ from bench.report.figures import (
     Palette,
     Picture,
     board_pictures,
+    profile_picture,
     ranks_picture,
     suite_pictures,
+    tradeoff_pictures,
 )
+from bench.report.learners import LearnerPage, learner_pages
+from bench.report.matrix import Matrix, matrix
 from bench.report.published import published_curves
+from bench.report.verdict import verdict
 from bench.results.boards import FAMILIES, Board, boards, family_order
 from bench.results.claims import sentences
+from bench.results.families import (
+    NO_CONTROLS,
+    BoardFamilies,
+    families_of,
+    family_ranks,
+    family_sentences,
+)
 from bench.results.labels import devices
-from bench.results.pairs import compare_board
-from bench.results.ranks import critical_difference
+from bench.results.needed import More, how_many_more, more_sentences
+from bench.results.pairs import compare_answered, read_board
+from bench.results.ranks import AverageRanks, average_ranks, critical_difference
 from bench.results.reading import ResultSet
 from bench.results.rows import CellRow
+from bench.results.tradeoff import tradeoff
+from bench.results.transfer import Transfer, transfers
 from bench.store.checked import Problem
 from bench.store.files import training_records
 
@@ -40,8 +56,25 @@ class Section:
     protocol: str
     sentences: list[str]
     """What can and cannot be told apart, and where the papers' figures lie."""
+    families: BoardFamilies
+    more: list[More]
+    """What it takes to tell pairs apart."""
     tables: list[Table]
     pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """All settings of a suite."""
+
+    name: str
+    sections: list[Section]
+    pictures: list[Picture]
+    """About all of its settings."""
+    matrix: Matrix | None
+    """Learners by settings, where a suite is best read so: the lengths of a memory probe."""
+    transfers: list[Transfer]
+    """What is lost on other data than that of meta-training."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +88,39 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Overview:
+    """What is said of all suites together."""
+
+    verdict: list[str]
+    matrix: Matrix
+    tradeoffs: dict[str, Picture]
+    """Accuracy against cost, by the name of the cost."""
+    profiles: Picture | None
+    ranks: list[AverageRanks]
+    """Of learners over datasets, one for each budget."""
+    family_ranks: AverageRanks | None
+    rank_pictures: list[Picture]
+    """The learners' mean ranks, where six independent datasets are there."""
+    settings: list[str]
+    """A sentence each."""
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All of them."""
+        own = [*self.tradeoffs.values(), *([self.profiles] if self.profiles else [])]
+        return own + self.rank_pictures
+
+
+@dataclass(frozen=True)
 class Content:
-    """What the page and the files are made of."""
+    """What the pages and the files are made of."""
 
     path: Path
     families: list[str]
     palette: Palette
-    summary: list[str]
-    ranks: list[Picture]
-    """The learners' mean ranks, where six independent datasets are there."""
-    suites: dict[str, list[Section]]
-    overviews: dict[str, list[Picture]]
-    """By suite: figures about all of its settings."""
+    overview: Overview
+    suites: list[Suite]
+    learners: list[LearnerPage]
     devices: list[str]
     gaps: list[Gap]
     warnings: dict[str, list[CellRow]]
@@ -79,46 +133,48 @@ class Content:
     @property
     def tables(self) -> list[Table]:
         """Of all boards."""
-        return [table for own in self.suites.values() for part in own for table in part.tables]
+        return [t for suite in self.suites for part in suite.sections for t in part.tables]
 
     @property
     def pictures(self) -> list[Picture]:
         """All of them."""
-        return self.ranks + [
-            picture
-            for suite, own in self.suites.items()
-            for picture in (*self.overviews[suite], *(p for part in own for p in part.pictures))
-        ]
+        return (
+            self.overview.pictures
+            + [
+                picture
+                for suite in self.suites
+                for picture in (
+                    *suite.pictures,
+                    *(p for part in suite.sections for p in part.pictures),
+                )
+            ]
+            + [picture for learner in self.learners for picture in learner.pictures]
+        )
 
 
-def gather(found: ResultSet) -> Content:
+def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content:
     """Reads what the figures and comparisons need beside the table of cells; draws nothing."""
     problems = [*found.problems]
     cells = with_audits(found.rows, found.path, problems)
     all_boards = boards(cells)
     # All known families, so that a colour means the same in every report.
     palette = Palette(family_order([*FAMILIES, *(cell.family for cell in cells)]))
-    suites: dict[str, list[Section]] = defaultdict(list)
+    sections: dict[str, list[Section]] = defaultdict(list)
     shown: set[frozenset[str | None]] = set()
     for board in all_boards:
         trainings = frozenset(cell.training for cell in board.cells)
         # Settings that share their trainings, as those of a memory probe do, share their curves
         # and audits.
         root = None if trainings in shown else found.path
-        suites[board.suite].append(_section(board, palette, root, problems))
+        sections[board.suite].append(_section(board, palette, root, problems, controls))
         shown.add(trainings)
-    overviews = {
-        suite: suite_pictures([part.board for part in parts], palette)
-        for suite, parts in suites.items()
-    }
     return Content(
         path=found.path,
         families=family_order(cell.family for cell in cells),
         palette=palette,
-        summary=summary.sentences(cells, all_boards, problems),
-        ranks=_ranks(all_boards),
-        suites=suites,
-        overviews=overviews,
+        overview=_overview(cells, sections, palette, problems, controls),
+        suites=[_suite(name, own, palette, controls) for name, own in sections.items()],
+        learners=learner_pages(all_boards, palette, found.path, problems, controls),
         devices=devices(cells),
         gaps=_gaps(cells, found.path),
         warnings=_warnings(cells, found.path),
@@ -128,8 +184,16 @@ def gather(found: ResultSet) -> Content:
     )
 
 
-def _section(board: Board, palette: Palette, root: Path | None, problems: list[Problem]) -> Section:
-    compared = compare_board(board, problems)
+def _section(
+    board: Board,
+    palette: Palette,
+    root: Path | None,
+    problems: list[Problem],
+    controls: Collection[str],
+) -> Section:
+    read = read_board(board, problems)
+    compared = compare_answered(read)
+    families, more = families_of(read, controls), how_many_more(read, compared)
     pictures = board_pictures(
         board,
         palette,
@@ -138,19 +202,58 @@ def _section(board: Board, palette: Palette, root: Path | None, problems: list[P
         compared=compared,
         published=published_curves(board),
     )
-    lines = sentences(compared) + summary.detectable(compared) + summary.against_papers(board)
+    lines = [
+        *sentences(compared),
+        *family_sentences(families),
+        *summary.detectable(compared),
+        *more_sentences(more),
+        *summary.against_papers(board),
+    ]
     own = [table for table in tables(board) if root or table.kind != "audits"]
-    return Section(board, summary.protocol(board), lines, own, pictures)
+    return Section(board, summary.protocol(board), lines, families, more, own, pictures)
 
 
-def _ranks(all_boards: list[Board]) -> list[Picture]:
-    """Of each budget, by what learners are ranked by."""
+def _suite(
+    name: str, sections: list[Section], palette: Palette, controls: Collection[str]
+) -> Suite:
+    own = [section.board for section in sections]
+    lengths = len(own) > 1 and all(board.kind.settings == "items" for board in own)
+    table = matrix(own, controls, whole=True) if lengths else None
+    return Suite(name, sections, suite_pictures(own, palette), table, transfers(own))
+
+
+def _overview(
+    cells: list[CellRow],
+    sections: Mapping[str, list[Section]],
+    palette: Palette,
+    problems: list[Problem],
+    controls: Collection[str],
+) -> Overview:
+    parts = [part for own in sections.values() for part in own]
+    all_boards, families = [part.board for part in parts], [part.families for part in parts]
+    costs = tradeoff(all_boards, controls)
+    groups = _ranked_together(all_boards)
+    drawn = [critical_difference(own) for own in groups]
+    largest = {board.key for board in max(groups, key=len, default=[])}
+    return Overview(
+        verdict=verdict(cells, all_boards, families, costs, problems, controls),
+        matrix=matrix(all_boards, controls),
+        tradeoffs=tradeoff_pictures(costs, palette),
+        profiles=profile_picture(costs, palette),
+        ranks=[ranked for own in groups if (ranked := average_ranks(own))],
+        family_ranks=family_ranks([one for one in families if one.board.key in largest]),
+        rank_pictures=[ranks_picture(one, "all-datasets") for one in drawn if one],
+        settings=summary.sentences(all_boards),
+    )
+
+
+def _ranked_together(all_boards: list[Board]) -> list[list[Board]]:
+    """Boards of each budget, by what learners are ranked by."""
     budgets = list(dict.fromkeys(board.budget for board in all_boards))
     groups: dict[tuple[int, str], list[Board]] = defaultdict(list)
     for board in all_boards:
         groups[budgets.index(board.budget), board.metric.key].append(board)
-    ranked = [critical_difference(own) for _, own in sorted(groups.items(), key=itemgetter(0))]
-    return [ranks_picture(one, "all-datasets") for one in ranked if one]
+    return [own for _, own in sorted(groups.items(), key=itemgetter(0))]
 
 
 def _gaps(cells: list[CellRow], root: Path) -> list[Gap]:

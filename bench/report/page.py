@@ -1,75 +1,293 @@
-"""The report as one self-contained HTML page."""
+"""Pages of a report: what one shows, how its parts are numbered and linked, and its text."""
 
 from __future__ import annotations
 
 import base64
 import datetime
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.report.content import ENVIRONMENT, Content
-from bench.report.figures import Palette, Picture, data_uri
-from bench.store.checked import Problem
+from bench.report import folds
+from bench.report.board_tables import Table
+from bench.report.content import ENVIRONMENT, Content, Gap, Overview, Section, Suite
+from bench.report.figures import Drawing, Palette, Picture, data_uri
+from bench.report.figures.style import slug
+from bench.report.learners import LearnerPage
+from bench.results.boards import Board
+from bench.results.families import BoardFamilies
+from bench.results.formats import MISSING
+from bench.results.ranks import ENOUGH_DATASETS, AverageRanks
 from bench.version import __version__
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "pages"
+FIGURES = "figures/"
+"""Of the assets of a site."""
+MOST_SENTENCES = 6
+"""Of a board, before a fold."""
+MOST_RANKS = 12
+"""Learners in a sentence of ranks."""
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """A figure as ``<img>``: it runs no script and keeps its ids to itself."""
 
     uri: str
     alt: str
     caption: str
+    width: int
+    height: int
 
 
-def render(content: Content) -> str:
-    """The page as text. All that comes from plugins and files is escaped; only our own style and
-    script are not, and the page's policy lets no other script run."""
-    palette = content.palette
-    environment = Environment(
+class Fold(NamedTuple):
+    """What lies in a fold."""
+
+    title: str
+    tables: list[Table]
+    pictures: list[Picture]
+    more: bool
+    """Whether it holds how many more seeds and episodes pairs take."""
+
+
+@dataclass
+class Page:
+    """One file: what it shows, and what templates ask while they write it."""
+
+    content: Content
+    drawings: Mapping[int, Drawing | None]
+    """By the id of a picture."""
+    suites: Sequence[Suite]
+    overview: bool
+    """With the verdict, the overview and how it was made."""
+    assets: str = ""
+    """Where style, script and figures lie; empty: in the page itself."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Of a site, the file of a picture by its id."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of a site, the page of each suite."""
+    up: str = ""
+    """The page with the overview, where this is another."""
+    learners: Sequence[LearnerPage] = ()
+    learner_files: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Of a site, the page of each learner by its family and name."""
+    tables: int = 0
+    figures: int = 0
+    most_sentences: int = MOST_SENTENCES
+    environment: Sequence[str] = ENVIRONMENT
+
+    # -- what the head says
+
+    @property
+    def heading(self) -> str:
+        """On top."""
+        return "Meta-learning results"
+
+    @property
+    def title(self) -> str:
+        """Of the window."""
+        if self.up and self.learners:
+            return f"bench: {self.learners[0].name}"
+        return f"bench: {', '.join(s.name for s in self.suites or self.content.suites)}"
+
+    @property
+    def style(self) -> Markup:
+        """Of this page alone."""
+        return Markup(style_sheet(self.content.palette))
+
+    @property
+    def script(self) -> Markup:
+        """Of this page alone."""
+        return Markup(script())
+
+    @property
+    def policy(self) -> Markup:
+        """No other script runs, nothing is loaded from elsewhere."""
+        if self.assets:
+            return Markup("default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'")
+        allowed = f"style-src 'unsafe-inline'; script-src '{_hash(script())}'"
+        return Markup(f"default-src 'none'; img-src data:; {allowed}")
+
+    @property
+    def family_number(self) -> dict[str, int]:
+        """Of the class that colours a family's mark."""
+        return {family: number for number, family in enumerate(self.content.palette.families)}
+
+    # -- numbers and links
+
+    def table(self) -> int:
+        """The number of the next table."""
+        self.tables += 1
+        return self.tables
+
+    def figure(self) -> int:
+        """The number of the next figure."""
+        self.figures += 1
+        return self.figures
+
+    def image(self, picture: Picture) -> Image | None:
+        """A picture to be shown; None where it could not be drawn."""
+        drawing = self.drawings.get(id(picture))
+        if drawing is None:
+            return None
+        uri = f"{self.assets}{FIGURES}{self.names[id(picture)]}" if self.assets else ""
+        uri = uri or data_uri(drawing.svg)
+        return Image(uri, picture.alt, picture.caption, drawing.width, drawing.height)
+
+    def anchor(self, what: Board | str) -> str:
+        """Of a suite by its name, or of a board."""
+        if isinstance(what, str):
+            return slug("suite", what)
+        version = f"v{what.suite_version}" if (what.suite_version or 1) > 1 else "v1"
+        return slug(what.suite, version, what.setting, what.budget)
+
+    def suite(self, name: str) -> str:
+        """Where a suite is shown."""
+        if any(own.name == name for own in self.suites):
+            return f"#{self.anchor(name)}"
+        return self.files.get(name, "")
+
+    def board(self, board: Board) -> str:
+        """Where a board is shown."""
+        return f"{self.suite(board.suite).partition('#')[0]}#{self.anchor(board)}"
+
+    def learner(self, family: str, name: str) -> str:
+        """Where it is said what is known of a learner."""
+        if any((own.family, own.name) == (family, name) for own in self.learners):
+            return f"#{self.learner_anchor(family, name)}"
+        return self.learner_files.get((family, name), "")
+
+    def learner_anchor(self, family: str, name: str) -> str:
+        """Of a learner on a page of all."""
+        place = [(own.family, own.name) for own in self.content.learners].index((family, name))
+        return slug("learner", str(place), name)
+
+    def gaps_of(self, learner: LearnerPage) -> list[Gap]:
+        """What of a learner is not there."""
+        own = set(learner.cells)
+        return [gap for gap in self.content.gaps if gap.cell in own]
+
+    # -- what parts need to know
+
+    def budgets(self, suite: Suite) -> int:
+        """How many the settings of a suite have."""
+        return len({section.board.budget for section in suite.sections})
+
+    def folds(self, section: Section) -> Iterator[Fold]:
+        """What of a board lies in folds, in their order."""
+        for title in folds.FOLDS:
+            tables = [table for table in section.tables if table.fold == title]
+            pictures = [
+                picture
+                for picture in section.pictures
+                if picture.fold == title and self.drawings.get(id(picture))
+            ]
+            more = title == folds.PAIRS and any(own.seeds is not None for own in section.more)
+            if tables or pictures or more:
+                yield Fold(title, tables, pictures, more)
+
+    def median(self, board: Board, family: str) -> str:
+        """That of a family's learners on a board; nothing for fewer than two."""
+        for section in _sections(self.content.suites).get(id(board), []):
+            for own in section.families.families:
+                if own.family == family and own.deviation is not None:
+                    return board.metric.write(own.median)
+        return ""
+
+    def against(self, found: BoardFamilies, row: str, column: str) -> str:
+        """One family less another, in words."""
+        metric = found.board.metric
+        for pair in found.pairs:
+            if {pair.a, pair.b} != {row, column}:
+                continue
+            if pair.reason:
+                return pair.reason.partition(":")[0]
+            mean = (pair.mean or 0.0) * (1 if pair.a == row else -1)
+            half = metric.write_difference(pair.ci95 or 0.0)
+            told = "told apart" if pair.told_apart else "not told apart"
+            p = f"p = {pair.p_holm:.2g}" if (pair.p_holm or 0) >= 0.001 else "p < 0.001"
+            return f"{metric.write_difference(mean, '+')} ± {half}; {told}, {p}"
+        return MISSING
+
+    def rank_sentences(self, overview: Overview) -> list[str]:
+        """Mean ranks of families and learners, and what may be claimed of them."""
+        lines = []
+        if overview.family_ranks:
+            lines.append(_ranks("Families", overview.family_ranks, "by the median learner"))
+        return lines + [_ranks("Learners", ranks, "") for ranks in overview.ranks]
+
+
+def _sections(suites: Sequence[Suite]) -> dict[int, list[Section]]:
+    return {id(section.board): [section] for suite in suites for section in suite.sections}
+
+
+def _ranks(what: str, ranks: AverageRanks, how: str) -> str:
+    shown = list(zip(ranks.names, ranks.ranks, strict=True))
+    listed = ", ".join(f"{name} {rank:.2f}" for name, rank in shown[:MOST_RANKS])
+    more = f" and {len(shown) - MOST_RANKS} more" if len(shown) > MOST_RANKS else ""
+    datasets = f"{len(ranks.datasets)} dataset{'' if len(ranks.datasets) == 1 else 's'}"
+    text = f"{what} by mean rank over {datasets}{f', {how}' if how else ''}"
+    text += "" if ranks.budget == "none" else f", budget {ranks.budget}"
+    text += f": {listed}{more}."
+    if ranks.p is None:
+        few = len(ranks.datasets) < ENOUGH_DATASETS
+        why = f"{ENOUGH_DATASETS} datasets" if few else "three that stand on all of them"
+        return f"{text} Nothing is claimed of ranks: it takes {why}."
+    ahead = [f"{a} ahead of {b}" for a, b in ranks.ahead[:MOST_RANKS]]
+    told = "; ".join(ahead) if ahead else "no two can be told apart"
+    return f"{text} Friedman's test: p = {ranks.p:.2g}; after Holm {told}."
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,  # names, reasons and tracebacks come from plugins
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    images = partial(_images, palette, content.problems)
-    script = (HERE / "page.js").read_text(encoding="utf-8")
-    return environment.get_template("page.html.jinja").render(
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=_hash(script),
-        comma=Markup(",<wbr>"),  # long names break between options
-        colours=[(palette.light(f), palette.dark(f)) for f in palette.families],
-        family_number={family: number for number, family in enumerate(palette.families)},
-        version=__version__,
-        written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        content=content,
-        ranks=images(content.ranks),
-        overviews={suite: images(pictures) for suite, pictures in content.overviews.items()},
-        images={
-            suite: [images(section.pictures) for section in sections]
-            for suite, sections in content.suites.items()
-        },
-        environment_columns=ENVIRONMENT,
+
+
+def render(page: Page) -> str:
+    """The page as text. All that comes from plugins and files is escaped; only our own style and
+    script are not, and the page's policy lets no other script run."""
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            page=page,
+            content=page.content,
+            version=__version__,
+            written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
     )
 
 
-def _images(palette: Palette, problems: list[Problem], pictures: Sequence[Picture]) -> list[Image]:
-    """Those that can be drawn; the others are problems."""
-    drawn = ((picture, data_uri(picture, palette, problems)) for picture in pictures)
-    return [Image(uri, picture.alt, picture.caption) for picture, uri in drawn if uri]
+def style_sheet(palette: Palette) -> str:
+    """The style of all pages, with the colours of the families."""
+    own = (HERE / "style.css").read_text(encoding="utf-8")
+    colours = [
+        f".f{number} {{ --light: {palette.light(family)}; --dark: {palette.dark(family)}; }}"
+        for number, family in enumerate(palette.families)
+    ]
+    return "\n".join([own, *colours])
 
 
-def _hash(script: str) -> str:
+def script() -> str:
+    """The script of all pages."""
+    return (HERE / "page.js").read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
     """As a content security policy names the script between the tags, line breaks included."""
-    digest = hashlib.sha256(f"\n{script}".encode()).digest()
+    digest = hashlib.sha256(f"\n{text}".encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

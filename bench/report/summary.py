@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from bench.report.published import hold_against_papers
@@ -12,28 +13,15 @@ from bench.results.formats import natural, percent
 from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
 from bench.results.rows import CellRow
 from bench.results.written import score
-from bench.store.checked import Problem
 from bench.store.records import LEAST_EPISODES
 
 MOST_NAMES = 6
 """Learners named in a sentence."""
 
 
-def sentences(cells: list[CellRow], boards: list[Board], problems: list[Problem]) -> list[str]:
-    """The summary on top of the report."""
-    lines = [_counts(cells)]
-    lines += [_board(board) for board in boards]
-    if any(cell.status == "done" for cell in cells):
-        lines += _seeds(boards)
-    if any(cell.code == "other" for cell in cells):
-        lines.append(
-            "Rows marked † were measured with other code of the learner than is installed now; "
-            "bench run --rerun computes them again."
-        )
-    if problems:
-        files = _number(len(problems), "file")
-        lines.append(f"{files} could not be used; see the end of the page.")
-    return lines
+def sentences(boards: Sequence[Board]) -> list[str]:
+    """Every setting in a sentence."""
+    return [_board(board) for board in boards]
 
 
 def board_name(board: Board) -> str:
@@ -162,22 +150,24 @@ def ranges(seeds: tuple[int, ...]) -> str:
     return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
 
 
-def _number(n: int, noun: str) -> str:
+def number(n: int, noun: str) -> str:
+    """``1 suite``, ``2 suites``."""
     plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
     return f"{n:,} {noun if n == 1 else plural}"
 
 
-def _counts(cells: list[CellRow]) -> str:
+def counts(cells: Sequence[CellRow]) -> str:
+    """How many cells are done, of what."""
     status = [cell.status for cell in cells]
-    counts = f"{status.count('done'):,} of {_number(len(cells), 'cell')} are done"
+    done = f"{status.count('done'):,} of {number(len(cells), 'cell')} are done"
     for kind in ("failed", "unfinished"):
         if kind in status:
-            counts += f", {status.count(kind):,} {kind}"
+            done += f", {status.count(kind):,} {kind}"
     return (
-        f"{counts}: {_number(len({cell.learner for cell in cells}), 'learner')} of "
-        f"{_number(len({cell.family for cell in cells}), 'family')} on "
-        f"{_number(len({(cell.suite, cell.setting) for cell in cells}), 'setting')} of "
-        f"{_number(len({cell.suite for cell in cells}), 'suite')}."
+        f"{done}: {number(len({cell.learner for cell in cells}), 'learner')} of "
+        f"{number(len({cell.family for cell in cells}), 'family')} on "
+        f"{number(len({(cell.suite, cell.setting) for cell in cells}), 'setting')} of "
+        f"{number(len({cell.suite for cell in cells}), 'suite')}."
     )
 
 
@@ -186,7 +176,7 @@ def _board(board: Board) -> str:
     if not board.complete:
         done = sum(cell.status == "done" for cell in board.cells)
         return (
-            f"{name}: {done} of {_number(len(board.cells), 'cell')} are done, so that the "
+            f"{name}: {done} of {number(len(board.cells), 'cell')} are done, so that the "
             "learners are not ranked."
         )
     if why := _unequal(board):
@@ -259,32 +249,25 @@ def labelled_score(board: Board, entry: Entry) -> str:
     return f"{entry.label} {score(board, entry)} {board.metric.suffix}"
 
 
-def _seeds(boards: list[Board]) -> list[str]:
-    """How many trainings the figures stand for: finished ones, of what is trained at all."""
+def seeds_said(boards: Sequence[Board]) -> list[str]:
+    """How many trainings the figures stand for, and what may be claimed of them, in a phrase."""
     entries = [entry for board in boards for entry in board.entries if not entry.untrained]
     counted = {len(entry.done) for entry in entries if entry.done}
     if not counted:
         return []
-    every = (
-        "Every learner" if all(entry.done for entry in entries) else "Every learner with results"
-    )
     most = max(counted)
     if most == 1:
+        every = "every learner was" if all(e.done for e in entries) else "what has results was"
         return [
-            f"{every} was trained from one seed. The intervals cover the choice of episodes: "
-            "they speak of these trained weights, not of what another training of the same "
-            f"learner would score. Claims about learners take {ENOUGH_SEEDS} seeds or more "
-            "(bench run --seeds 0-2)."
+            f"{every} trained from one seed, so that figures and intervals speak of these trained "
+            f"weights; a claim about learners takes {ENOUGH_SEEDS} seeds or more (bench run "
+            "--seeds 0-2)"
         ]
-    seeds = (
-        f"{every if len(counted) == 1 else 'Some learners'} "
-        f"{'was' if len(counted) == 1 else 'were'} trained from {most} seeds: accuracies are means "
-        "over the seeds, the intervals cover the choice of episodes, and the deviation between "
-        "seeds stands beside them."
-    )
-    if min(counted) < ENOUGH_SEEDS:
-        seeds += (
-            f" Where a learner has fewer than {ENOUGH_SEEDS} seeds, its figures speak of these "
-            "trained weights only."
+    few = sum(len(entry.done) < ENOUGH_SEEDS for entry in entries if entry.done)
+    told = f"figures are means over up to {most} seeds, their intervals cover the episodes"
+    if few:
+        told += (
+            f"; where a learner has fewer than {ENOUGH_SEEDS} seeds, its figures speak of these "
+            "trained weights only"
         )
-    return [seeds]
+    return [told]

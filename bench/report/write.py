@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from bench.errors import BenchError, unknown_name
 from bench.report.content import gather
 from bench.report.exports import WRITERS, save_tables
 from bench.report.figures import save_figures
-from bench.report.page import render
+from bench.report.site import write_page, write_site
+from bench.report.up_to_date import made_of
+from bench.results.families import NO_CONTROLS
 from bench.results.reading import read_results, select
-from bench.store.atomic import CannotWriteError, write_atomically
+from bench.store.atomic import CannotWriteError
 
 FORMATS = ("html", "markdown", "csv", "latex", "figures")
 
@@ -25,8 +27,13 @@ def write_report(
     learners: Sequence[str] = (),
     formats: Sequence[str] = FORMATS,
     sources: Mapping[str, str] | None = None,
+    controls: Collection[str] = NO_CONTROLS,
+    single: bool = False,
 ) -> list[Path]:
-    """Writes ``report.html``, ``tables/`` and ``figures/``.
+    """Writes the page or the site, ``tables/`` and ``figures/``.
+
+    One suite is a self-contained ``report.html``; several are ``report/index.html`` with a page for
+    each suite.
 
     Args:
         results_dir: the results folder; nothing else is read.
@@ -36,6 +43,9 @@ def write_report(
         formats: some of `FORMATS`; figures are SVG, PNG and PDF.
         sources: see `bench.results.table.load_results`; without it no row is marked as other
             code's.
+        controls: names of learners that are no members of their family, see
+            `bench.results.families`.
+        single: everything on one page; else several suites make a site.
 
     Returns:
         The paths of what was written, the page first.
@@ -46,15 +56,18 @@ def write_report(
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, set(FORMATS))
+    made = made_of(
+        Path(results_dir), sources, list(suites), list(learners), sorted(controls), single
+    )
     found = read_results(results_dir, sources)
-    content = gather(replace(found, rows=select(found.rows, suites, learners)))
+    content = gather(replace(found, rows=select(found.rows, suites, learners)), controls)
     out = Path(results_dir if out_dir is None else out_dir)
     paths = []
     try:
         if "html" in formats:
-            page = render(content).encode()
-            write_atomically(out / "report.html", lambda file: file.write(page))
-            paths.append(out / "report.html")
+            alone = single or len(content.suites) < 2
+            write = write_page if alone else write_site
+            paths += write(content, out, made)
         as_text = [name for name in formats if name in WRITERS]
         paths += save_tables(content.tables, out / "tables", as_text)
         if "figures" in formats:

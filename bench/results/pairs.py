@@ -81,12 +81,22 @@ class BoardComparisons:
     above `MOST_GROUPED` of them: there may be exponentially many groups."""
 
 
-def compare_board(board: Board, problems: list[Problem] | None = None) -> BoardComparisons:
-    """Compares every pair of complete learners; Holm over all of them.
+@dataclass(frozen=True)
+class Answered:
+    """What the learners of a board answered, as far as they can be compared."""
 
-    Reads each ``episodes.json`` once. What cannot be compared stands in ``left_out``.
+    board: Board
+    answers: list[Answers]
+    """The best first."""
+    left_out: list[tuple[Entry, str]]
+    """With the reason."""
+
+
+def read_board(board: Board, problems: list[Problem] | None = None) -> Answered:
+    """Reads each ``episodes.json`` of a board once. What cannot be compared stands in ``left_out``.
 
     Args:
+        board: whose.
         problems: damaged ``episodes.json`` are added to it.
     """
     answered: list[Answers] = []
@@ -102,10 +112,25 @@ def compare_board(board: Board, problems: list[Problem] | None = None) -> BoardC
         if bank_of(answers.entry) not in common:
             answered.remove(answers)
             left_out.append((answers.entry, "answered other episodes than the rest of the board"))
+    return Answered(board, answered, left_out)
+
+
+def compare_board(board: Board, problems: list[Problem] | None = None) -> BoardComparisons:
+    """Compares every pair of complete learners; Holm over all of them. See `read_board`."""
+    return compare_answered(read_board(board, problems))
+
+
+def compare_answered(read: Answered) -> BoardComparisons:
+    """The same of what has been read."""
+    answered = read.answers
     first, second = np.triu_indices(len(answered), 1)
     pairs = _adjusted(_compare(answered, first, second))
     return BoardComparisons(
-        board, [answers.entry for answers in answered], pairs, left_out, _learner_ties(pairs)
+        read.board,
+        [answers.entry for answers in answered],
+        pairs,
+        read.left_out,
+        _learner_ties(pairs),
     )
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.results.boards import Board
-from bench.statistics.significance import rank_over_datasets
+from bench.statistics.significance import ALPHA, mean_ranks, rank_over_datasets
 
 ENOUGH_DATASETS = 6
-"""Below this learners are not ranked over datasets."""
+"""Below this mean ranks are shown, and nothing is claimed of them."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,28 @@ class CriticalDifference:
     """Learners that are not complete on every board."""
 
 
-def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
-    """Ranks learners over independent datasets.
+@dataclass(frozen=True)
+class AverageRanks:
+    """Learners, or families, ranked over independent datasets; claims where there are enough."""
+
+    budget: str
+    datasets: list[str]
+    names: list[str]
+    """The best first."""
+    ranks: list[float]
+    """Mean rank of each, 1 the best."""
+    left_out: list[str]
+    """What is not complete on every board."""
+    p: float | None
+    """Friedman's test of "all are alike"; None below `ENOUGH_DATASETS` datasets or three names."""
+    ahead: list[tuple[str, str]]
+    """Pairs of which the first is ahead, after Holm; empty where nothing is tested."""
+    critical: float | None
+    """Nemenyi's critical difference; None where nothing is tested."""
+
+
+def average_ranks(boards: Sequence[Board]) -> AverageRanks | None:
+    """Ranks learners over independent datasets, however few.
 
     A dataset counts once, however many suites and settings use it: the learners are ranked by the
     mean over its boards. Only those take part that stand on every board exactly once and complete.
@@ -48,7 +68,7 @@ def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
         boards: of one budget.
 
     Returns:
-        None where there are fewer than `ENOUGH_DATASETS` datasets or three learners.
+        None where fewer than two learners stand on every board.
 
     Raises:
         ValueError: for boards of several budgets.
@@ -58,27 +78,80 @@ def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
         raise ValueError(f"boards of several budgets: {', '.join(sorted(budgets))}")
     counted = Counter(board.metric.key for board in boards)
     boards = [board for board in boards if board.metric.key == counted.most_common(1)[0][0]]
-    everywhere = _scores_everywhere(boards)
-    learners = [name for name, scores in everywhere.items() if scores is not None]
-    datasets = [str(board.cells[0].dataset) for board in boards]
+    return _ranked(boards, _scores_everywhere(boards))
+
+
+def rank_scores(
+    boards: Sequence[Board], scores: Mapping[str, Sequence[float] | None]
+) -> AverageRanks | None:
+    """Ranks whatever has a score on every board, as families have.
+
+    Args:
+        boards: of one budget and one measure.
+        scores: by name one for each board, more is better; None where one is missing.
+    """
+    return _ranked(boards, scores)
+
+
+def _ranked(
+    boards: Sequence[Board], everywhere: Mapping[str, Sequence[float] | None]
+) -> AverageRanks | None:
+    there = [name for name, scores in everywhere.items() if scores is not None]
+    datasets = [str(board.cells[0].asked_of[0]) for board in boards]
     distinct = sorted(set(datasets))
-    if len(distinct) < ENOUGH_DATASETS or len(learners) < 3:
+    if not distinct or len(there) < 2:
         return None
-    scores = np.array([everywhere[name] for name in learners]).T  # (boards, learners)
-    means = [scores[[name == d for d in datasets]].mean(0) for name in distinct]
-    ranked = rank_over_datasets(means)
-    order = np.argsort(ranked.mean, kind="stable").tolist()
-    ranks = ranked.mean[order]
-    names = [learners[k] for k in order]
-    return CriticalDifference(
-        budgets.pop(),
+    scores = np.array([everywhere[name] for name in there]).T  # (boards, learners)
+    means = np.array([scores[[name == d for d in datasets]].mean(0) for name in distinct])
+    tested = len(distinct) >= ENOUGH_DATASETS and len(there) >= 3
+    found = rank_over_datasets(means) if tested else None
+    ranks = found.mean if found else mean_ranks(means)
+    order = np.argsort(ranks, kind="stable").tolist()
+    ahead = []
+    if found:
+        apart = np.zeros((len(there), len(there)), bool)
+        apart[np.triu_indices(len(there), 1)] = found.p_holm < ALPHA
+        apart |= apart.T
+        ahead = [
+            (there[i], there[j])
+            for place, i in enumerate(order)
+            for j in order[place + 1 :]
+            if apart[i, j]
+        ]
+    return AverageRanks(
+        boards[0].budget,
         distinct,
-        names,
-        ranks.tolist(),
+        [there[k] for k in order],
+        ranks[order].tolist(),
+        [name for name, own in everywhere.items() if own is None],
+        found.p if found else None,
+        ahead,
+        found.critical_difference if found else None,
+    )
+
+
+def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
+    """`average_ranks` with the groups that Nemenyi's test does not tell apart.
+
+    Returns:
+        None where there are fewer than `ENOUGH_DATASETS` datasets or three learners.
+
+    Raises:
+        ValueError: for boards of several budgets.
+    """
+    ranked = average_ranks(boards)
+    if ranked is None or ranked.p is None or ranked.critical is None:
+        return None
+    runs = _runs(np.array(ranked.ranks), ranked.critical)
+    return CriticalDifference(
+        ranked.budget,
+        ranked.datasets,
+        ranked.names,
+        ranked.ranks,
         ranked.p,
-        ranked.critical_difference,
-        [names[i:j] for i, j in _runs(ranks, ranked.critical_difference)],
-        [name for name, scores in everywhere.items() if scores is None],
+        ranked.critical,
+        [ranked.names[i:j] for i, j in runs],
+        ranked.left_out,
     )
 
 

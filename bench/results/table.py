@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, told_if_wrong
 from bench.results.reading import read_results
 from bench.results.rows import CellRow
 from bench.store.checked import Json
@@ -34,7 +34,7 @@ COLUMNS = {
     **dict.fromkeys(["transductive"], "boolean"),
     **dict.fromkeys(["warnings", "failure", "timing_failures", "environments"], "object"),
     **dict.fromkeys(["suite_version", "bank_episodes"], "Int64"),
-    **dict.fromkeys(["dataset", "split"], "object"),
+    **dict.fromkeys(["dataset", "split", "test_dataset", "test_split"], "object"),
     **dict.fromkeys(["test_rotations"], "boolean"),
     **dict.fromkeys(["task", "config"], "object"),
     **dict.fromkeys(["bank", "finished", "source", "training", "id", "path"], "object"),
@@ -47,13 +47,15 @@ what a sequence asks for and ``bit_errors`` how many of them are wrong; their ac
 fraction of right bits. ``timings`` is ``{device: {phase: median}}``, ``throughput`` ``{device:
 episodes/s}`` and ``peak_memory`` ``{device: bytes}``. ``code`` compares the stored source hash with
 the installed learner's: current, other or unknown. ``environments`` lists those of the test and the
-timings. ``failure`` and ``timing_failures`` (by device) are `bench.store.records.Failure` as
+timings. ``test_dataset`` is other data than the training's that was tested on, and None elsewhere.
+``failure`` and ``timing_failures`` (by device) are `bench.store.records.Failure` as
 stored. A plugin's protocol adds its metric and its half-width behind these."""
 
 METRICS = ("accuracy", "nll", "ece", "bit_errors")
 """Those that have columns in `COLUMNS`."""
 
 
+@told_if_wrong
 def load_results(
     path: str | Path = "results", sources: Mapping[str, str] | None = None
 ) -> pd.DataFrame:

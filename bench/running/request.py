@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from bench.errors import BenchError
 from bench.planning.jobs import Precision
+from bench.worker.assignment import ANSWERS
 from bench.worker.devices import Device
 
 LARGEST_SEED = 2**63 - 1
@@ -40,7 +41,7 @@ class Request:
     the kind of device is a part of a training's identity: what is finished is kept.
 
     Attributes:
-        suites: names, globs or paths of TOML files.
+        suites: names, globs or paths of TOML files; `bench.Suite` makes one of data in Python.
         learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
         seeds: one training per seed.
         devices: meta-trains and meta-tests on the first, times on all. ``cuda`` is every GPU that
@@ -61,12 +62,14 @@ class Request:
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
         options: of the executor, as ``{"partition": "gpu"}``.
+        store: what is stored beside results: ``answers`` keeps each answer, for `bench
+            show-episode` and for accuracies by class. No part of what makes a cell another.
 
     Raises:
         BenchError: for a value of the wrong type or range.
     """
 
-    suites: Sequence[str | Path]
+    suites: Sequence[str | os.PathLike[str]]
     learners: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
     devices: Sequence[str] = ("cpu",)
@@ -82,6 +85,7 @@ class Request:
     rerun: bool = False
     retry_failed: bool = False
     options: Mapping[str, str] | None = None
+    store: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         checked = {
@@ -103,6 +107,7 @@ class Request:
             "rerun": _flag("rerun", self.rerun),
             "retry_failed": _flag("retry_failed", self.retry_failed),
             "options": None if self.options is None else _options("options", self.options),
+            "store": _stored(self.store),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -145,11 +150,20 @@ def _texts(
     if not items and not empty:
         raise BenchError(f"{name}: the list is empty; expected one or more, as {example}")
     for place, item in enumerate(items):
-        if paths and isinstance(item, Path):
-            items[place] = str(item)
+        if paths and isinstance(item, os.PathLike):
+            items[place] = os.fspath(item)
         elif not isinstance(item, str) or not item:
             raise wrong_value(name, expected, values)
     return tuple(dict.fromkeys(items))
+
+
+def _stored(values: Any) -> tuple[str, ...]:
+    """What may be stored, each once."""
+    found = _texts("store", values, 'store=["answers"]', empty=True)
+    for item in found:
+        if item != ANSWERS:
+            raise wrong_value("store", 'a list of "answers", or an empty one', item)
+    return found
 
 
 def _seeds(values: Any) -> tuple[int, ...]:

@@ -167,7 +167,7 @@ class Runner:
     def _groups(self) -> Iterator[Group]:
         limits = Limits(self.request.timeout, self.request.memory)
         plan_file = self.run_folder / layout.PLAN
-        frame = Frame(self.results, self.folders, plan_file, limits)
+        frame = Frame(self.results, self.folders, plan_file, limits, tuple(self.request.store))
         trained = by_training(self.plan)
         kinds: list[tuple[GroupKind, Device]] = [("train", self.places[0])]
         kinds += [("time", place) for place in self.places]

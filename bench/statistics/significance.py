@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import nctdtrinc, stdtr, stdtrit
+from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
 
 from bench.statistics.intervals import CONFIDENCE
 
@@ -102,26 +102,47 @@ class Ranks(NamedTuple):
     """Friedman's test of "all are alike"."""
     critical_difference: float
     """Nemenyi: mean ranks this far apart differ."""
+    p_holm: FloatArray
+    """(k(k-1)/2,) of each pair, in the order of ``itertools.combinations``, after Holm."""
+
+
+def mean_ranks(scores: ArrayLike) -> FloatArray:
+    """(k,) mean rank of each learner, 1 the best, ties shared.
+
+    Args:
+        scores: (N, k) of k learners on N datasets, more is better.
+    """
+    return _ranks(np.asarray(scores, float)).mean(0)
+
+
+def _ranks(scores: FloatArray) -> FloatArray:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(-scores, axis=1), float)
 
 
 def rank_over_datasets(scores: ArrayLike) -> Ranks:
-    """Friedman's test and Nemenyi's critical difference.
+    """Friedman's test, Nemenyi's critical difference, and Holm's procedure over all pairs.
 
     Source: Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets", section
-    3.2.2: ``CD = q sqrt(k (k + 1) / 6N)``, q the studentized range over the square root of 2.
+    3.2.2: ``CD = q sqrt(k (k + 1) / 6N)``, q the studentized range over the square root of 2; of a
+    pair ``z = (R_i - R_j) / sqrt(k (k + 1) / 6N)``.
 
     Args:
         scores: (N, k) of k >= 3 learners on N independent datasets, more is better.
     """
-    from scipy.stats import friedmanchisquare, rankdata, studentized_range  # a second to import
+    from scipy.stats import friedmanchisquare, studentized_range  # a second to import
 
     scores = np.asarray(scores, float)
     n, k = scores.shape
-    ranks = rankdata(-scores, axis=1)
+    ranks = _ranks(scores)
     alike = bool((ranks == ranks[:, :1]).all())  # Friedman's statistic is 0 / 0 there
     p = 1.0 if alike else float(friedmanchisquare(*scores.T).pvalue)
     q = float(studentized_range.ppf(CONFIDENCE, k, np.inf)) / np.sqrt(2)
-    return Ranks(ranks.mean(0), p, float(q * np.sqrt(k * (k + 1) / (6 * n))))
+    error, mean = float(np.sqrt(k * (k + 1) / (6 * n))), ranks.mean(0)
+    first, second = np.triu_indices(k, 1)
+    pairs = holm(2 * ndtr(-np.abs(mean[first] - mean[second]) / error))
+    return Ranks(mean, p, float(q * error), pairs)
 
 
 def tie_groups(differ: ArrayLike) -> list[list[int]]:

@@ -15,6 +15,7 @@
         cell.json                       what was asked for: written first
         episodes.json                   EpisodeScores: one entry per episode of the bank
         weightings.npz                  memory probes: one sequence, and where the heads were
+        answers.npz                     every answer, where a run was asked to keep them
         result.json                     CellResult, written last: without it unfinished
         failure.json                    Failure, where it failed
         timings/<device>.json           TimingResult, one per device; "/" and ":" become "-"
@@ -41,7 +42,7 @@ TRAININGS, CELLS, TIMINGS = "trainings", "cells", "timings"
 
 TRAINING, CELL = "training.json", "cell.json"
 STARTED, CHECKPOINT, WEIGHTS = "started.json", "checkpoint.pt", "best.pt"
-EPISODES, WEIGHTINGS = "episodes.json", "weightings.npz"
+EPISODES, WEIGHTINGS, ANSWERS = "episodes.json", "weightings.npz", "answers.npz"
 RESULT, FAILURE = "result.json", "failure.json"
 AUDITS = "audits.json"
 DEVICES = ".devices"

@@ -209,6 +209,9 @@ class CellResult(Requested):
     training_task: dict[str, Any]
     dataset: str
     split: str
+    test_dataset: str | None = None
+    """Other data that it was tested on. None: the training's, and so for `test_split`."""
+    test_split: str | None = None
     test_rotations: bool
     bank: str
     """Hash of the episodes answered: the bank's, or that of its first part."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     Discriminator,
@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from bench.errors import BenchError, unknown_name
-from bench.protocols.settings import Table
+from bench.protocols.settings import ALL, Table, TestedOn
 from bench.registry.installed import protocol, protocols
 from bench.registry.names import check_name
 from bench.suites.toml_files import read_toml
@@ -82,8 +82,8 @@ class Rotations(Table):
     """In meta-validation and meta-test."""
 
 
-class MetaTest(Table):
-    """The frozen bank."""
+class MetaTest(TestedOn):
+    """The frozen bank, and on which data it is where a setting does not say it."""
 
     episodes: int = Field(default=1000, ge=2)
     seed: int = Field(default=0, ge=0)
@@ -144,8 +144,20 @@ class Suite(Table):
     def own(self) -> tuple[str, Path] | None:
         """The prefix and the path of data of one's own, a folder or an ``.npz`` file; None: an
         installed dataset."""
-        prefix = next((one for one in OWN if self.dataset.startswith(one)), None)
-        return None if prefix is None else (prefix, Path(self.dataset.removeprefix(prefix)))
+        return own_path(self.dataset)
+
+    def tested_on(self, setting: str) -> TestedOn | None:
+        """The other data that a setting tests on; None: it is that of meta-training."""
+        asked: TestedOn = self.settings[setting]
+        for given in (asked, self.test):
+            if given.dataset is not None:
+                return given
+        return None
+
+    @property
+    def transfers(self) -> bool:
+        """Whether a setting tests on other data than meta-training is on."""
+        return any(self.tested_on(name) is not None for name in self.settings)
 
     @property
     def file(self) -> Path:
@@ -188,6 +200,24 @@ class Suite(Table):
         return self
 
     @model_validator(mode="after")
+    def _transfer_fits_protocol(self) -> Self:
+        tables = {"test": self.test, **{f"settings.{k}": v for k, v in self.settings.items()}}
+        for key, table in tables.items():
+            if not isinstance(table, TestedOn) or table.dataset is None:
+                continue
+            if not protocol(self.protocol).transfers:
+                raise ValueError(
+                    f"{key}.dataset: the {self.protocol} protocol tests on the data that it trains "
+                    "on, and on no other"
+                )
+            if own_path(table.dataset) is not None and table.split != ALL:
+                raise ValueError(
+                    f"{key}.split: of one's own data that is only tested on, all classes are asked "
+                    f"about; leave the key out, or put the classes that you want into a folder"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _split_fits_data(self) -> Self:
         if self.own is None and isinstance(self.split, Fractions):
             raise ValueError(
@@ -202,6 +232,12 @@ class Suite(Table):
         if self.own is not None and self.split == "":
             raise ValueError(f'split: fractions, "{FOLDERS}" or the path of a list, got nothing')
         return self
+
+
+def own_path(dataset: str) -> tuple[str, Path] | None:
+    """The prefix and the path in the name of data of the user's own; None: it is installed."""
+    prefix = next((one for one in OWN if dataset.startswith(one)), None)
+    return None if prefix is None else (prefix, Path(dataset.removeprefix(prefix)))
 
 
 @contextmanager
@@ -256,15 +292,37 @@ def read_suite(path: Path) -> Suite:
         mistakes = "\n".join(f"  {_mistake(detail, content, kind)}" for detail in error.errors())
         raise BenchError(f"{path} is not a valid suite:\n{mistakes}") from error
     suite._file = path
+    beside = path.absolute().parent
+    changes: dict[str, Any] = {}
     if suite.own is not None:
-        (prefix, own), beside = suite.own, path.absolute().parent
         with suite.at("dataset"):
-            changes: dict[str, Any] = {"dataset": f"{prefix}{_below(beside, own)}"}
+            changes["dataset"] = _absolute(beside, suite.dataset)
         if isinstance(suite.split, str) and suite.split != FOLDERS:
             with suite.at("split"):
                 changes["split"] = str(_below(beside, Path(suite.split)))
-        suite = suite.model_copy(update=changes)
-    return suite
+    with suite.at("test.dataset"):
+        changes["test"] = _absolute_in(beside, suite.test)
+    changes["settings"] = {}
+    for name, setting in suite.settings.items():
+        with suite.at(f"settings.{name}.dataset"):
+            changes["settings"][name] = _absolute_in(beside, setting)
+    return suite.model_copy(update=changes)
+
+
+TestedT = TypeVar("TestedT", bound=TestedOn)
+
+
+def _absolute_in(folder: Path, table: TestedT) -> TestedT:
+    """The same table, with the path in its dataset made absolute."""
+    if table.dataset is None:
+        return table
+    return table.model_copy(update={"dataset": _absolute(folder, table.dataset)})
+
+
+def _absolute(folder: Path, dataset: str) -> str:
+    """The same name of a dataset; a path in it, relative to a folder, made absolute."""
+    own = own_path(dataset)
+    return dataset if own is None else f"{own[0]}{_below(folder, own[1])}"
 
 
 def _below(folder: Path, path: Path) -> Path:

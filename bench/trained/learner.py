@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.api import Learner
-from bench.errors import BenchError
+from bench.errors import BenchError, told_if_wrong
 from bench.planning.jobs import Training
 from bench.registry.installed import protocol
 from bench.trained.images import Images, as_inputs, labelled_folder, unlabelled_folder
@@ -190,6 +190,7 @@ def _names(labels: Any) -> list[str]:
     return [str(label) for label in labels]
 
 
+@told_if_wrong
 def load_learner(
     results: str | Path = "results",
     learner: str | None = None,

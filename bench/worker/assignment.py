@@ -29,6 +29,8 @@ from bench.store.records import AuditResult, Failure, TimingResult
 from bench.worker.devices import Device
 
 Phase = Literal["train", "audit", "test", "time"]
+ANSWERS = "answers"
+"""What a test may be asked to store beside its result: each answer."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Assignment:
         device: the place to do it, by name: one of the training's kind, for a timing any.
         threads: CPU threads of a training that begins with it; None: those of the device.
         source: hash of the learner's code when the run was planned; None: any will do.
+        store: of a test, what is stored beside its result: `ANSWERS`, or nothing.
     """
 
     phase: Phase
@@ -54,6 +57,7 @@ class Assignment:
     device: str
     threads: int | None = None
     source: str | None = None
+    store: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -83,7 +87,8 @@ class Assignment:
     def done(self) -> bool:
         """Whether its result is there, whole and its own."""
         if self.phase in {"train", "test"}:
-            return self._job.status(self.results) == "done"
+            lacks = ANSWERS in self.store and missing(self.folder / layout.ANSWERS)
+            return self._job.status(self.results) == "done" and not lacks
         return self._part().damage() is None
 
     @property

@@ -53,6 +53,7 @@ def evaluate(
     bank: Bank,
     precision: str = "fp32",
     progress: Callable[[int], object] = lambda episodes: None,
+    kept: list[dict[str, Tensor]] | None = None,
 ) -> Any:
     """Lets a learner answer every episode of a bank, in ``eval()`` mode and without gradients.
 
@@ -64,6 +65,7 @@ def evaluate(
         bank: the episodes.
         precision: ``fp32`` or ``bf16``.
         progress: told how many episodes are done.
+        kept: is given what of each batch's answers is to be stored.
 
     Returns:
         The protocol's `bench.protocols.answers.Scores`.
@@ -81,6 +83,8 @@ def evaluate(
             torch.manual_seed(number)
             with autocast(bank.pool.device, precision):
                 logits = answer(own, learner, batch)
+            if kept is not None:
+                kept.append({key: value.cpu() for key, value in own.kept(logits, batch).items()})
             parts.append({name: mark.cpu() for name, mark in own.mark(logits, batch).items()})
             done += len(logits)
             progress(done)

@@ -13,7 +13,8 @@ from bench.episodes.banks import Bank
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
-from bench.planning.jobs import Cell, Training
+from bench.planning.jobs import Cell, TestedData, Training
+from bench.planning.transfer import tested_pool
 from bench.registry.contestants import configure
 from bench.registry.installed import datasets, learners, protocol
 from bench.registry.source_hash import source_hash
@@ -115,15 +116,33 @@ def load_pool(
     source, asked = training_source(training), protocol(training.task.protocol)
     data = asked.load(source, training.image_size, folders, lambda message: None)
     if data.content != training.content:
-        raise _changed(training)
+        raise _changed(training.dataset)
     split = asked.split(source, training.split, data)
     return asked.pool(data, split, phase, rotations)
 
 
-def _changed(training: Training) -> PlanMismatchError:
+def load_other(training: Training, tested: TestedData, folders: DataFolders) -> Pool:
+    """What a meta-test on other data than the training's draws from.
+
+    Raises:
+        BenchError: where it is not installed, or has changed since the run was planned.
+    """
+    asked = protocol(training.task.protocol)
+    source = (
+        datasets(tested.dataset).get(tested.dataset)
+        if tested.images is None
+        else own_source(tested.images)
+    )
+    data = asked.load(source, training.image_size, folders, lambda message: None)
+    if data.content != tested.content:
+        raise _changed(tested.dataset)
+    return tested_pool(asked, data, tested)
+
+
+def _changed(dataset: str) -> PlanMismatchError:
     return PlanMismatchError(
-        f"the data of {training.dataset} has changed since the run was planned, or is another one "
-        "on this machine"
+        f"the data of {dataset} has changed since the run was planned, or is another one on this "
+        "machine"
     )
 
 
@@ -134,10 +153,13 @@ def load_bank(cell: Cell, folders: DataFolders) -> Bank:
         PlanMismatchError: where they are not the ones that were planned: the data has changed.
     """
     training = cell.training
-    pool = load_pool(training, "test", cell.test_rotations, folders)
+    if cell.tested is None:
+        pool = load_pool(training, "test", cell.test_rotations, folders)
+    else:
+        pool = load_other(training, cell.tested, folders)
     bank = Bank.drawn(pool, cell.task, cell.episodes, cell.bank_seed, Purpose.TEST)
     if bank.draw.digest() != cell.bank:
-        raise _changed(training)
+        raise _changed(training.dataset if cell.tested is None else cell.tested.dataset)
     return bank
 
 

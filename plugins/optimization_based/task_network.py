@@ -46,6 +46,11 @@ class TaskNetwork:
     def __init__(
         self, encoder: EncoderName, input_shape: tuple[int, ...], filters: int, outputs: int
     ) -> None:
+        if encoder == "conv4-augmented":
+            raise ValueError(
+                "encoder=conv4-augmented moves images, and the inner loop is on images as they "
+                "are; use conv4"
+            )
         self.convolutional = encoder == "conv4"
         if self.convolutional:
             self.widths = [input_shape[0], *[filters] * 4]

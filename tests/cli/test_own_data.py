@@ -260,7 +260,7 @@ MISTAKES = {
     "unknown dataset": (
         f'dataset = "folder:./images"\nimage_size = 16\n{SPLIT}',
         'dataset = "omniglott"\nimage_size = 16\nsplit = "vinyals"',
-        "dataset: no dataset is called 'omniglott'; did you mean 'omniglot'?",
+        "dataset: no dataset is called 'omniglott'; did you mean 'omniglot'",
     ),
     "unknown split": (
         f'dataset = "folder:./images"\nimage_size = 16\n{SPLIT}',

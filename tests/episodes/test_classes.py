@@ -17,7 +17,7 @@ from bench.api import Episodes, Stream, TaskSpec
 from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.folders import data_folders
 from bench.episodes.banks import Bank, draw_sizes, training_batch
-from bench.episodes.classes import ClassPool, Draw, class_pool, draw_episodes
+from bench.episodes.classes import ClassPool, Draw, class_pool, draw_episodes, names_of_all
 from bench.episodes.words import Purpose, random_words, smallest, torch_seed
 from bench.errors import BenchError
 from bench.planning.data import load_suite_data
@@ -364,3 +364,9 @@ def test_an_episode_is_built_in_under_300_microseconds():
         training_batch(pool, task, 0, update)
         seconds.append(time.perf_counter() - started)
     assert min(seconds) / batch < 0.3e-3
+
+
+def test_turned_classes_have_names():
+    assert names_of_all(["a", "b"], 2) == ["a", "b"]
+    assert names_of_all(["a", "b"], 4) == ["a", "b", "a turned by 90°", "b turned by 90°"]
+    assert names_of_all([], 4) == []

@@ -119,7 +119,7 @@ COMMAND_LINE: dict[str, Mistake] = {
     "an option without its value": ("run --suite", ("'--suite' requires an argument",)),
     "a suite as an argument": ("run glyphs-5way --suite x", ("glyphs-5way",)),
     "a misspelled suite": ("run --suite glyphs-5wya", ("'glyphs-5wya'", "'glyphs-5way'")),
-    "a glob that fits nothing": ("run --suite mini*", ("'mini*'", "`bench list suites`")),
+    "a glob that fits nothing": ("run --suite maxi*", ("'maxi*'", "`bench list suites`")),
     "a file that is not there": ("run --suite @tmp/no.toml", ("no.toml", "No such file")),
     "a folder called .toml": ("run --suite @tmp/folder.toml", ("folder.toml", "directory")),
     "no suite's name": ("run --suite=", ("'--suite'", "it is empty", "glyphs-5way")),

@@ -13,9 +13,10 @@ from tests.helpers.synthetic import interval, store, write_cell
 
 def write_scores(root, learner, scores, seed=0, **changes):
     """A finished cell with exactly these scores, of the first part of one bank."""
-    changes = {"suite": "glyphs-5way", "setting": "5way1shot"} | changes
+    defaults = {"suite": "glyphs-5way", "setting": "5way1shot", "family": "metric-based"}
+    changes = defaults | changes
     folder = write_cell(
-        root, learner, "metric-based", seed=seed, episodes=len(scores),
+        root, learner, seed=seed, episodes=len(scores),
         metrics={"accuracy": interval(scores), "nll": interval(scores), "ece": interval([0.0])},
         **changes,
     )  # fmt: skip

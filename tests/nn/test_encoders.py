@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from bench.api import Episodes
-from bench.nn import Conv4, Pixels, Standardised, embed_together, encoder
+from bench.nn import AugmentedConv4, Conv4, Pixels, Standardised, embed_together, encoder
+from bench.nn.encoders import moved_and_mirrored
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,37 @@ def test_conv4_that_halves_less_leaves_larger_maps():
     torch.testing.assert_close(network(x), maps.flatten(2))
     with pytest.raises(ValueError, match="2 times; 3x28 is too small"):
         Conv4((1, 3, 28), halvings=2)
+
+
+def test_augmented_images_are_crops_and_mirrored_crops_and_each_has_its_own():
+    """Every result is one of the 9 x 9 moves by up to an eighth of 32, as it is or mirrored."""
+    torch.manual_seed(3)
+    x = torch.rand(2, 40, 3, 32, 32) + 1  # zeros are of the border only
+    found = moved_and_mirrored(x).flatten(0, 1)
+    padded = nn.functional.pad(x.flatten(0, 1), (4, 4, 4, 4))
+    crops = padded.unfold(2, 32, 1).unfold(3, 32, 1).permute(2, 3, 0, 1, 4, 5)  # (9, 9, M, ...)
+    both = torch.stack([crops, crops.flip(-1)])  # (2, 9, 9, M, C, 32, 32)
+    same = (both == found).all(-1).all(-1).all(-1)  # (2, 9, 9, M)
+    assert (same.sum((0, 1, 2)) == 1).all()
+    seen = same.sum(-1)
+    assert seen.sum((1, 2)).min() > 20, "about half are mirrored"
+    assert (seen.sum((0, 2)) > 0).all()
+    assert (seen.sum((0, 1)) > 0).all()
+
+
+def test_augmentation_is_of_training_only_and_is_seeded():
+    network = encoder("conv4-augmented", (3, 32, 32), 8)
+    assert isinstance(network, AugmentedConv4)
+    plain = encoder("conv4", (3, 32, 32), 8)
+    plain.load_state_dict(network.state_dict())
+    x = torch.rand(2, 3, 3, 32, 32)
+    torch.testing.assert_close(network.eval()(x), plain.eval()(x))
+    torch.manual_seed(0)
+    first = network.train()(x)
+    torch.manual_seed(0)
+    torch.testing.assert_close(network(x), first)
+    torch.manual_seed(1)
+    assert not torch.allclose(network(x), first)
 
 
 def test_encoder_by_name():

@@ -350,3 +350,8 @@ def test_the_learning_rate_falls_to_zero_unless_told_otherwise(tiny):
             optimizer.step()
             scheduler.step()
         assert optimizer.param_groups[0]["lr"] == pytest.approx(end)
+
+
+def test_an_inner_loop_refuses_images_that_move():
+    with pytest.raises(ValueError, match="the inner loop is on images as they are; use conv4"):
+        MAML(MAML.Config(encoder="conv4-augmented"), TaskSpec((3, 32, 32), ways=5))

@@ -43,7 +43,7 @@ def audit_tables(root: Path) -> list[Table]:
 
 
 def page_of(root: Path) -> str:
-    return write_report(root, formats=["html"])[0].read_text(encoding="utf-8")
+    return write_report(root, formats=["html"], single=True)[0].read_text(encoding="utf-8")
 
 
 def shown(table: Table) -> dict[str, list[str]]:

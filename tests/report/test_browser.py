@@ -33,7 +33,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder, "breaks", HOSTILE, suite="omniglot-5way", status="failed",
         failure={"reason": HOSTILE, "traceback": f"Error: {HOSTILE}"},
     )  # fmt: skip
-    return write_report(folder, formats=["html"])[0]
+    return write_report(folder, formats=["html"], single=True)[0]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def unfiltered(browser: Any) -> None:
 def learners(browser: Any, table: int = 0) -> list[str]:
     """Names in a table, from top to bottom, as far as they are shown."""
     return browser.execute_script(
-        "return [...document.querySelectorAll('table.board')[arguments[0]]"
+        "return [...document.querySelectorAll('table.board:not(.matrix)')[arguments[0]]"
         ".querySelectorAll('tr[data-learner]')].filter(row => row.offsetParent)"
         ".map(row => row.dataset.learner)",
         table,
@@ -71,7 +71,7 @@ def learners(browser: Any, table: int = 0) -> list[str]:
 def values(browser: Any, column: int) -> list[float | None]:
     """A column of the first table, from top to bottom."""
     texts = browser.execute_script(
-        "return [...document.querySelector('table.board')"
+        "return [...document.querySelector('table.board:not(.matrix)')"
         ".querySelectorAll('tr[data-learner]')].map(row => row.cells[arguments[0]].dataset.value)",
         column,
     )
@@ -80,7 +80,7 @@ def values(browser: Any, column: int) -> list[float | None]:
 
 def click(browser: Any, column: int) -> None:
     browser.execute_script(
-        "document.querySelectorAll('table.board thead tr:last-child')[0]"
+        "document.querySelectorAll('table.board:not(.matrix) thead tr:last-child')[0]"
         ".cells[arguments[0]].querySelector('button').click()",
         column,
     )
@@ -98,11 +98,17 @@ def test_the_console_is_silent_and_the_network_too(browser: Any, page: Path) -> 
 
 
 def test_every_figure_is_drawn(browser: Any) -> None:
-    sizes = browser.execute_script(
-        "return [...document.images].map(image => [image.naturalWidth, image.clientHeight])"
+    sizes = browser.execute_async_script(
+        "const done = arguments[0];"
+        "document.querySelectorAll('details').forEach(fold => { fold.open = true; });"
+        "document.querySelectorAll('[name=cost]').forEach(cost => { cost.checked = true; });"
+        "for (const image of document.images) image.loading = 'eager';"
+        "Promise.all([...document.images].map(image => image.decode())).then(() =>"
+        " done([...document.images].map(i => [i.naturalWidth, i.closest('.cost') || i.clientHeight"
+        " > 50])))"
     )
     assert len(sizes) > 3
-    assert all(width > 300 and height > 50 for width, height in sizes)
+    assert all(width > 300 and tall for width, tall in sizes)
 
 
 def test_hostile_names_are_text(browser: Any) -> None:
@@ -149,7 +155,9 @@ def test_a_click_sorts_all_families_and_the_third_groups_them_again(browser: Any
 def test_numbers_are_sorted_as_numbers(browser: Any) -> None:
     heads = [
         head.text
-        for head in browser.find_elements("css selector", "table.board thead tr:last-child th")
+        for head in browser.find_elements(
+            "css selector", "table.board:not(.matrix) thead tr:last-child th"
+        )
     ]
     column = heads.index("parameters")
     click(browser, column)
@@ -168,7 +176,7 @@ def test_filters_by_learner_family_and_device(browser: Any) -> None:
     box.clear()
     box.send_keys(" ")  # clear() alone fires no event
     assert learners(browser) == everyone
-    metric = browser.find_element("css selector", "#families input[value='metric-based']")
+    metric = browser.find_element("css selector", "#families-shown input[value='metric-based']")
     metric.click()
     assert "prototypical" not in learners(browser)
     assert "mann" in learners(browser)
@@ -183,12 +191,13 @@ def test_filters_by_learner_family_and_device(browser: Any) -> None:
 def test_headings_follow_what_was_filtered_while_sorted(browser: Any) -> None:
     """A family whose learners are hidden has no heading, whenever they were hidden."""
     click(browser, 1)
-    metric = browser.find_element("css selector", "#families input[value='metric-based']")
+    metric = browser.find_element("css selector", "#families-shown input[value='metric-based']")
     metric.click()
     click(browser, 1)
     click(browser, 1)  # grouped again
     shown = browser.execute_script(
-        "return [...document.querySelector('table.board').querySelectorAll('tr.family')]"
+        "return [...document.querySelector('table.board:not(.matrix)')"
+        ".querySelectorAll('tr.family')]"
         ".filter(row => row.offsetParent).map(row => row.textContent.trim())"
     )
     assert "model-based" in shown

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -19,43 +20,47 @@ from tests.helpers.killed import finished_files, start
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
 
-def undisturbed(suites: list[Path], results: Path, **asked: object) -> float:
-    """Runs to the end; gives the seconds that took."""
-    began = time.monotonic()
+LEARNERS = ("nearest-code", "untrained")
+"""One that is trained and one that is not: the shorter a run, the more of it can be killed."""
+
+
+def undisturbed(suites: list[Path], results: Path, **asked: object) -> None:
+    """Runs to the end."""
     run = start(suites, results, **asked)
     output, _ = run.communicate()
     assert run.returncode == 0, output
-    return time.monotonic() - began
 
 
-def kill_often(
-    suites: list[Path], results: Path, kills: int, whole: float, anew: bool, **asked: object
-) -> None:
-    """Kills a run after a random time, so often; what was finished is never computed again.
+def kill_often(suites: list[Path], results: Path, kills: int, anew: bool, **asked: object) -> None:
+    """Kills a run at a random moment, so often; what was finished is never computed again.
+
+    A moment is a number of things that the run has told, and a part of a second: on a busy machine
+    as on an idle one it lies in the work and not in the imports before it.
 
     Args:
         suites: what is run.
         results: where.
         kills: how often.
-        whole: seconds of an undisturbed run.
         anew: whether a run that ended is begun from nothing, so that there is something to kill.
         asked: of `start`.
     """
     moments, finished, killed = random.Random(7), {}, 0
     while killed < kills:
         process = start(suites, results, **asked)
-        # The first quarter is imports: a kill there would prove little.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=moments.uniform(0.25, 0.9) * whole)
+        told, delay = moments.randint(0, 4), moments.expovariate(8)
+        assert process.stdout is not None
+        # The first line tells what there is to do, each other one what was begun, done or kept.
+        output = [*islice(process.stdout, 1 + told)]
+        time.sleep(delay)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
-            killed += 1
-        output, _ = process.communicate()
+        output.append(process.communicate()[0])
+        killed += process.returncode == -signal.SIGKILL
         now = finished_files(results)
         assert finished.items() <= now.items(), "something finished was computed again"
         finished = now
         if process.returncode >= 0:
-            assert process.returncode == 0, output
+            assert process.returncode == 0, "".join(output)
             if not anew:
                 break
             for file in finished:
@@ -65,9 +70,9 @@ def kill_often(
 
 
 def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tiny_suite, tmp_path):
-    asked = {"learners": ("nearest-code", "untrained")}
-    whole = undisturbed([tiny_suite], tmp_path / "whole", **asked)
-    kill_often([tiny_suite], tmp_path / "killed", 2, whole, anew=False, **asked)
+    asked = {"learners": LEARNERS}
+    undisturbed([tiny_suite], tmp_path / "whole", **asked)
+    kill_often([tiny_suite], tmp_path / "killed", 2, anew=False, **asked)
     undisturbed([tiny_suite], tmp_path / "killed", **asked)
     assert results_of(tmp_path / "killed") == results_of(tmp_path / "whole")
 
@@ -76,9 +81,10 @@ def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tiny_suite, tm
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_hundred_kills(jobs, tiny_suite, tiny_online, tmp_path):
-    suites, asked = [tiny_suite, tiny_online], {"jobs": jobs}
-    whole = undisturbed(suites, tmp_path / "whole", **asked)
-    kill_often(suites, tmp_path / "killed", 50, whole, anew=True, **asked)
+    """Fifty with one job and fifty with two."""
+    suites, asked = [tiny_suite, tiny_online], {"jobs": jobs, "learners": LEARNERS}
+    undisturbed(suites, tmp_path / "whole", **asked)
+    kill_often(suites, tmp_path / "killed", 50, anew=True, **asked)
     undisturbed(suites, tmp_path / "killed", **asked)
     assert results_of(tmp_path / "killed") == results_of(tmp_path / "whole")
 

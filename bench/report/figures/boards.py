@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.report import folds
 from bench.report.figures.calibration import calibration_picture
 from bench.report.figures.cost import cost_pictures
 from bench.report.figures.curves import training_pictures
@@ -38,7 +39,8 @@ def board_pictures(
     compared: BoardComparisons | None = None,
     published: PublishedCurves | None = None,
 ) -> list[Picture]:
-    """The figures of one board, in the order of the page. Of more than `MOST` learners, the best.
+    """The figures of one board, in the order of the page: how good, at which cost, then what is
+    folded. Of more than `MOST` learners, the best.
 
     Args:
         board: what they are drawn from.
@@ -49,17 +51,22 @@ def board_pictures(
         published: by label, (presentation, accuracy as a fraction).
     """
     shown = _best(board)
-    pictures = [score_picture(shown, palette)]
-    pictures += [presentation_picture(shown, palette, published or {})]
-    if compared:
-        pictures += [differences_picture(_among(compared, shown), palette)]
-    pictures += cost_pictures(shown, palette)
-    pictures += [calibration_picture(shown, palette)]
-    if root is not None:
-        pictures += training_pictures(shown, palette, Path(root), problems)
-    pictures += weightings_pictures(shown, problems)
+    presentations = presentation_picture(shown, palette, published or {})
+    tradeoff, phases = cost_pictures(shown, palette)
+    pairs = differences_picture(_among(compared, shown), palette) if compared else None
+    training = training_pictures(shown, palette, Path(root), problems) if root is not None else []
+    pictures: list[tuple[str, Picture | None]] = [
+        ("", presentations),
+        (folds.SCORES if presentations else "", score_picture(shown, palette)),
+        ("", tradeoff),
+        (folds.PAIRS, pairs),
+        *((folds.TRAINING, picture) for picture in training),
+        (folds.COST, phases),
+        (folds.CALIBRATION, calibration_picture(shown, palette)),
+        *((folds.HEADS, picture) for picture in weightings_pictures(shown, problems)),
+    ]
     note = f" The best {MOST} of {len(board.entries)} learners." if shown is not board else ""
-    return [replace(p, caption=p.caption + note) for p in pictures if p]
+    return [replace(p, caption=p.caption + note, fold=fold) for fold, p in pictures if p]
 
 
 def suite_pictures(boards: Sequence[Board], palette: Palette) -> list[Picture]:
@@ -71,7 +78,8 @@ def suite_pictures(boards: Sequence[Board], palette: Palette) -> list[Picture]:
     """
     groups: dict[Any, list[Board]] = defaultdict(list)
     for board in boards:
-        groups[board.suite_version, board.budget].append(_best(board))
+        if board.cells[0].test_dataset is None:  # on other data the same shots are another question
+            groups[board.suite_version, board.budget].append(_best(board))
     pictures = [
         draw([board for board in own if board.kind.settings == settings], palette)
         for own in groups.values()

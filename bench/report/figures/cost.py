@@ -64,36 +64,32 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
     ]
 
 
-def cost_pictures(board: Board, palette: Palette) -> list[Picture]:
-    """Accuracy against the time to the first answer, and the phases; none without timings."""
+def cost_pictures(board: Board, palette: Palette) -> tuple[Picture | None, Picture | None]:
+    """Accuracy against the time to the first answer, and the phases; None without timings."""
     name, title = summary.board_name(board), board.metric.title
-    pictures = []
+    tradeoff = phases = None
     if FIRST in board.phases and any(_points(board, place) for place in board.places):
-        pictures.append(
-            Picture(
-                picture_name(board, "first-answer"),
-                f"{title}{' in percent' * board.metric.in_percent} against the time to the first "
-                "answer. " + "; ".join(_front_text(board, place) for place in board.places),
-                f"{title} with 95 % intervals against the time to the first answer (adapt and one "
-                "query, one episode at a time). Filled and joined: the Pareto front, which no "
-                f"learner beats in both{_lacking(board)}.{_untimed(board, FIRST)} {name}.",
-                lambda: tradeoff_figure(board, palette),
-                list(board.families),
-            )
+        tradeoff = Picture(
+            picture_name(board, "first-answer"),
+            f"{title}{' in percent' * board.metric.in_percent} against the time to the first "
+            "answer. " + "; ".join(_front_text(board, place) for place in board.places),
+            f"{title} with 95 % intervals against the time to the first answer (adapt and one "
+            "query, one episode at a time). Filled and joined: the Pareto front, which no "
+            f"learner beats in both{_lacking(board)}.{_untimed(board, FIRST)} {name}.",
+            lambda: tradeoff_figure(board, palette),
+            list(board.families),
         )
     if _phases(board):
-        pictures.append(
-            Picture(
-                picture_name(board, "phases"),
-                "Time of each phase and peak memory. "
-                + "; ".join(_cost_text(entry, board) for entry in _timed(board)),
-                "Median time of each phase, one episode at a time, and the peak memory (of the "
-                f"process on a CPU, else allocated on the device).{_untimed(board)} {name}.",
-                lambda: phases_figure(board, palette),
-                list(board.families),
-            )
+        phases = Picture(
+            picture_name(board, "phases"),
+            "Time of each phase and peak memory. "
+            + "; ".join(_cost_text(entry, board) for entry in _timed(board)),
+            "Median time of each phase, one episode at a time, and the peak memory (of the "
+            f"process on a CPU, else allocated on the device).{_untimed(board)} {name}.",
+            lambda: phases_figure(board, palette),
+            list(board.families),
         )
-    return pictures
+    return tradeoff, phases
 
 
 def _points(board: Board, place: Place) -> list[tuple[Entry, float, float]]:

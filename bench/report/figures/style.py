@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-INK, FAINT, CONTEXT, RULE = "#222225", "#8a8a90", "#bdbdb8", "#d9d9d4"
-DARK = {INK: "#e4e4e0", FAINT: "#8f8f96", CONTEXT: "#5c5c62", RULE: "#3c3c42"}
+INK, FAINT, CONTEXT, RULE = "#222225", "#6a6a72", "#bdbdb8", "#d9d9d4"
+DARK = {INK: "#e4e4e0", FAINT: "#a0a0a8", CONTEXT: "#5c5c62", RULE: "#3c3c42"}
 MARKERS = "osD^vP*Xh"
 LINES = ("-", "--", ":", "-.")
 WIDTH = 7.0
@@ -70,6 +70,8 @@ class Picture:
     draw: Callable[[], Figure]
     families: Sequence[str]
     """Those whose colours are in it."""
+    fold: str = ""
+    """The heading of the fold that it lies in on a page; nothing: it is shown."""
 
 
 def picture_name(board: Board, kind: str) -> str:
@@ -186,13 +188,13 @@ def drawing(picture: Picture, problems: list[Problem] | None) -> Iterator[None]:
 
 
 @overload
-def data_uri(picture: Picture, palette: Palette) -> str: ...
+def page_svg(picture: Picture, palette: Palette) -> str: ...
 @overload
-def data_uri(picture: Picture, palette: Palette, problems: list[Problem]) -> str | None: ...
-def data_uri(
+def page_svg(picture: Picture, palette: Palette, problems: list[Problem]) -> str | None: ...
+def page_svg(
     picture: Picture, palette: Palette, problems: list[Problem] | None = None
 ) -> str | None:
-    """The picture as ``<img>`` source: an image runs no script and keeps its ids to itself.
+    """The picture as an SVG file that follows the light or the dark of the page that shows it.
 
     With `problems`, None where it could not be drawn, which is added to them.
     """
@@ -210,8 +212,12 @@ def data_uri(
         f"<style>:root{{{';'.join(light)}}}"
         f"@media (prefers-color-scheme:dark){{:root{{{';'.join(dark)}}}}}</style>"
     )
-    drawn = drawn.replace("<defs>", rules + "<defs>", 1)
-    return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode()
+    return drawn.replace("<defs>", rules + "<defs>", 1)
+
+
+def data_uri(svg_file: bytes) -> str:
+    """An ``<img>`` source: an image runs no script and keeps its ids to itself."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg_file).decode()
 
 
 def _colours(palette: Palette, families: Iterable[str]) -> dict[str, str]:

@@ -22,7 +22,6 @@ from bench.report.figures import (
     Palette,
     Picture,
     board_pictures,
-    data_uri,
     save_figures,
     suite_pictures,
 )
@@ -32,7 +31,7 @@ from bench.report.figures.online import apart, presentation_figure
 from bench.report.figures.panels import neighbours, round_values
 from bench.report.figures.probes import length_figure, rows_used
 from bench.report.figures.scores import score_figure
-from bench.report.figures.style import INK, short, shortened, slug, svg
+from bench.report.figures.style import INK, page_svg, short, shortened, slug, svg
 from bench.results.boards import Board, boards, family_order
 from bench.results.measures import ACCURACY
 from bench.results.pairs import compare_board
@@ -82,8 +81,8 @@ def test_text_of_plugins_is_no_formula(tmp_path: Path) -> None:
     pictures = all_pictures(strange(tmp_path), tmp_path)
     kinds = [picture.name.rpartition("standard-")[2] for picture in pictures]
     assert kinds == [
-        "scores", "presentations", "differences", "first-answer", "phases", "calibration",
-        "learning-curves", "time-to-accuracy",
+        "presentations", "scores", "first-answer", "differences", "learning-curves",
+        "time-to-accuracy", "phases", "calibration",
     ]  # fmt: skip
     for picture in pictures:
         assert re.fullmatch("[a-z0-9-]+", picture.name)
@@ -93,9 +92,7 @@ def test_text_of_plugins_is_no_formula(tmp_path: Path) -> None:
         assert len(named) >= 2
         assert not any(text.get_parse_math() for text in named)
         assert max(len(text.get_text()) for text in named) <= 52
-        assert (
-            "<script" not in base64.b64decode(data_uri(picture, PALETTE).partition(",")[2]).decode()
-        )
+        assert "<script" not in page_svg(picture, PALETTE)
         assert STRANGE[0] in picture.alt
 
 
@@ -325,7 +322,7 @@ def test_figures_leave_no_trace_in_matplotlib(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     online = boards(rows)[-1]
     first, second = (
-        [data_uri(picture, palette) for picture in board_pictures(online, palette, [])]
+        [page_svg(picture, palette) for picture in board_pictures(online, palette, [])]
         for _ in range(2)
     )
     assert first == second
@@ -378,14 +375,14 @@ def test_what_cannot_be_drawn_is_named_and_left_out(tmp_path: Path) -> None:
 
     broken = replace(scores, name="broken", draw=formula)
     problems: list[Problem] = []
-    assert data_uri(broken, PALETTE, problems) is None
+    assert page_svg(broken, PALETTE, problems) is None
     paths = save_figures([broken, scores], tmp_path / "figures", ["png"], problems)
     assert [path.name for path in paths] == [f"{scores.name}.png"]
     (problem,) = problems
     assert problem.path == "broken"
     assert problem.reason.startswith("could not be drawn: ")
-    assert (data_uri(scores, PALETTE, problems) or "").startswith("data:")
-    for draw in (lambda: data_uri(broken, PALETTE), lambda: save_figures([broken], tmp_path)):
+    assert "prefers-color-scheme:dark" in (page_svg(scores, PALETTE, problems) or "")
+    for draw in (lambda: page_svg(broken, PALETTE), lambda: save_figures([broken], tmp_path)):
         with pytest.raises(ValueError, match="x"):
             draw()
 

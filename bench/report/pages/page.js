@@ -26,7 +26,8 @@ function makeSortable(table) {
   function sort(head, column) {
     const lines = order.flatMap((rows) => rows.slice(1)); // each begins with the family's name
     const numbers = column > 0 && lines.some((row) => typeof key(row, column) === "number");
-    const [first, second] = numbers ? ["descending", "ascending"] : ["ascending", "descending"];
+    const first = head.dataset.first ?? (numbers ? "descending" : "ascending");
+    const second = first === "ascending" ? "descending" : "ascending";
     const now = head.getAttribute("aria-sort");
     const next = now === first ? second : now === second ? null : first;
     each("thead [aria-sort]", (other) => other.removeAttribute("aria-sort"), table);
@@ -64,7 +65,7 @@ function filter() {
   const wanted = document.querySelector("#learner").value.trim().toLowerCase();
   const device = document.querySelector("#device")?.value ?? "";
   const families = new Set();
-  each("#families input:checked", (box) => families.add(box.value));
+  each("#families-shown input:checked", (box) => families.add(box.value));
   const shown = new Set();
   const all = new Set();
   each("tr[data-learner]", (row) => {
@@ -95,3 +96,24 @@ if (form) {
   form.addEventListener("submit", (event) => event.preventDefault());
   filter(); // a reloaded page keeps what stood in the fields
 }
+
+// -- folds: a link into one opens it, and paper shows them all -------------------------------------
+
+function unfold() {
+  const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  for (let fold = target && target.closest("details"); fold; ) {
+    fold.open = true;
+    fold = fold.parentElement.closest("details");
+  }
+  if (target) target.scrollIntoView();
+}
+
+addEventListener("hashchange", unfold);
+unfold();
+
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  folded.forEach((fold) => (fold.open = true));
+});
+addEventListener("afterprint", () => folded.forEach((fold) => (fold.open = false)));

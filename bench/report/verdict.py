@@ -1,0 +1,178 @@
+"""The first thing that a report says, in at most six sentences."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+
+from bench.report.summary import counts, labelled_score, number, seeds_said
+from bench.results.boards import Board
+from bench.results.families import BoardFamilies, is_control
+from bench.results.formats import duration
+from bench.results.rows import CellRow
+from bench.results.tradeoff import FIRST_ANSWER, TRAINING, Point, Tradeoff
+from bench.store.checked import Problem
+
+MOST_SUITES = 4
+"""Suites whose best learner is named."""
+NEAR = 0.01
+"""A fraction: a learner as near to the best as this is as good for most uses."""
+
+
+def verdict(
+    cells: Sequence[CellRow],
+    boards: Sequence[Board],
+    families: Sequence[BoardFamilies],
+    costs: Tradeoff | None,
+    problems: Sequence[Problem],
+    controls: Collection[str],
+) -> list[str]:
+    """Who leads where, what cannot be told apart, what it costs, what is missing, what may not be
+    claimed.
+
+    Args:
+        cells: of the report.
+        boards: of them.
+        families: of each board.
+        costs: over all settings.
+        problems: what could not be read.
+        controls: names of learners that are no members of their family.
+    """
+    lines = [
+        counts(cells),
+        _leaders(boards, controls),
+        _families(families),
+        _costs(costs),
+        _missing(cells, boards),
+        _claims(cells, boards, problems),
+    ]
+    return [line for line in lines if line]
+
+
+def _leaders(boards: Sequence[Board], controls: Collection[str]) -> str:
+    """The learner that is the best of most settings of a suite, and its family."""
+    said = []
+    wins: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    best: dict[tuple[str, str, str], str] = {}
+    percent = {board.suite: board.metric.in_percent for board in boards}  # these come first
+    for board in boards:
+        members = [entry for entry in board.scored if not is_control(entry, controls)]
+        if len(members) < 2:
+            continue
+        first = members[0]
+        key = first.family, first.label
+        wins[board.suite][key] += 1
+        best.setdefault((board.suite, *key), f"{labelled_score(board, first)} in {board.setting}")
+    ranked = sorted(wins.items(), key=lambda item: not percent[item[0]])
+    for suite, counted in ranked[:MOST_SUITES]:
+        (family, label), _ = counted.most_common(1)[0]
+        said.append(f"on {suite} {best[suite, family, label]} ({family})")
+    if not said:
+        return ""
+    more = len(wins) - len(said)
+    further = f"; {number(more, 'further suite')} below" if more else ""
+    return f"The best: {'; '.join(said)}{further}."
+
+
+def _families(found: Sequence[BoardFamilies]) -> str:
+    """On how many settings families can be told apart."""
+    ahead: Counter[tuple[str, str]] = Counter()
+    tied: Counter[tuple[str, str]] = Counter()
+    few = 0
+    for one in found:
+        few += bool(one.pairs) and all(pair.reason for pair in one.pairs)
+        for pair in one.pairs:
+            if pair.reason:
+                continue
+            first, second = pair.a, pair.b
+            if one.board.metric.sign * (pair.mean or 0.0) < 0:
+                first, second = second, first
+            if pair.told_apart:
+                ahead[first, second] += 1
+            else:
+                tied[min(pair.a, pair.b), max(pair.a, pair.b)] += 1
+    parts = [f"{a} is ahead of {b} on {number(n, 'setting')}" for (a, b), n in ahead.most_common(3)]
+    parts += [
+        f"{a} and {b} cannot be told apart on {number(n, 'setting')}"
+        for (a, b), n in tied.most_common(3)
+    ]
+    if few:
+        parts.append(f"on {number(few, 'setting')} there are not enough learners to say")
+    return f"As families: {'; '.join(parts)}." if parts else ""
+
+
+def _costs(found: Tradeoff | None) -> str:
+    """What the near best cost, from the fastest to the best."""
+    if found is None:
+        return ""
+    whole = [p for p in found.points if found.whole(p) and FIRST_ANSWER in p.costs]
+    if len(whole) < 2:
+        return ""
+    best = min(whole, key=lambda point: point.behind)
+    near = [point for point in whole if point.behind <= best.behind + NEAR]
+    fastest = min(near, key=lambda point: point.costs[FIRST_ANSWER])
+    settings = f"over the {number(len(found.boards), 'setting')} that most learners share"
+    if len(found.boards) == 1:
+        settings = f"on {found.boards[0].suite}, {found.boards[0].setting}"
+    text = f"What it costs, {settings}: the best, {best.label}, takes {_cost(best)}"
+    if fastest is not best:
+        text += (
+            f"; of the {len(near)} within a point of it {fastest.label} answers first, with "
+            f"{_cost(fastest)}"
+        )
+    return f"{text}."
+
+
+def _cost(point: Point) -> str:
+    training = point.costs.get(TRAINING)
+    trained = "" if training is None else f" after {duration(training)} of meta-training"
+    if training == 0:
+        trained = " without meta-training"
+    return f"{duration(point.costs[FIRST_ANSWER])} to the first answer{trained}"
+
+
+def _missing(cells: Sequence[CellRow], boards: Sequence[Board]) -> str:
+    """What is not measured."""
+    status = Counter(cell.status for cell in cells)
+    parts = [
+        number(status[kind], f"{kind} cell") for kind in ("failed", "unfinished") if status[kind]
+    ]
+    lacking = [board for board in boards if board.lacking]
+    if lacking:
+        parts.append(f"unequal seeds on {number(len(lacking), 'setting')}")
+    gaps = _gaps(boards)
+    if gaps:
+        parts.append(f"{number(gaps, 'further cell')} of learners that have others of the suite")
+    untimed = sum(not board.places and bool(board.scored) for board in boards)
+    if untimed:
+        parts.append(f"the timings of {number(untimed, 'setting')}")
+    return f"Not measured yet: {_listed(parts)}." if parts else ""
+
+
+def _gaps(boards: Sequence[Board]) -> int:
+    """Learners that a board lacks, of those that another board of its suite and budget has."""
+    there: dict[tuple[str, str], list[set[str]]] = defaultdict(list)
+    for board in boards:
+        there[board.suite, board.budget].append({entry.learner for entry in board.entries})
+    return sum(len(set().union(*own)) - len(learners) for own in there.values() for learners in own)
+
+
+def _claims(cells: Sequence[CellRow], boards: Sequence[Board], problems: Sequence[Problem]) -> str:
+    """What may not be claimed, and why."""
+    parts = []
+    if any(cell.status == "done" for cell in cells):
+        parts += seeds_said(boards)
+    if any(cell.code == "other" for cell in cells):
+        parts.append(
+            "rows marked † were measured with other code than is installed now (bench run --rerun)"
+        )
+    if problems:
+        parts.append(f"{number(len(problems), 'file')} could not be used, see the end of the page")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _listed(labels: Iterable[str]) -> str:
+    """``a, b and c``."""
+    found = list(labels)
+    return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))

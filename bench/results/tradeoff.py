@@ -1,0 +1,193 @@
+"""What accuracy costs over all settings: a learner is one point, with each of its costs.
+
+Settings are of different difficulty, and so are compared by how far a learner is behind the best of
+each. A learner that lacks some of the settings is shown, and stands outside the front.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, geometric_mean
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.results.boards import Board, Entry
+from bench.results.families import NO_CONTROLS, is_control
+from bench.results.rows import Place
+from bench.statistics.profiles import behind_best, profile, times_cheapest
+
+FloatArray = NDArray[np.float64]
+
+FIRST_ANSWER, TRAINING, MEMORY = "time to the first answer", "meta-training time", "peak memory"
+COSTS = (FIRST_ANSWER, TRAINING, MEMORY)
+SHARE = 0.5
+"""Settings with fewer learners than this share of those of the fullest one are left out."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A learner over the settings of a report."""
+
+    label: str
+    family: str
+    control: bool
+    behind: float
+    """Mean over its settings of how far it is behind the best, in units of the metric."""
+    settings: int
+    """How many of them it has, with all seeds."""
+    costs: Mapping[str, float]
+    """Geometric means: seconds or bytes by name of `COSTS`; 0 of what is not trained."""
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """All learners over the settings that they share."""
+
+    boards: list[Board]
+    place: Place | None
+    """Where times and memory were measured."""
+    points: list[Point]
+
+    def whole(self, point: Point) -> bool:
+        """It has all the settings."""
+        return point.settings == len(self.boards)
+
+    def front(self, cost: str) -> list[Point]:
+        """Those that no other is as cheap and as good as, the cheapest first; of those with all
+        settings and seeds."""
+        found = [p for p in self.points if cost in p.costs and self.whole(p)]
+        return sorted(
+            (p for p in found if not any(_beats(q, p, cost) for q in found)),
+            key=lambda p: p.costs[cost],
+        )
+
+    def measured(self, cost: str) -> list[Point]:
+        """Those whose cost is known."""
+        return [point for point in self.points if cost in point.costs]
+
+
+def _beats(a: Point, b: Point, cost: str) -> bool:
+    better = a.costs[cost] < b.costs[cost] or a.behind < b.behind
+    return a.costs[cost] <= b.costs[cost] and a.behind <= b.behind and better
+
+
+def tradeoff(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -> Tradeoff | None:
+    """Accuracy and costs over the settings of the budget that most cells are of.
+
+    Args:
+        boards: of a report.
+        controls: names of learners that are no members of their family.
+
+    Returns:
+        None where no setting ranks by a fraction, or where one learner stands alone.
+    """
+    shared = shared_boards(boards)
+    if not shared:
+        return None
+    place = _main_place(shared)
+    behind: dict[tuple[str, str], list[float]] = defaultdict(list)
+    costs: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    whole: Counter[tuple[str, str]] = Counter()
+    control: dict[tuple[str, str], bool] = {}
+    for board in shared:
+        own = one_each(board)
+        sign = board.metric.sign
+        gaps = behind_best([[sign * (e.score(board.metric) or 0.0) for e in own.values()]])[0]
+        for (key, entry), gap in zip(own.items(), gaps.tolist(), strict=True):
+            behind[key].append(gap)
+            whole[key] += entry.complete
+            control[key] = is_control(entry, controls)
+            for name, value in _costs(entry, place).items():
+                costs[key][name].append(value)
+    points = [
+        Point(
+            label, family, control[family, label], fmean(gaps), whole[family, label],
+            {name: _mean(own) for name, own in costs[family, label].items()},
+        )
+        for (family, label), gaps in behind.items()
+    ]  # fmt: skip
+    return Tradeoff(shared, place, points) if len(points) > 1 else None
+
+
+def one_each(board: Board) -> dict[tuple[str, str], Entry]:
+    """The scored learners of a board, each under what joins it over boards; the best of several."""
+    found: dict[tuple[str, str], Entry] = {}
+    for entry in board.scored:
+        found.setdefault((entry.family, entry.learner), entry)
+    return found
+
+
+def shared_boards(boards: Sequence[Board]) -> list[Board]:
+    """The settings that rank by a fraction, of the budget with most cells, without those that few
+    learners have."""
+    ranked = [board for board in boards if board.metric.in_percent and board.scored]
+    cells: Counter[str] = Counter()
+    for board in ranked:
+        cells[board.budget] += len(board.cells)
+    if not cells:
+        return []
+    own = [board for board in ranked if board.budget == cells.most_common(1)[0][0]]
+    most = max(len(board.scored) for board in own)
+    return [board for board in own if len(board.scored) >= SHARE * most]
+
+
+def _main_place(boards: Sequence[Board]) -> Place | None:
+    counted: Counter[Place] = Counter()
+    for board in boards:
+        for place in board.places:
+            counted[place] += sum(bool(entry.timings(place)) for entry in board.entries)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def _costs(entry: Entry, place: Place | None) -> dict[str, float]:
+    trained = entry.mean(lambda row: row.training_seconds)
+    found = {
+        FIRST_ANSWER: entry.time(place, "first_answer") if place else None,
+        TRAINING: 0.0 if entry.untrained else trained,
+        MEMORY: entry.peak_memory(place) if place else None,
+    }
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and (value > 0 or name == TRAINING)
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return geometric_mean(values) if min(values) > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Performance profiles: the learners' shares of settings within bounds; (bounds, learners)."""
+
+    points: list[Point]
+    behind: FloatArray
+    """(settings, learners) behind the best, as fractions; NaN where there is no score."""
+    times: FloatArray
+    """(settings, learners) the time to the first answer over that of the cheapest; the same."""
+
+    def within(self, fractions: ArrayLike) -> FloatArray:
+        """Shares within so much of the best."""
+        return profile(self.behind, fractions)
+
+    def within_times(self, factors: ArrayLike) -> FloatArray:
+        """Shares within so many times the cheapest."""
+        return profile(self.times, factors)
+
+
+def profiles(found: Tradeoff) -> Profiles:
+    """Of all learners over the settings that they share."""
+    tables = [one_each(board) for board in found.boards]
+    scores, seconds = [], []
+    for board, own in zip(found.boards, tables, strict=True):
+        entries = [own.get((point.family, point.label)) for point in found.points]
+        sign, metric = board.metric.sign, board.metric
+        scored = [entry.score(metric) if entry else None for entry in entries]
+        scores.append([np.nan if score is None else sign * score for score in scored])
+        known = [_costs(entry, found.place) if entry else {} for entry in entries]
+        seconds.append([costs.get(FIRST_ANSWER, np.nan) for costs in known])
+    return Profiles(found.points, behind_best(scores), times_cheapest(seconds))

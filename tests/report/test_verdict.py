@@ -1,0 +1,82 @@
+"""The first sentences of a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.report.verdict import verdict
+from bench.results.boards import boards
+from bench.results.families import families_of
+from bench.results.pairs import read_board
+from bench.results.reading import read_results
+from bench.results.tradeoff import tradeoff
+from bench.store.checked import Problem
+from tests.helpers.synthetic import gallery, write_cell, write_probe
+
+
+def said(root: Path, *problems: Problem) -> list[str]:
+    rows = read_results(root).rows
+    found = boards(rows)
+    families = [families_of(read_board(board)) for board in found]
+    return verdict(rows, found, families, tradeoff(found), problems, ())
+
+
+def test_at_most_six_sentences(tmp_path: Path) -> None:
+    gallery(tmp_path)
+    lines = said(tmp_path, Problem("a file", "is damaged"))
+    assert 5 <= len(lines) <= 6
+    assert lines[0].startswith("47 of 49 cells are done, 1 failed, 1 unfinished")
+    assert lines[1].startswith("The best: on omniglot-5way prototypical 9")
+    assert "(metric-based)" in lines[1]
+    assert "cannot be told apart on 2 settings" in lines[2]
+    assert "takes 2.08 ms to the first answer after 20 min 34 s" in lines[3]
+    assert "1 failed cell, 1 unfinished cell and unequal seeds on 2 settings" in lines[4]
+    assert "fewer than 3 seeds" in lines[5]
+    assert "1 file could not be used" in lines[5]
+
+
+def test_families_far_apart_are_named(tmp_path: Path) -> None:
+    for number in range(4):
+        write_cell(tmp_path, f"m{number}", "metric-based", accuracy=0.95 + 0.005 * number)
+        write_cell(tmp_path, f"o{number}", "optimization-based", accuracy=0.5 + 0.005 * number)
+    assert "As families: metric-based is ahead of optimization-based on 1 setting." in said(
+        tmp_path
+    )
+
+
+def test_few_learners_are_not_enough_for_families(tmp_path: Path) -> None:
+    write_cell(tmp_path, "a", "metric-based")
+    write_cell(tmp_path, "b", "model-based", accuracy=0.5)
+    assert "As families: on 1 setting there are not enough learners to say." in said(tmp_path)
+
+
+def test_a_fast_learner_near_the_best_is_named(tmp_path: Path) -> None:
+    write_cell(tmp_path, "best", accuracy=0.981, timed={"cpu": 0.1}, episodes=1000)
+    write_cell(tmp_path, "quick", accuracy=0.978, timed={"cpu": 0.001}, episodes=1000)
+    (cost,) = [line for line in said(tmp_path) if line.startswith("What it costs")]
+    assert "on glyphs-5way, 5way1shot: the best, best, takes 160 ms to the first answer" in cost
+    assert "of the 2 within a point of it quick answers first, with 1.6 ms" in cost
+
+
+def test_what_lacks_is_counted(tmp_path: Path) -> None:
+    for setting in ("5way1shot", "5way5shot"):
+        write_cell(tmp_path, "a", setting=setting, timed={"cpu": 0.1})
+    write_cell(tmp_path, "b", timed={"cpu": 0.1})
+    lacking = "Not measured yet: 1 further cell of learners that have others of the suite."
+    assert lacking in said(tmp_path)
+
+
+def test_suites_of_accuracy_come_first_and_many_are_counted(tmp_path: Path) -> None:
+    write_probe(tmp_path, "ntm", wrong=1.0)
+    write_probe(tmp_path, "lstm", wrong=20.0)
+    for number in range(4):
+        for learner, accuracy in (("a", 0.9), ("b", 0.5)):
+            write_cell(tmp_path, learner, suite=f"suite{number}", accuracy=accuracy)
+    best = said(tmp_path)[1]
+    assert [name in best for name in ("suite0", "suite3", "copy")] == [True, True, False]
+    assert best.endswith("1 further suite below.")
+
+
+def test_a_single_learner_leads_nowhere(tmp_path: Path) -> None:
+    write_cell(tmp_path, timed={"cpu": 0.1})
+    assert [line.partition(":")[0].partition(" ")[0] for line in said(tmp_path)] == ["1", "Every"]

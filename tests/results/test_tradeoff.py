@@ -1,0 +1,103 @@
+"""What accuracy costs over all settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.results.boards import boards
+from bench.results.reading import read_results
+from bench.results.tradeoff import (
+    COSTS,
+    FIRST_ANSWER,
+    MEMORY,
+    TRAINING,
+    Tradeoff,
+    profiles,
+    tradeoff,
+)
+from tests.helpers.synthetic import write_cell, write_probe
+
+
+def exact(mean: float) -> dict[str, dict[str, float | int | None]]:
+    one = {"mean": mean, "ci95": 0.01, "n": 200}
+    return {"accuracy": one, "nll": one, "ece": {"mean": 0.0, "ci95": None, "n": 200}}
+
+
+def write(root: Path, learner: str, mean: float, adapt: float, **changes: object) -> None:
+    shared = {"metrics": exact(mean), "timed": {"cpu": adapt}, "setting": "5way1shot"}
+    write_cell(root, learner, **shared | changes)  # type: ignore[arg-type]
+
+
+def found_in(root: Path) -> Tradeoff:
+    found = tradeoff(boards(read_results(root).rows))
+    assert found is not None
+    return found
+
+
+def test_points_and_their_front_by_hand(tmp_path: Path) -> None:
+    for setting, easier in (("5way1shot", 0.0), ("5way5shot", 0.05)):
+        write(tmp_path, "best", 0.90 + easier, 0.01, setting=setting)
+        write(tmp_path, "quick", 0.88 + easier, 0.001, setting=setting)
+        write(tmp_path, "beaten", 0.87 + easier, 0.02, setting=setting)
+    found = found_in(tmp_path)
+    behind = {point.label: point.behind for point in found.points}
+    assert behind == pytest.approx({"best": 0, "quick": 0.02, "beaten": 0.03})
+    cost = {point.label: point.costs[FIRST_ANSWER] for point in found.points}
+    assert cost == pytest.approx({"best": 0.016, "quick": 0.0016, "beaten": 0.032})
+    assert [point.label for point in found.front(FIRST_ANSWER)] == ["quick", "best"]
+    assert [point.label for point in found.front(TRAINING)] == ["best"]
+    assert set(found.points[0].costs) == set(COSTS)
+    assert found.points[0].costs[MEMORY] == pytest.approx(420e6)
+
+
+def test_a_learner_without_all_settings_or_seeds_is_off_the_front(tmp_path: Path) -> None:
+    for setting in ("5way1shot", "5way5shot"):
+        write(tmp_path, "a", 0.8, 0.01, setting=setting)
+        write(tmp_path, "b", 0.7, 0.02, setting=setting)
+    write(tmp_path, "lucky", 0.99, 0.001)
+    write(tmp_path, "half", 0.98, 0.001, setting="5way5shot")
+    write_cell(tmp_path, "b", seed=1, setting="5way5shot", status="failed")
+    found = found_in(tmp_path)
+    assert [point.label for point in found.front(FIRST_ANSWER)] == ["a"]
+    assert {point.label: found.whole(point) for point in found.points} == {
+        "a": True, "b": False, "lucky": False, "half": False,
+    }  # fmt: skip
+
+
+def test_nothing_to_train_costs_no_training(tmp_path: Path) -> None:
+    write(tmp_path, "a", 0.8, 0.01)
+    write(tmp_path, "pixels", 0.5, 0.01, budget="none", training_seconds=0.0, updates=0)
+    found = found_in(tmp_path)
+    assert {p.label: p.costs[TRAINING] for p in found.points} == {
+        "a": pytest.approx(1234.5),
+        "pixels": 0,
+    }
+    assert [p.label for p in found.front(TRAINING)] == ["pixels", "a"]
+    assert {p.label: p.control for p in found.points} == {"a": False, "pixels": True}
+
+
+def test_settings_of_few_learners_are_left_out(tmp_path: Path) -> None:
+    for learner in "abcde":
+        write(tmp_path, learner, 0.8, 0.01)
+    write(tmp_path, "a", 0.8, 0.01, suite="rare")
+    assert [board.suite for board in found_in(tmp_path).boards] == ["glyphs-5way"]
+
+
+def test_there_is_none_without_fractions_or_of_one_learner(tmp_path: Path) -> None:
+    write_probe(tmp_path / "probe", "ntm")
+    write_probe(tmp_path / "probe", "lstm")
+    assert tradeoff(boards(read_results(tmp_path / "probe").rows)) is None
+    write_cell(tmp_path / "one")
+    assert tradeoff(boards(read_results(tmp_path / "one").rows)) is None
+
+
+def test_profiles_by_hand(tmp_path: Path) -> None:
+    for setting, second in (("5way1shot", 0.88), ("5way5shot", 0.8)):
+        write(tmp_path, "best", 0.90, 0.01, setting=setting)
+        write(tmp_path, "quick", second, 0.001, setting=setting)
+    found = profiles(found_in(tmp_path))
+    assert [point.label for point in found.points] == ["best", "quick"]
+    assert found.within([0, 0.03, 0.2]).tolist() == [[1, 0], [1, 0.5], [1, 1]]
+    assert found.within_times([1, 20]).tolist() == [[0, 1], [1, 1]]
