@@ -191,9 +191,7 @@ def run(
             ("--print", print_only, runner.executor.elsewhere),
         ):
             if meant and not able:
-                raise BenchError(
-                    f"{name}: the executor {request.executor!r} has nothing of the kind"
-                )
+                raise BenchError(f"{name}: the executor {request.executor!r} cannot do that")
         if print_only:
             click.echo("\n".join(runner.scripts()))
             return

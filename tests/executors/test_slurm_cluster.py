@@ -85,7 +85,7 @@ class Driver:
         self.output.flush()
         return Path(self.output.name).read_text()
 
-    def end(self, seconds: float = 240) -> int:
+    def end(self, seconds: float = 480) -> int:
         code = self.process.wait(seconds)
         assert "Traceback" not in self.said(), self.said()
         return code
@@ -110,28 +110,26 @@ def timings_of(results: Path) -> int:
     return len(list(results.glob("cells/*/*/*/timings/*.json")))
 
 
-def node_of(cluster: Toy, partition: str = "main") -> str:
-    """A node that works."""
-    found: list[str] = []
-
-    def look() -> bool:
-        found[:] = cluster.jobs("-o", "%N", "-p", partition, states="running")
-        return bool(found)
-
-    wait_for(look)
-    return found[0]
+def node_of(cluster: Toy, driver: Driver, learner: str) -> str:
+    """The node on which a training of a learner works."""
+    (array,) = driver.results.glob(".runs/*/arrays/*.json")
+    groups = json.loads(array.read_text())["groups"]
+    number = next(k for k, name in enumerate(groups) if name.startswith(f"train-{learner}-"))
+    tasks = dict(line.split() for line in cluster.jobs("-o", "%K %N", states="running"))
+    return tasks[str(number)]
 
 
 def test_a_node_that_dies_and_a_driver_that_is_killed_change_nothing(
     cluster, suite, tmp_path, local
 ):
     driver = Driver(suite, tmp_path / "r", GOOD)
-    wait_for(lambda: driver.trains("slow"), 120)
+    wait_for(lambda: driver.trains("slow"), 240)
     finished = finished_files(driver.results)
     submitted = len(cluster.jobs(states="all"))
+    node = node_of(cluster, driver, "slow")
     driver.process.kill()
     driver.process.wait()
-    cluster.lose(node_of(cluster))
+    cluster.lose(node)
     cluster.stop_controller()
     driver.begin()  # the same command, while nobody answers
     wait_for(lambda: "does not answer" in driver.said())
@@ -147,7 +145,7 @@ def test_a_node_that_dies_and_a_driver_that_is_killed_change_nothing(
 
 def test_ctrl_c_leaves_nothing_and_the_same_command_goes_on(cluster, suite, tmp_path, local):
     driver = Driver(suite, tmp_path / "r", GOOD, "--jobs", "3")
-    wait_for(lambda: driver.trains("slow"), 120)
+    wait_for(lambda: driver.trains("slow"), 240)
     driver.process.send_signal(signal.SIGINT)
     began = time.monotonic()
     assert driver.end(20) == 130
@@ -182,17 +180,17 @@ def test_jobs_that_are_stopped_go_on_and_those_that_are_lost_are_a_failure_in_th
     preempted = Driver(suite, tmp_path / "preempted", GOOD, "-X", "nodelist=n2")
     unlucky = Driver(suite, tmp_path / "unlucky", ("slow[seconds=0.5]",), "-X", "nodelist=n3")
     for driver in (limited, preempted):
-        wait_for(lambda d=driver: d.trains("slow"), 180)
+        wait_for(lambda d=driver: d.trains("slow"), 240)
     # What Slurm sends itself, some time before the limit; half a minute more or less.
     (job,) = cluster.jobs("-o", "%F", "-w", "n1", "-p", "main")[:1]
     cluster.slurm("scancel", "--batch", "--signal=USR1", job)
     urgent = ["-p", "urgent", "-w", "n2", "--exclusive", "--wrap", "sleep 3"]
     cluster.slurm("sbatch", "-o", "/dev/null", *urgent)
     for attempt in (1, 2, 3):
-        wait_for(lambda n=attempt: n in unlucky.attempts().values(), 180)
+        wait_for(lambda n=attempt: n in unlucky.attempts().values(), 240)
         cluster.lose("n3")
         cluster.mend("n3")
-    wait_for(lambda: failures_of(unlucky.results, "slow") == {"lost"}, 180)
+    wait_for(lambda: failures_of(unlucky.results, "slow") == {"lost"}, 240)
     assert unlucky.end() == 1
     for driver in (limited, preempted):
         assert driver.end() == 0, driver.said()
@@ -209,7 +207,7 @@ def test_jobs_that_are_stopped_go_on_and_those_that_are_lost_are_a_failure_in_th
 def test_learners_that_misbehave_have_the_words_that_they_have_locally(cluster, suite, tmp_path):
     """And a run that is left alone, beside them."""
     bad = ("raises", "exits", "hangs", "nearest-code")
-    driver = Driver(suite, tmp_path / "r", bad, "--timeout", "5s", "--jobs", "3")
+    driver = Driver(suite, tmp_path / "r", bad, "--timeout", "15s", "--jobs", "3")
     greedy = Driver(suite, tmp_path / "greedy", ("allocates",))
     alone = Driver(suite, tmp_path / "alone", ("nearest-code",), "--detach")
     assert alone.end() == 0, alone.said()
@@ -221,11 +219,11 @@ def test_learners_that_misbehave_have_the_words_that_they_have_locally(cluster, 
         "raises": {"error"}, "exits": {"exit"}, "hangs": {"timeout"}, "nearest-code": set(),
     }  # fmt: skip
     assert "exit code 3" in driver.said()
-    assert "still running after 5 s (--timeout)" in driver.said()
+    assert "still running after 15 s (--timeout)" in driver.said()
     assert re.search(r"1 of 4 cells done", driver.said())
     assert greedy.end() == 1
     assert failures_of(greedy.results, "allocates") == {"memory"}, greedy.said()
-    wait_for(lambda: not cluster.jobs(), 120)
+    wait_for(lambda: not cluster.jobs(), 240)
     assert "0 queued, 0 running, 2 done, 0 failed, 0 unfinished" in status_of(alone)
     assert timings_of(alone.results) == 1, "the timing came after the training"
 

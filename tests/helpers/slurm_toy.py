@@ -92,7 +92,7 @@ def toy(folder: Path, lock: Path) -> Iterator[Toy]:
             cluster.do("stop")
 
 
-def wait_for(true: Callable[[], object], seconds: float = 90.0) -> None:
+def wait_for(true: Callable[[], object], seconds: float = 240.0) -> None:
     """Until something is true."""
     until = time.monotonic() + seconds
     while not true():
