@@ -12,7 +12,7 @@ from bench.api.dataset import DataFolders, Notify
 from bench.api.executor import Executor, Site
 from bench.data.folders import data_folders, named_path
 from bench.errors import BenchError
-from bench.groups.events import Listener
+from bench.groups.events import Event, Listener
 from bench.planning.jobs import DeviceKind, Plan
 from bench.registry.installed import executors
 from bench.running.places import usable_places
@@ -49,8 +49,17 @@ def prepare(
     plan = make(request, places[0].kind, folders, notify)
     folders = replace(folders, checked=frozenset(plan.checked))
     run = layout.run_folder(results, run_id(request, plan))
-    site = Site(request.jobs, run, request.options or {}, tell=listener, notify=notify)
-    runner = Runner(request, plan, executor(site), results, folders, places, run, listener, notify)
+
+    def tell(event: Event) -> None:
+        """What a user should know is told as such, whoever carries out the work."""
+        note = event.details.get("note") if event.kind == "progress" else None
+        if note is None:
+            listener(event)
+        else:
+            notify(str(note))
+
+    site = Site(request.jobs, run, request.options or {}, tell=tell, notify=notify)
+    runner = Runner(request, plan, executor(site), results, folders, places, run, tell, notify)
     check_threads(runner)
     plan.notes += thread_notes(runner)
     return runner
