@@ -1,1 +1,1 @@
-"""Where groups are carried out: in this process, or in processes of this machine."""
+"""Where groups are carried out: in this process, on this machine, by Slurm, by Ray."""

@@ -41,9 +41,9 @@ def cluster(tmp_path_factory, monkeypatch) -> Iterator[Toy]:
 
 
 @pytest.fixture
-def suite(tiny_suite, tmp_path) -> Path:
-    """One setting, so that a learner has one training."""
-    return one_setting(tiny_suite, tmp_path / "one.toml")
+def suite(tiny_suite, tmp_path_factory) -> Path:
+    """One setting, so that a learner has one training. Results tell its path."""
+    return one_setting(tiny_suite, tmp_path_factory.getbasetemp() / "one.toml")
 
 
 @pytest.fixture
