@@ -38,6 +38,7 @@ def run(
     rerun: bool = False,
     retry_failed: bool = False,
     store: Sequence[str] = (),
+    tracker: str = "",
     listener: Listener = lambda event: None,
     notify: Notify = lambda message: None,
 ) -> pd.DataFrame:
@@ -63,6 +64,7 @@ def run(
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
         store: ``["answers"]`` keeps each answer, for `bench show-episode` and accuracies by class.
+        tracker: who is told how trainings go, as ``tensorboard``; empty: nobody.
         listener: told what happens, from any thread.
         notify: told, before the cells start, what takes long and what is left out or kept.
 
@@ -96,6 +98,7 @@ def run(
         rerun=rerun,
         retry_failed=retry_failed,
         store=store,
+        tracker=tracker,
     )
     runner = prepare(request, listener, notify)
     for note in runner.plan.notes:

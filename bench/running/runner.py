@@ -231,7 +231,9 @@ class Runner:
         where = (place or self.places[0]).name
         threads = None if phase == "time" else self.threads
         store = tuple(self.request.store) if phase == "test" and self._has_weights(training) else ()
-        return Assignment(phase, training, cell, self.results, self.folders, where, threads, store)
+        tracker = self.request.tracker if phase == "train" else ""
+        asked = (self.results, self.folders, where, threads, store, tracker)
+        return Assignment(phase, training, cell, *asked)
 
     def _carry_out(self, assignment: Assignment) -> None:
         if self._cancelled.is_set():

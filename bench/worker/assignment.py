@@ -38,6 +38,7 @@ class Assignment:
         device: the place to do it, by name: one of the training's kind, for a timing any.
         threads: CPU threads of a training that begins with it; None: those of the device.
         store: of a test, what is stored beside its result: `ANSWERS`, or nothing.
+        tracker: of a training, who is told how it goes, by the name of an entry point; or nobody.
     """
 
     phase: Phase
@@ -48,6 +49,7 @@ class Assignment:
     device: str
     threads: int | None = None
     store: tuple[str, ...] = ()
+    tracker: str = ""
 
     @property
     def folder(self) -> Path:
