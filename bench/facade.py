@@ -41,6 +41,7 @@ def run(
     retry_failed: bool = False,
     options: Mapping[str, str] | None = None,
     store: Sequence[str] = (),
+    tracker: str = "",
     listener: Listener = lambda event: None,
     notify: Notify = lambda message: None,
 ) -> pd.DataFrame:
@@ -70,6 +71,7 @@ def run(
         retry_failed: tries again what has failed.
         options: of the executor, as ``{"partition": "gpu"}``: what ``-X`` says.
         store: ``["answers"]`` keeps each answer, for `bench show-episode` and accuracies by class.
+        tracker: who is told how trainings go, as ``tensorboard``; empty: nobody.
         listener: told what happens, from any thread.
         notify: told, before the cells start, what takes long and what is left out or kept.
 
@@ -105,6 +107,7 @@ def run(
         retry_failed=retry_failed,
         options=options,
         store=store,
+        tracker=tracker,
     )
     runner = prepare(request, listener, notify)
     for note in runner.plan.notes:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES, TABLE_FORMAT
+from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES
 from bench.cli.sources import sources_for
 
 if TYPE_CHECKING:
     from bench.cli.terminal import Format
+    from bench.results.rows import CellRow
 
 SHORT = (
     "suite setting learner family seed device device_name training_threads budget status accuracy "
@@ -32,12 +36,26 @@ LEFT_OUT = {"reliability", "failure", "timing_failures", "environments"}
 @RESULTS
 @STORED_SUITES
 @STORED_LEARNERS
-@TABLE_FORMAT
-def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fmt: Format) -> None:
+@click.option(
+    "--format", "fmt", type=click.Choice(["table", "csv", "json", "parquet"]), default="table",
+    show_default=True,
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(dir_okay=False), default=None, metavar="FILE",
+    help="Where to write.  [default: the terminal; parquet needs a file]",
+)  # fmt: skip
+def results(
+    results: str,
+    suites: tuple[str, ...],
+    learners: tuple[str, ...],
+    fmt: Format | Literal["parquet"],
+    out: str | None,
+) -> None:
     """Lists the stored results, one row per cell.
 
     Accuracies are fractions with the half-width of their 95 % interval; times are seconds. Memory
-    probes have bit_errors too, the wrong bits of a sequence.
+    probes have bit_errors too, the wrong bits of a sequence. Parquet has every column, what is
+    nested as JSON, and needs the package pyarrow.
     """
     from bench.cli.terminal import render
     from bench.results.reading import read_results, select
@@ -47,12 +65,48 @@ def results(results: str, suites: tuple[str, ...], learners: tuple[str, ...], fm
     found = read_results(results, sources_for(results) if fmt != "table" else None)
     rows = select(found.rows, suites, learners)
     listed = records(rows)
+    if fmt == "parquet":
+        return _parquet(rows, listed, out)
     columns = [column for column in columns_of(rows) if column not in LEFT_OUT]
     if fmt == "table":
         short = [*SHORT.split(), *(column for column in columns if column not in COLUMNS)]
         values = {column: {row[column] for row in listed} - {None} for column in RARE | VARYING}
         least = dict.fromkeys(RARE, 1) | dict.fromkeys(VARYING, 2)
         columns = [name for name in short if len(values.get(name, ())) >= least.get(name, 0)]
-    click.echo(render(listed, columns, fmt))
+    text = render(listed, columns, fmt)
+    if out is None:
+        click.echo(text)
+    else:
+        Path(out).write_text(text + "\n", encoding="utf-8")
     for problem in found.problems:
         click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+    return None
+
+
+def _parquet(rows: Sequence[CellRow], listed: Sequence[Mapping[str, Any]], out: str | None) -> None:
+    """One row per cell, every column; what is nested as JSON."""
+    import pandas as pd
+
+    from bench.errors import BenchError
+    from bench.results.formats import plain
+    from bench.results.table import columns_of
+
+    if out is None:
+        raise BenchError(
+            "--format parquet writes a file, name it with --out, as --out cells.parquet"
+        )
+
+    def told(value: Any) -> Any:
+        nested = isinstance(value, dict | list | tuple)
+        return json.dumps(plain(value), ensure_ascii=False) if nested else value
+
+    cells = [{key: told(value) for key, value in row.items()} for row in listed]
+    columns = columns_of(rows)
+    types = {key: "string" if kind == "object" else kind for key, kind in columns.items()}
+    frame = pd.DataFrame(cells, columns=list(columns), dtype=object).astype(types)
+    try:
+        frame.to_parquet(out, engine="pyarrow", index=False)
+    except ImportError as error:
+        raise BenchError(
+            "parquet needs the package pyarrow: pip install 'bench-metalearning[parquet]'"
+        ) from error

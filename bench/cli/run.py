@@ -143,6 +143,10 @@ SIZE = Quantity(
     "--store", multiple=True, type=click.Choice(["answers"]),
     help="Also stores each answer, for `bench show-episode` and accuracies by class.",
 )  # fmt: skip
+@click.option(
+    "--tracker", default="", metavar="NAME",
+    help="Shows curves while they grow: tensorboard, or one that a package brings.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Shows the cells and an estimate of their time.")
 @click.option(
     "--plan-only", is_flag=True,

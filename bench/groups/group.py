@@ -31,6 +31,7 @@ class Frame:
         plan: the file that has the plan, if it is written down.
         limits: of each process.
         store: what tests store beside their results; see `bench.worker.assignment.ANSWERS`.
+        tracker: who is told how trainings go, by the name of an entry point; or nobody.
     """
 
     results: Path
@@ -38,6 +39,7 @@ class Frame:
     plan: Path
     limits: Limits = field(default_factory=Limits)
     store: tuple[str, ...] = ()
+    tracker: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Group:
         store = frame.store if phase == "test" and self.has_weights() else ()
         return Assignment(
             phase, self.training, cell, frame.results, frame.folders, self.device, threads,
-            self.source, store,
+            self.source, store, frame.tracker if phase == "train" else "",
         )  # fmt: skip
 
     # -- what is left to do -----------------------------------------------------------------------

@@ -52,6 +52,7 @@ def write_plan(path: Path, groups: Sequence[Group], executor: str = "local") -> 
         "folders": FOLDERS.dump_python(frame.folders),
         "limits": {"seconds": frame.limits.seconds, "memory": frame.limits.memory},
         "store": frame.store,
+        "tracker": frame.tracker,
         "groups": [],
     }
     before, after = json.dumps(head, default=plain).rsplit("[]", 1)
@@ -108,6 +109,7 @@ class PlanFile:
                 self._path,
                 Limits(content["limits"]["seconds"], content["limits"]["memory"]),
                 tuple(str(name) for name in content["store"]),
+                str(content["tracker"]),
             )
             self._groups: list[dict[str, Any]] = content["groups"]
             self.executor = str(content["executor"])

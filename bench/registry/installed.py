@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.api import Learner
     from bench.api.dataset import Source
     from bench.api.executor import Executor
+    from bench.api.tracker import Tracker
     from bench.protocols.base import Protocol
 
 
@@ -66,6 +67,17 @@ def executors(*patterns: str) -> Found[type[Executor]]:
         return subclass_of(thing, base)
 
     return discover("executor", accept, patterns=patterns, isolated=False)
+
+
+@cache
+def trackers(*patterns: str) -> Found[type[Tracker]]:
+    """The installed trackers, or those that fit a name or glob, as classes."""
+    from bench.api.tracker import Tracker
+
+    base: type[Any] = Tracker
+    return discover(
+        "tracker", lambda thing: subclass_of(thing, base), patterns=patterns, isolated=False
+    )
 
 
 @cache

@@ -11,8 +11,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.errors import BenchError
+from bench.errors import BenchError, unknown_name
 from bench.planning.jobs import Precision
+from bench.registry.discovery import names_of
 from bench.worker.assignment import ANSWERS
 from bench.worker.devices import Device
 
@@ -65,6 +66,7 @@ class Request:
         options: of the executor, as ``{"partition": "gpu"}``.
         store: what is stored beside results: ``answers`` keeps each answer, for `bench
             show-episode` and for accuracies by class. No part of what makes a cell another.
+        tracker: who is told how trainings go, as ``tensorboard``; empty: nobody.
 
     Raises:
         BenchError: for a value of the wrong type or range.
@@ -88,6 +90,7 @@ class Request:
     retry_failed: bool = False
     options: Mapping[str, str] | None = None
     store: Sequence[str] = ()
+    tracker: str = ""
 
     def __post_init__(self) -> None:
         checked = {
@@ -111,6 +114,7 @@ class Request:
             "retry_failed": _flag("retry_failed", self.retry_failed),
             "options": None if self.options is None else _options("options", self.options),
             "store": _stored(self.store),
+            "tracker": _tracker(self.tracker),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -158,6 +162,16 @@ def _texts(
         elif not isinstance(item, str) or not item:
             raise wrong_value(name, expected, values)
     return tuple(dict.fromkeys(items))
+
+
+def _tracker(value: Any) -> str:
+    """An installed one; nothing is imported."""
+    if value == "":
+        return ""
+    name, known = _text("tracker", value, "tensorboard"), names_of("tracker")
+    if name not in known:
+        raise unknown_name("tracker", name, known, "(entry points of the group bench.trackers)")
+    return name
 
 
 def _stored(values: Any) -> tuple[str, ...]:

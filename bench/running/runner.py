@@ -167,7 +167,8 @@ class Runner:
     def _groups(self) -> Iterator[Group]:
         limits = Limits(self.request.timeout, self.request.memory)
         plan_file = self.run_folder / layout.PLAN
-        frame = Frame(self.results, self.folders, plan_file, limits, tuple(self.request.store))
+        asked = tuple(self.request.store), self.request.tracker
+        frame = Frame(self.results, self.folders, plan_file, limits, *asked)
         trained = by_training(self.plan)
         kinds: list[tuple[GroupKind, Device]] = [("train", self.places[0])]
         kinds += [("time", place) for place in self.places]

@@ -47,6 +47,7 @@ class Assignment:
         threads: CPU threads of a training that begins with it; None: those of the device.
         source: hash of the learner's code when the run was planned; None: any will do.
         store: of a test, what is stored beside its result: `ANSWERS`, or nothing.
+        tracker: of a training, who is told how it goes, by the name of an entry point; or nobody.
     """
 
     phase: Phase
@@ -58,6 +59,7 @@ class Assignment:
     threads: int | None = None
     source: str | None = None
     store: tuple[str, ...] = ()
+    tracker: str = ""
 
     @property
     def folder(self) -> Path:

@@ -15,7 +15,8 @@ from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.loading import load_learner, load_pool
-from bench.worker.training_loop import MetaTraining, validation_bank, warnings
+from bench.worker.tracking import Watch
+from bench.worker.training_loop import History, MetaTraining, validation_bank, warnings
 
 
 def train_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
@@ -30,19 +31,31 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
         train = load_pool(training, "train", training.train_rotations, assignment.folders)
         val = load_pool(training, "val", training.val_rotations, assignment.folders)
         train, bank = train.to(device.torch), validation_bank(training, val.to(device.torch))
+        watch = Watch(assignment.tracker, training, folder, lambda note: progress({"note": note}))
+        running: list[History] = []
+
+        def told(event: dict[str, Any]) -> None:
+            progress(event)
+            for history in running:
+                watch.see(history)
+
         try:
-            run = MetaTraining(training, learner, train, bank, folder, progress)
+            run = MetaTraining(training, learner, train, bank, folder, told)
         except UnreadableError as error:
             checkpoint = folder / layout.CHECKPOINT
             progress({"note": f"{checkpoint} {error}: it is set aside, and trained from the start"})
             set_aside(checkpoint)
             learner, _ = load_learner(training, device, assignment.source)
-            run = MetaTraining(training, learner, train, bank, folder, progress)
+            run = MetaTraining(training, learner, train, bank, folder, told)
+        watch.begin(run.history)
+        running.append(run.history)
         try:
             history = run.run()
         except Cancelled:
             run.checkpoint()
             raise
+        finally:
+            watch.end()
         assert history.best is not None  # a training ends with a meta-validation
         fields |= {
             "updates": history.updates,

@@ -117,3 +117,108 @@ addEventListener("beforeprint", () => {
   folded.forEach((fold) => (fold.open = true));
 });
 addEventListener("afterprint", () => folded.forEach((fold) => (fold.open = false)));
+
+// -- copying and keeping: tables as they are shown now, figures as files ---------------------------
+
+const latexOf = {
+  "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#", "%": "\\%",
+  "_": "\\_", "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}",
+  ">": "\\textgreater{}", "|": "\\textbar{}", "±": "$\\pm$", "≈": "$\\approx$", "µ": "\\textmu{}",
+  "–": "--", "…": "\\ldots{}", "−": "$-$", "·": "$\\cdot$", "†": "\\textdagger{}",
+  "‡": "\\textdaggerdbl{}", "§": "\\textsection{}", "°": "\\textdegree{}",
+};
+const asLatex = (text) => text.replace(/[\\{}$&#%_^~<>|±≈µ–…−·†‡§°]/g, (c) => latexOf[c]);
+const asMarkdown = (text) => text.replace(/[|<>\\`_*~[\]]/g, "\\$&");
+
+const words = (cell) => cell.textContent.replace(/\s+/g, " ").replace(/ [↑↓]$/, "").trim();
+
+// Rows of cells {text, span, right, strong}, the head first; what is hidden is left out.
+function grid(table) {
+  const shown = (element) => element.closest("[hidden]") === null;
+  return [...table.rows].filter(shown).map((row) => ({
+    head: row.parentElement.tagName === "THEAD",
+    family: row.classList.contains("family"),
+    cells: [...row.cells].filter(shown).map((cell) => ({
+      text: words(cell),
+      span: cell.colSpan,
+      right: getComputedStyle(cell).textAlign === "right",
+      strong: Number(getComputedStyle(cell).fontWeight) > 600 && cell.tagName === "TD",
+    })),
+  }));
+}
+
+function markdown(table) {
+  const rows = grid(table).filter((row) => row.head || !row.family);
+  const head = rows.filter((row) => row.head).pop();
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  const cell = ({ text, strong }) => (strong ? `**${asMarkdown(text)}**` : asMarkdown(text));
+  const body = rows.filter((row) => !row.head).map((row) => line(row.cells.map(cell)));
+  const rule = head.cells.map(({ right }) => (right ? "--:" : "---"));
+  return [line(head.cells.map(cell)), line(rule), ...body].join("\n") + "\n";
+}
+
+function latex(table) {
+  const rows = grid(table);
+  const shape = rows.filter((row) => row.head).pop().cells.map(({ right }) => (right ? "r" : "l"));
+  const cell = ({ text, span, strong }) => {
+    const own = strong ? `\\textbf{${asLatex(text)}}` : asLatex(text);
+    return span > 1 ? `\\multicolumn{${span}}{c}{${own}}` : own;
+  };
+  const line = (row) =>
+    row.family
+      ? `\\midrule\n\\multicolumn{${shape.length}}{l}{\\emph{${asLatex(row.cells[0].text)}}} \\\\`
+      : `${row.cells.map(cell).join(" & ")} \\\\`;
+  const head = rows.filter((row) => row.head).map(line);
+  const body = rows.filter((row) => !row.head).map(line);
+  if (!body[0]?.startsWith("\\midrule")) head.push("\\midrule");
+  const begin = `\\begin{tabular}{${shape.join("")}}\n\\toprule`;
+  return [begin, ...head, ...body, "\\bottomrule\n\\end{tabular}\n"].join("\n");
+}
+
+async function copy(text, button) {
+  const said = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = document.createElement("textarea"); // where a page may not use the clipboard
+    field.value = text;
+    button.after(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = said), 1500);
+}
+
+function tool(text, label, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = text;
+  button.setAttribute("aria-label", label);
+  button.addEventListener("click", () => act(button));
+  return button;
+}
+
+each("figure", (figure) => {
+  const table = figure.querySelector("table");
+  const image = figure.querySelector("img");
+  const name = figure.querySelector("figcaption b").textContent.replace(".", "");
+  const tools = document.createElement("p");
+  tools.className = "tools";
+  if (table) {
+    for (const [text, write] of [["Markdown", markdown], ["LaTeX", latex]]) {
+      tools.append(tool(text, `Copy ${name} as ${text}`, (button) => copy(write(table), button)));
+    }
+  } else if (image) {
+    tools.append(
+      tool("SVG", `Save ${name} as SVG`, () => {
+        const link = document.createElement("a");
+        link.href = image.src;
+        link.download = `${image.dataset.name}.svg`;
+        link.click();
+      })
+    );
+  }
+  figure.append(tools);
+});

@@ -1,0 +1,107 @@
+"""Trackers are told how a training goes, and never stop it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bench
+from bench.api.tracker import Tracker
+from bench.errors import BenchError
+from bench.registry.discovery import Found
+from bench.results.reading import read_results
+from bench.store.files import learning_curve
+from bench.worker import tracking
+from bench.worker.tensorboard import FOLDER
+
+TOLD = []
+
+
+class Remembers(Tracker):
+    def __init__(self, tracked):
+        super().__init__(tracked)
+        TOLD.append(("begin", tracked))
+
+    def log(self, update, values):
+        TOLD.append((update, dict(values)))
+
+    def close(self):
+        TOLD.append(("close", None))
+
+
+class Breaks(Tracker):
+    def log(self, update, values):
+        raise RuntimeError("no network\nat all")
+
+
+@pytest.fixture
+def known(monkeypatch):
+    things = {"remembers": Remembers, "breaks": Breaks}
+    monkeypatch.setattr(tracking, "trackers", lambda *names: Found("tracker", things, {}, []))
+    monkeypatch.setattr("bench.running.request.names_of", lambda kind: frozenset(things))
+    TOLD.clear()
+
+
+def run(suite, tmp_path, tracker, **options):
+    return bench.run(
+        [str(suite)], ["nearest-code"], budget="500examples", results=tmp_path / "results",
+        executor="inline", tracker=tracker, **options,
+    )  # fmt: skip
+
+
+def test_each_meta_validation_is_told_once(tiny_suite, tmp_path, known):
+    frame = run(tiny_suite, tmp_path, "remembers")
+    training = read_results(tmp_path / "results").rows[0].training
+    curve = learning_curve(tmp_path / "results", training, [], "accuracy")
+    (kind, tracked), *points, (end, _) = TOLD
+    assert (kind, end) == ("begin", "close")
+    assert (tracked.learner, tracked.seed, tracked.updates) == ("nearest-code", 0, 0)
+    assert tracked.id == training[-12:]
+    validated = [(update, own["val_accuracy"]) for update, own in points if "val_accuracy" in own]
+    assert [value for _, value in validated] == [point.score for point in curve]
+    assert all({"loss", "examples", "seconds"} <= set(own) for _, own in points)
+    assert set(frame.status) == {"done"}
+
+
+def test_without_a_tracker_nobody_is_told(tiny_suite, tmp_path, known):
+    run(tiny_suite, tmp_path, "")
+    assert TOLD == []
+
+
+def test_a_broken_tracker_does_not_stop_a_training(tiny_suite, tmp_path, known):
+    notes = []
+    frame = run(
+        tiny_suite, tmp_path, "breaks",
+        listener=lambda event: notes.append(event.details.get("note")),
+    )  # fmt: skip
+    assert set(frame.status) == {"done"}
+    assert notes.count("breaks: no network; the training goes on and is not tracked") == 1
+
+
+def test_an_unknown_tracker_is_a_mistake(tiny_suite, tmp_path):
+    with pytest.raises(BenchError, match=r"(?s)no tracker is called 'tensorbord'.*tensorboard"):
+        run(tiny_suite, tmp_path, "tensorbord")
+
+
+def test_tensorboard_has_the_curve(tiny_suite, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run(tiny_suite, tmp_path, "tensorboard")
+    training = read_results(tmp_path / "results").rows[0].training
+    events = accumulator.EventAccumulator(
+        str(tmp_path / "results" / "trainings" / training / FOLDER)
+    ).Reload()
+    curve = learning_curve(tmp_path / "results", training, [], "accuracy")
+    logged = [event.value for event in events.Scalars("val_accuracy")]
+    assert np.allclose(logged, [point.score for point in curve])
+    assert "loss" in events.Tags()["scalars"]
+
+
+def test_tensorboard_that_is_not_installed_is_said(tiny_suite, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    notes = []
+    frame = run(
+        tiny_suite, tmp_path, "tensorboard",
+        listener=lambda event: notes.append(event.details.get("note") or ""),
+    )  # fmt: skip
+    assert set(frame.status) == {"done"}
+    assert any("needs the package tensorboard" in note for note in notes)
