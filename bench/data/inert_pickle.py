@@ -111,8 +111,7 @@ class _Machine:
         elif name == "LIST":
             self.stack.append(self._marked())
         elif name == "DICT":
-            items = self._marked()
-            self.stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+            self.stack.append(_pairs(self._marked()))
         elif name == "TUPLE":
             self.stack.append(tuple(self._marked()))
         else:
@@ -129,13 +128,15 @@ class _Machine:
         if count == 1:
             target.extend(items)
         else:
-            target.update(zip(items[::2], items[1::2], strict=True))
+            target.update(_pairs(items))
 
     def _object(self, name: str, argument: Any) -> None:
         if name == "GLOBAL":
             self.stack.append(Inert(str(argument)))
         elif name == "STACK_GLOBAL":
             what, module = self.stack.pop(), self.stack.pop()
+            if not isinstance(what, str) or not isinstance(module, str):
+                raise NotInertError("the pickle names a class by what is no text")
             self.stack.append(Inert(f"{module} {what}"))
         elif name == "BUILD":
             state = self.stack.pop()
@@ -143,3 +144,14 @@ class _Machine:
         else:
             arguments = self.stack.pop()
             self.stack.append(Inert(self.stack.pop().name, arguments))
+
+
+def _pairs(items: list[Any]) -> dict[Any, Any]:
+    """Keys and values by turns. A key is plain: to hash a tuple of tuples that share their parts
+    takes time without end."""
+    pairs = dict[Any, Any]()
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if not isinstance(key, str | bytes | int | float | None):
+            raise NotInertError(f"the pickle has a {type(key).__name__} as a key of a dict")
+        pairs[key] = value
+    return pairs

@@ -97,7 +97,7 @@ def metric_scores(cell: str | Path, metric: str) -> tuple[str | None, NDArray[np
         return record["bank"], _scores(record, metric)
     except KeyError as error:
         raise _again(path, f"is damaged (it lacks {error})") from error
-    except (UnreadableError, ValueError, TypeError) as error:
+    except (UnreadableError, ValueError, TypeError, OverflowError) as error:
         raise _again(path, error) from error
 
 

@@ -264,7 +264,8 @@ class Subject(Examined):
     def fresh(self, within: Protocol[Any, Any]) -> Learner:
         """See `Examined.fresh`."""
         learner = self.build(within)
-        learner.load_state_dict(self.weights(within).state)
+        # A copy: a module takes its extra state as it is, and may write into it.
+        learner.load_state_dict(copy.deepcopy(self.weights(within).state))
         return learner.eval()
 
     def episodes(self, within: Protocol[Any, Any], seed: int = 1) -> Any:

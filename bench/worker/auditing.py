@@ -6,6 +6,7 @@ the meta-test stays closed), and on few of them: a training is audited in about 
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +41,7 @@ def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> N
     def build() -> Learner:
         """One with weights of its own, for a check to do with as it likes."""
         twin = build_learner(training, type(learner), learner.config).to(device.torch)
-        twin.load_state_dict(weights)
+        twin.load_state_dict(copy.deepcopy(weights))  # extra state is taken as it is
         return twin
 
     # Answers are held to rounding, and TF32 has three digits.

@@ -64,3 +64,22 @@ def test_an_array_keeps_its_state() -> None:
 
 def test_bytes_of_python_2() -> None:
     assert read_inert(b"U\x03\x00\x80\xffq\x01.") == "\x00\x80\xff"
+
+
+def test_a_name_is_text() -> None:
+    """Names of names double their quotes each time: thirty of them took gigabytes."""
+    content = b"\x80\x04\x8c\x01a" + b"\x8c\x01b\x93" * 30 + b"."
+    with pytest.raises(NotInertError, match="by what is no text"):
+        read_inert(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pickle.dumps({(1,): 2}, 2), pickle.dumps({(1,): 2, (2,): 3}, 2), b"((I1\ntI2\nd."],
+    ids=["one item", "two items", "a whole dict"],
+)
+def test_a_key_is_plain(content: bytes) -> None:
+    """The hash of a tuple of twice the same tuple, forty deep, would take hours."""
+    assert isinstance(pickle.loads(content), dict)
+    with pytest.raises(NotInertError, match="a tuple as a key of a dict"):
+        read_inert(content)

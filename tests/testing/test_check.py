@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import os
 import re
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from bench.api import Learner
 from bench.testing import CHECKS, check_learner
+from bench.testing.laws import same
 from tests.helpers.planted import (
     AnswersForOneClassTooFew,
     AnswersInWholeNumbers,
@@ -188,3 +194,59 @@ def test_an_untrained_learner_that_knows_it_all_has_nothing_to_halve():
     (told,) = check_learner(Knows, checks=["trains"])
     assert told.status == "not applicable"
     assert "already" in str(told.reason)
+
+
+class KeepsMore(Honest):
+    """Tensors and more, in what `get_extra_state` is for, and a buffer that nobody has set yet."""
+
+    def __init__(self, config: Any, task: Any) -> None:
+        super().__init__(config, task)
+        self.more: dict[str, Any] = {"seen": np.full(3, np.nan), "rates": [0.1, (1, None)]}
+        self.register_buffer("later", torch.full((2,), torch.nan))
+        self.register_buffer("whether", torch.tensor([True]))
+
+    def get_extra_state(self) -> Any:
+        return self.more
+
+    def set_extra_state(self, state: Any) -> None:
+        self.more = state
+
+
+def test_extra_state_is_kept() -> None:
+    checks = CHECKS.keys() - {"trains"}
+    told = check_learner(KeepsMore, checks=checks)
+    assert [str(result) for result in told if result.status == "fail"] == []
+
+
+def test_extra_state_that_is_drawn_anew() -> None:
+    class Draws(KeepsMore):
+        """Each time another."""
+
+        def __init__(self, config: Any, task: Any) -> None:
+            super().__init__(config, task)
+            self.more["seen"] = np.frombuffer(os.urandom(3), np.uint8)
+
+    [told] = check_learner(Draws, checks=["determinism"])
+    assert told.status == "fail"
+    assert told.reason == "initial weights differ under one seed: _extra_state"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (torch.zeros(2), torch.zeros(2).double()),
+        (torch.zeros(2), torch.zeros(3)),
+        (torch.zeros(2), torch.tensor([0, torch.nan])),
+        (np.zeros(2), np.ones(2)),
+        ([1, 2], [1, 3]),
+        ([1], [1, 2]),
+        ({"a": 1}, {"b": 1}),
+        (0.5, math.nan),
+        (1, True),
+        (None, 0),
+    ],
+)
+def test_what_is_not_the_same(one: Any, other: Any) -> None:
+    assert not same(one, other)
+    assert same(one, copy.deepcopy(one))
+    assert same(other, copy.deepcopy(other))
