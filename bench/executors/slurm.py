@@ -258,7 +258,7 @@ class SlurmExecutor(Executor):
         try:
             for array in read_arrays(self.site.folder):
                 if array.job is None:  # interrupted while it was submitted
-                    slurm.call("scancel", "--quiet", f"--name={array.name}", seconds=5.0)
+                    slurm.scancel(f"--name={array.name}")
             ours = {self._tasks[name] for name in named if name in self._tasks}
             left = self._running(ours)
             slurm.cancel_tasks(left)

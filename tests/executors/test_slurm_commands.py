@@ -13,6 +13,7 @@ from bench.executors.slurm_commands import (
     AwayError,
     Task,
     call,
+    cancel_tasks,
     most_tasks,
     patiently,
     queue,
@@ -111,6 +112,14 @@ def test_it_is_asked_again_and_what_it_did_is_not_done_twice(monkeypatch):
     asked.clear()
     assert patiently(ask, told.append, lambda: "11") == "11", "it had been submitted"
     assert len(asked) == 1
+
+
+def test_what_has_ended_in_the_meantime_need_not_be_cancelled(command):
+    command("scancel", "exit 1")
+    cancel_tasks([("7", 1), ("7", 2)])
+    command("scancel", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(AwayError):
+        cancel_tasks([("7", 1)])
 
 
 def test_the_largest_array(command):

@@ -80,8 +80,15 @@ def toy(folder: Path, lock: Path) -> Iterator[Toy]:
         folder: for its files.
         lock: a file that all who use one share: there can be one on a machine.
     """
-    with lock.open("w") as file:
+    with lock.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        before = file.read().strip()
+        if before and Path(before).exists():  # of tests that were killed
+            Toy(Path(before)).do("stop")
+        file.truncate(0)
+        file.write(str(folder))
+        file.flush()
         cluster = Toy(folder)
         folder.mkdir(parents=True)
         try:
