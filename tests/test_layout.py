@@ -44,18 +44,19 @@ LAW: dict[str, tuple[str, ...]] = {
     "testing": ("api", "nn", "data", "protocols", "registry", "store", "statistics", "errors"),
     "worker": ("api", "episodes", "data", "protocols", "suites", "registry", "planning", "testing",
                "store", *GROUND),
-    "executors": ("api", "processes", "worker"),
-    "running": ("api", "apart", "data", "protocols", "registry", "planning", "worker", "store",
-                "errors"),
+    "groups": ("api", "processes", "planning", "worker", "store", "errors", "version"),
+    "executors": ("api", "groups", "store"),
+    "running": ("api", "apart", "data", "protocols", "registry", "planning", "groups", "worker",
+                "store", "errors"),
     # the read side: from stored results to a report
     "results": ("store", "statistics", "errors"),
     "report": ("results", "store", *GROUND),
     # where both sides meet
     "trained": ("api", "data", "planning", "registry", "results", "store", "worker", "errors"),
-    "facade": ("api", "planning", "running", "results", "errors"),
+    "facade": ("api", "planning", "groups", "running", "results", "errors"),
     "cli": ("api", "apart", "store", "data", "suites", "registry", "planning", "testing", "worker",
-            "running", "results", "report", *GROUND),
-    "": ("facade", "results", "trained", "version"),  # bench/__init__.py
+            "groups", "running", "results", "report", *GROUND),
+    "": ("facade", "planning", "results", "trained", "version"),  # bench/__init__.py
 }  # fmt: skip
 
 

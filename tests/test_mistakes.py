@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
+from tests.helpers.command import bench
 from tests.helpers.mistakes import COMMAND_LINE, prepare
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
@@ -43,13 +43,9 @@ def judge(mistake: str, place: Path, code: int, out: str, err: str) -> None:
 
 
 @pytest.mark.parametrize("mistake", COMMAND_LINE)
-def test_a_mistake_on_the_command_line(mistake, place, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["bench", *words_of(mistake, place)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    code = ended.value.code
-    assert isinstance(code, int)
-    judge(mistake, place, code, *capsys.readouterr())
+def test_a_mistake_on_the_command_line(mistake, place):
+    ran = bench(*words_of(mistake, place))
+    judge(mistake, place, ran.returncode, ran.stdout, ran.stderr)
 
 
 @pytest.mark.parametrize("mistake", ["a misspelled suite", "no seeds", "list one learner"])
@@ -67,10 +63,8 @@ def test_there_are_a_hundred():
     assert all(said for _, said in COMMAND_LINE.values())
 
 
-def test_what_is_right_is_no_mistake(place, monkeypatch, capsys):
+def test_what_is_right_is_no_mistake(place):
     """The frame that most mistakes are put into."""
     words = f"run --suite {place}/tiny.toml --learner untrained --results {place}/dry --dry-run"
-    monkeypatch.setattr(sys, "argv", ["bench", *words.split()])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0, capsys.readouterr().err
+    ran = bench(*words.split())
+    assert ran.returncode == 0, ran.stderr

@@ -118,6 +118,9 @@ MISTAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "a device's number": learner("device: expected a text", device=0),
     "a learner's device that is none": learner("no device is called 'gpu'", device="gpu"),
     "a learner of nowhere": learner("does not exist", results="/nowhere"),
+    # bench.Suite
+    "a suite of nothing": (bench.Suite, {}, "a name and a dataset are wanted"),
+    "a suite of a number": (bench.Suite, {"name": "mine", "dataset": 3}, "expected a name, arrays"),
     # bench.api.TaskSpec, which who tests a learner builds by hand
     "a side for a shape": task("input_shape: .* got 28", input_shape=28),
     "a shape of texts": task("input_shape: a task needs a tuple", input_shape=("1", "28", "28")),

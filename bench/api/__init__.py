@@ -2,7 +2,7 @@
 
 Learners: `Learner`, or `SequenceLearner`, with the `TaskSpec` and the batches it is given.
 Datasets: `DatasetSource`, with `cached` and `area_average` to build them from. Executors:
-`Executor`, and the `Job` it carries out. What the user can put right is a `BenchError`.
+`Executor`, and the `Group` it has carried out. What the user can put right is a `BenchError`.
 
 A learner is a `torch.nn.Module` with two methods to write, `adapt` and `predict`. With them it
 runs in every suite of images, in two protocols:
@@ -38,6 +38,7 @@ from bench.api.requirement import MissingRequirementError
 
 if TYPE_CHECKING:
     from bench.api.cache import cached
+    from bench.api.compiling import being_compiled, opaque, operator
     from bench.api.dataset import (
         DataFolders,
         DatasetSource,
@@ -46,7 +47,18 @@ if TYPE_CHECKING:
         Source,
         Split,
     )
-    from bench.api.executor import Cancelled, Ended, Executor, Job, Limits, Progress
+    from bench.api.executor import (
+        Cancelled,
+        Ended,
+        Executor,
+        Group,
+        Limits,
+        PlanMismatchError,
+        Progress,
+        Resources,
+        Site,
+        Standing,
+    )
     from bench.api.learner import Learner, MetaOptimizer, State, in_regression, map_tensors, option
     from bench.api.numbers import Answered, Normal, answer_loss
     from bench.api.resize import area_average
@@ -55,17 +67,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTRACTS", "CONTRACT_VERSION", "Answered", "BenchError", "Cancelled", "DataFolders",
-    "DatasetSource", "Ended", "Episodes", "Executor", "ImageClasses", "Job", "Learner", "Limits",
-    "MetaOptimizer", "MissingRequirementError", "Normal", "Notify", "Progress", "Protocol",
-    "SequenceLearner", "Sequences", "Source", "Split", "State", "Stream", "TaskSpec",
-    "answer_loss", "area_average", "cached", "in_regression", "map_tensors", "option",
-    "previous_labels", "unknown_name",
+    "DatasetSource", "Ended", "Episodes", "Executor", "Group", "ImageClasses", "Learner", "Limits",
+    "MetaOptimizer", "MissingRequirementError", "Normal", "Notify", "PlanMismatchError",
+    "Progress", "Protocol", "Resources", "SequenceLearner", "Sequences", "Site", "Source", "Split",
+    "Standing", "State", "Stream", "TaskSpec", "answer_loss", "area_average", "being_compiled",
+    "cached", "in_regression", "map_tensors", "opaque", "operator", "option", "previous_labels",
+    "unknown_name",
 ]  # fmt: skip
 
 _LATER = {
     "cache": ("cached",),
+    "compiling": ("being_compiled", "opaque", "operator"),
     "dataset": ("DataFolders", "DatasetSource", "ImageClasses", "Notify", "Source", "Split"),
-    "executor": ("Cancelled", "Ended", "Executor", "Job", "Limits", "Progress"),
+    "executor": (
+        "Cancelled",
+        "Ended",
+        "Executor",
+        "Group",
+        "Limits",
+        "PlanMismatchError",
+        "Progress",
+        "Resources",
+        "Site",
+        "Standing",
+    ),
     "learner": ("Learner", "MetaOptimizer", "State", "in_regression", "map_tensors", "option"),
     "numbers": ("Answered", "Normal", "answer_loss"),
     "resize": ("area_average",),

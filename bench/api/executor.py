@@ -1,22 +1,34 @@
-"""What an executor is: the contract of the entry-point group ``bench.executors``."""
+"""What an executor is: the contract of the entry-point group ``bench.executors``.
+
+The unit of work is a *group*: a training with its tests and audit, or the timings of a training on
+one device. An executor takes groups, has each carried out somewhere, and says where they stand.
+What was computed is in the results folder; an executor never carries results.
+"""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+from bench.api.errors import BenchError
+
 Progress = Callable[[dict[str, Any]], object]
-"""Told now and then where a job stands: ``fraction`` done, ``updates``, ``loss`` and the like;
-``state``, "waiting" for another process that does the same or "working" (it begins with that);
-``note``, a sentence for the user."""
+"""Told now and then where a part of a group stands: ``fraction`` done, ``updates``, ``loss`` and
+the like; ``state``, "waiting" for another process that does the same or "working" (it begins with
+that); ``note``, a sentence for the user."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
-    """The user has stopped the run."""
+    """The user, or who runs the machine, has stopped it."""
+
+
+class PlanMismatchError(BenchError):
+    """What is here is not what was planned: another version of bench, other code of a learner,
+    other data. Nothing is computed, and the next run tries again."""
 
 
 @dataclass(frozen=True)
@@ -29,43 +41,22 @@ class Limits:
     """Bytes resident."""
 
 
-class Job(Protocol):
-    """One thing to do: a training, its audits, a meta-test, a timing. It holds all that it needs,
-    and can be written as JSON."""
-
-    @property
-    def log(self) -> Path:
-        """The file for what it prints; its folder need not be there yet."""
-
-    @property
-    def output(self) -> Path:
-        """The file whose presence means that it is done."""
-
-    @property
-    def done(self) -> bool:
-        """Whether its result is there."""
-
-    def to_json(self) -> str:
-        """All of it, for another process: ``bench.worker.perform:perform_json`` does it there."""
-
-    def perform(self, progress: Progress) -> None:
-        """Does it, in this process. Whatever a learner raises comes through."""
-
-
 MOST_REASON, MOST_TRACEBACK = 2_000, 20_000
 """Characters that are kept."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """Why a job did not end well.
+    """Why a part of a group did not end well.
 
     Both texts may come from a learner. They are kept as what can be stored and encoded anywhere:
     bounded, and with escapes for characters that no file may hold; who shows them escapes them for
     the place where they are shown.
     """
 
-    kind: Literal["error", "exit", "timeout", "memory"]
+    kind: Literal["error", "exit", "timeout", "memory", "lost", "refused"]
+    """``lost``: its machine was, again and again; ``refused``: see `PlanMismatchError`. The next
+    run tries these two again by itself."""
     reason: str
     """One sentence."""
     traceback: str | None = None
@@ -85,12 +76,117 @@ def storable(text: str, most: int) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a group needs while it runs."""
+
+    cpus: int
+    """The CPU threads that its trainings are to have: asked for, and never those of the machine
+    that submits it."""
+    gpus: int = 0
+    gpu: int | None = None
+    """Which one of the visible ones, for an executor of this machine; None: any."""
+    memory: int | None = None
+    """Bytes that one of its processes may have resident (``--memory``); None: no limit."""
+    seconds: float | None = None
+    """How long one of its processes may work (``--timeout``); None: no limit. A group has several
+    processes, one after another."""
+    exclusive: bool = False
+    """It is a timing: alone on its device, and begun when all that was submitted before it has
+    ended."""
+
+
+class Group(Protocol):
+    """A training with its tests and audit, or its timings on a device."""
+
+    @property
+    def name(self) -> str:
+        """Of what is to be done, the same in every run: ``train-maml-0123456789ab``."""
+
+    @property
+    def index(self) -> int:
+        """Its place in the plan, from 0."""
+
+    @property
+    def plan(self) -> Path:
+        """The JSON plan that has it, where the executor's work is done by other machines."""
+
+    @property
+    def command(self) -> list[str]:
+        """What carries it out on any machine that has the results folder: ``bench work``. It stores
+        its own failures and writes its own progress. It ends with 0 (all is done), 1 (something
+        has failed, which is stored), 2 (it refuses, and says why) or 75 (it was stopped: carry it
+        out again)."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do: all is done, or its failure is stored."""
+
+    def carry_out(
+        self,
+        tell: Callable[[Any], object],
+        cancelled: threading.Event,
+        *,
+        here: bool = False,
+        environment: Mapping[str, str] | None = None,
+        patience: float = 0.0,
+    ) -> None:
+        """Does what `command` does, but is watched by this process; returns when it is settled.
+
+        Args:
+            tell: `Site.tell`.
+            cancelled: ends it when it is set.
+            here: the learner is called in this process, else in one of its own for each part.
+            environment: what these processes have beside the environment of this one.
+            patience: seconds that a training may take, when it is ended, to store where it stands.
+
+        Raises:
+            Cancelled: soon after `cancelled` was set.
+            BenchError: the disk is full, for instance: nothing that one group could help.
+        """
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a submitted group stands."""
+
+    kind: Literal["queued", "running", "ended", "cancelled"]
+    """``ended``: it will not go on; whether it is settled is seen in the results folder.
+    ``cancelled``: somebody else has stopped it; it is left as it is."""
+    why: Ended | None = None
+    """Of one that has ended and cannot have said so itself: it was killed, or never began. None
+    where it is settled, or ought to be carried out once more."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What an executor is made with.
+
+    Attributes:
+        jobs: groups at once; None: it was not said how many.
+        folder: of this run, in the results folder: for what it must remember. It is the same when
+            the same command is given again; it may not be there yet.
+        options: what was given with ``-X`` and ``--executor-options``, by name.
+        tell: for `Group.carry_out`.
+        notify: told what the user should know.
+    """
+
+    jobs: int | None
+    folder: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+    tell: Callable[[Any], object] = lambda event: None
+    notify: Callable[[str], object] = lambda message: None
+
+
 class Executor(ABC):
-    """Carries out jobs. `run` blocks, and is called from several threads at once. It may state the
-    ``contract`` that it was written for, as learners do.
+    """Has groups carried out. Its methods are called from one thread. It may state the ``contract``
+    that it was written for, as learners do.
 
     Args:
-        limits: what one job may use.
+        site: what it is made with.
+
+    Raises:
+        BenchError: for an option that it does not have, or that does not fit.
     """
 
     description: ClassVar[str]
@@ -98,19 +194,52 @@ class Executor(ABC):
     here: ClassVar[bool] = False
     """True for one that calls learners in the process that called it: then a run is planned there
     too, else in a process apart."""
+    elsewhere: ClassVar[bool] = False
+    """True for one whose groups may run on other machines: they read the plan in the results
+    folder, devices are looked for there, and what they say is read from the folder."""
+    detaches: ClassVar[bool] = False
+    """True for one whose groups go on when this process has ended (``--detach``)."""
+    pause: float = 0.0
+    """Seconds between two calls of `poll`."""
+    options: ClassVar[tuple[str, ...] | None] = ()
+    """The names that ``-X`` may give; None: it looks at them itself."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, site: Site) -> None:
+        self.site = site
 
     @abstractmethod
-    def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
-        """Carries it out: afterwards ``job.output`` exists, or it is said why not.
+    def submit(self, group: Group, resources: Resources) -> str:
+        """Takes a group. It need not begin before the next `poll`.
 
-        Args:
-            job: calls `Job.perform` in a process of its choice.
-            progress: told now and then where it stands.
-            cancelled: set when the user stops the run.
+        Returns:
+            A handle, for the other methods; of one group no other than of another.
+        """
+
+    @abstractmethod
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Standing]:
+        """Where these groups stand, all at once. It may wait for a second, for something to change.
 
         Raises:
-            Cancelled: soon after `cancelled` was set.
+            BenchError: nothing can go on, as where a disk is full.
         """
+
+    @abstractmethod
+    def cancel(self, handles: Iterable[str]) -> None:
+        """Ends them, with their processes; returns when that is done, or after seconds. What is
+        finished of them is kept."""
+
+    def reattach(self, group: Group) -> str | None:
+        """The handle of a group that an earlier run has submitted, where it is still queued or
+        running; None where it is not. The same command given again submits nothing twice."""
+        return None
+
+    def threads(self) -> int | None:
+        """CPU threads of a training, where an option says how many CPUs it has."""
+        return None
+
+    def scripts(self) -> list[str]:
+        """What would be handed over of all that was submitted, for a person to read; nothing is."""
+        return []
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to do there
+        """Called once, when nothing is submitted or polled any more."""

@@ -213,6 +213,17 @@ class Learner(nn.Module):
         return None
 
     @classmethod
+    def why_not_compiled(cls, config: Any, task: TaskSpec) -> str | None:
+        """Why ``bench run --compile`` cannot compile its update on a training task; None: it can.
+
+        It can where `loss` makes the same operations for every batch of the same shapes: no number
+        of a tensor decides anything in Python, nothing is drawn at random, and no buffer changes.
+        Then it is recorded once for each shape, with its gradient, in ``train()`` mode.
+        `bench.api.being_compiled` says when.
+        """
+        return "it has no compiled update"
+
+    @classmethod
     def bank_share(cls, config: Any, task: TaskSpec, episodes: int) -> int:
         """How many of the bank's `episodes` it answers. A learner for which a task is dear may
         answer the first part only; the harness asks for at least 200."""

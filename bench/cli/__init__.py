@@ -12,6 +12,7 @@ from bench.cli.compare import compare
 from bench.cli.data import data
 from bench.cli.doctor import doctor
 from bench.cli.list import list_
+from bench.cli.merge import merge
 from bench.cli.new_learner import new_learner
 from bench.cli.output import write_anything
 from bench.cli.report import report
@@ -19,7 +20,9 @@ from bench.cli.results import results
 from bench.cli.run import run
 from bench.cli.show import show
 from bench.cli.show_episode import show_episode
+from bench.cli.status import status
 from bench.cli.stopping import SIGNALLED, exit_code, heed_signals, leave
+from bench.cli.work import work
 from bench.errors import BenchError
 from bench.version import __version__
 
@@ -39,9 +42,11 @@ def cli() -> None:
     """
 
 
-for command in (
-    *(run, results, report, compare, list_, show, show_episode, data, doctor, check, new_learner),
-):
+COMMANDS = (
+    run, work, status, merge, results, report, compare, list_, show, show_episode, data, doctor,
+    check, new_learner,
+)  # fmt: skip
+for command in COMMANDS:
     cli.add_command(command)
 
 

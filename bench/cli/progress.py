@@ -16,7 +16,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from bench.cli.output import literal
 
 if TYPE_CHECKING:
-    from bench.running.runner import Event, Runner
+    from bench.groups.events import Event
+    from bench.running.runner import Runner
     from bench.worker.assignment import Assignment
 
 PLAIN_SECONDS = 30.0
@@ -81,7 +82,7 @@ class Display:
             self._all = self._live.add_task("everything", total=total, details="")
 
     def listen(self, event: Event) -> None:
-        """A `bench.running.runner.Listener`."""
+        """A `bench.groups.events.Listener`."""
         with self._lock:
             if event.kind == "progress" and "note" in event.details:
                 self.note(str(event.details["note"]))

@@ -6,12 +6,16 @@ import re
 import reprlib
 import shlex
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.cli.options import DATA_DIR, RESULTS, Word
+from bench.cli.site_options import Setting, read_options
 from bench.cli.stopping import exit_code
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,8 +87,8 @@ SIZE = Quantity(
 @click.option(
     "--device", "devices", multiple=True, type=Word("cpu"), default=("cpu",), show_default=True,
     metavar="NAME",
-    help="cpu, cpu/1 (one thread), cuda, cuda:1 or mps. May be repeated: the first one trains and "
-    "tests, all are timed.",
+    help="cpu, cpu/1 (one thread), cuda (every GPU), cuda:1 (just that one) or mps. May be "
+    "repeated: the first one trains and tests, all are timed.",
 )  # fmt: skip
 @click.option(
     "--budget", type=Word("standard"), default="standard", show_default=True, metavar="BUDGET",
@@ -94,12 +98,35 @@ SIZE = Quantity(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
     help="bf16 is autocast.",
 )  # fmt: skip
+@click.option(
+    "--compile", is_flag=True,
+    help="Compiles the update of each learner (maml and its kin) in a minute or more, and trains "
+    "faster. Needs a C++ compiler.",
+)  # fmt: skip
 @DATA_DIR
 @RESULTS
-@click.option("--executor", type=Word("local"), default="local", show_default=True, metavar="NAME")
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True,
-    help="Trainings and cells at once.",
+    "--executor", type=Word("local"), default="local", show_default=True, metavar="NAME",
+    help="Where the work is done: `bench list executors` shows all.",
+)  # fmt: skip
+@click.option(
+    "-X", "options", type=Setting(), multiple=True, metavar="KEY=VALUE",
+    help="An option of the executor; for slurm one of sbatch: -X partition=gpu. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--executor-options", "option_file", type=click.Path(path_type=Path), default=None,
+    metavar="FILE", help="A TOML file of such options.",
+)  # fmt: skip
+@click.option("--detach", is_flag=True, help="Hands the work over and leaves; see `bench status`.")
+@click.option(
+    "--print",
+    "print_only",
+    is_flag=True,
+    help="Shows what would be submitted, and submits nothing.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=None,
+    help="Trainings at once, each with its tests.  [default: 1; with --device cuda one per GPU]",
 )  # fmt: skip
 @click.option(
     "--threads", type=click.IntRange(min=1), default=None,
@@ -121,10 +148,24 @@ SIZE = Quantity(
     help="Shows curves while they grow: tensorboard, or one that a package brings.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Shows the cells and an estimate of their time.")
+@click.option(
+    "--plan-only", is_flag=True,
+    help="Writes the plan that `bench work` carries out, and begins nothing.",
+)  # fmt: skip
 @click.option("--rerun", is_flag=True, help="Computes again what is done.")
 @click.option("--retry-failed", is_flag=True, help="Tries again what has failed.")
 @click.pass_context
-def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
+def run(
+    ctx: click.Context,
+    /,
+    dry_run: bool,
+    plan_only: bool,
+    detach: bool,
+    print_only: bool,
+    options: Sequence[tuple[str, str]],
+    option_file: Path | None,
+    **asked: Any,
+) -> None:
     """Makes the asked cells exist: suites by settings by learners by seeds.
 
     Only what is missing is computed: give the same command again after an interruption. Exits with
@@ -141,6 +182,7 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
 
     if asked["memory"] is not None:
         asked["memory"] = int(asked["memory"])
+    asked["options"] = {**(read_options(option_file) if option_file else {}), **dict(options)}
     request = Request(**asked)
     with Display() as display:
         runner = prepare(request, display.listen, display.note)
@@ -148,6 +190,22 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
             display.note(note)
         for label, reason in runner.plan.failed.items():
             display.note(f"FAILED {literal(label, MOST_TITLE)}: {literal(reason, MOST_REASON)}")
+        for name, meant, able in (
+            ("--detach", detach, runner.executor.detaches),
+            ("--print", print_only, runner.executor.elsewhere),
+        ):
+            if meant and not able:
+                raise BenchError(f"{name}: the executor {request.executor!r} cannot do that")
+        if print_only:
+            click.echo("\n".join(runner.scripts()))
+            return
+        if plan_only:
+            click.echo(told_plan(runner))
+            return
+        if detach:
+            left = runner.detach()
+            click.echo(f"{left} groups are left to {request.executor}; see: {status_line(runner)}")
+            return
         if not dry_run:
             display.expect(runner)
             try:
@@ -160,6 +218,36 @@ def run(ctx: click.Context, /, dry_run: bool, **asked: Any) -> None:
     done = _show_plan(runner) if dry_run else _show_results(runner)
     if not done:
         ctx.exit(1)
+
+
+def status_line(runner: Runner) -> str:
+    """The command that says how far a run is."""
+    return shlex.join(["bench", "status", "--results", str(runner.results)])
+
+
+def told_plan(runner: Runner) -> str:
+    """Writes the plan; what to do with it."""
+    path, groups = runner.write_plan()
+    left = [group for group in groups if group.pending]
+    kinds = {"train": "trainings with their tests and audits", "time": "timings"}
+    lines = [f"{path}: {len(left)} of {len(groups)} groups are left to do"]
+    for kind, words in kinds.items():
+        numbers = ranges(group.index for group in left if group.kind == kind)
+        if numbers:
+            order = "side by side" if kind == "train" else "afterwards, each alone on its device"
+            lines.append(f"  {words}, {order}: {numbers}")
+    return "\n".join([*lines, f"  bench work {shlex.quote(str(path))} --index N"])
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """``0-3,7``."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][-1] == number - 1:
+            found[-1][1:] = [number]
+        else:
+            found.append([number])
+    return ",".join("-".join(map(str, part)) for part in found)
 
 
 def _without_removal(runner: Runner, arguments: list[str]) -> list[str]:

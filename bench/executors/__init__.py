@@ -1,1 +1,1 @@
-"""Where cells run. An executor carries out one job at a time and says how it ended."""
+"""Where groups are carried out: in this process, on this machine, by Slurm, by Ray."""

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping, Sequence
 
-from bench.api.executor import Cancelled, Ended, Executor, Job, Progress
-from bench.processes.failure import failure_of
+from bench.api.executor import Executor, Group, Resources, Site, Standing
 
 
 class InlineExecutor(Executor):
     """Runs in the calling process, without limits of time and memory: a learner that exits the
-    interpreter ends the run."""
+    interpreter ends the run. One group after another, each within a call of `poll`."""
 
     description = "in this process, for debugging; no limits, a crash ends the run"
     here = True
 
-    def run(self, job: Job, progress: Progress, cancelled: threading.Event) -> Ended | None:
-        """See `Executor.run`. Notices a cancellation when the learner next tells its progress."""
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._waiting: dict[str, Group] = {}
 
-        def tell(event: dict[str, object]) -> None:
-            if cancelled.is_set():
-                raise Cancelled
-            progress(event)
+    def submit(self, group: Group, resources: Resources) -> str:
+        """See `Executor.submit`."""
+        self._waiting[group.name] = group
+        return group.name
 
-        try:
-            job.perform(tell)
-        except Cancelled:
-            raise
-        except Exception as error:
-            return failure_of(error)
-        return None
+    def poll(self, handles: Sequence[str]) -> Mapping[str, Standing]:
+        """Carries out the next group."""
+        if self._waiting:
+            self.carry_out(self._waiting.pop(next(iter(self._waiting))))
+        return {
+            handle: Standing("queued" if handle in self._waiting else "ended") for handle in handles
+        }
+
+    def carry_out(self, group: Group) -> None:
+        """Carries out a group, in this process."""
+        group.carry_out(self.site.tell, threading.Event(), here=True)
+
+    def cancel(self, handles: Iterable[str]) -> None:
+        """See `Executor.cancel`. What runs was ended by whatever leads here."""
+        for handle in handles:
+            self._waiting.pop(handle, None)

@@ -122,6 +122,8 @@ class Training(Job):
     """Of the meta-validation bank."""
     seed: int
     precision: Precision
+    compiled: bool = False
+    """Whether the update is compiled, which rounds differently."""
     device: DeviceKind
     """The kind: which one of several it was is told to the worker, and stands in the environment of
     the result."""
@@ -133,6 +135,8 @@ class Training(Job):
         content = self.model_dump(mode="json", exclude=descriptive)
         if self.file is not None:
             content["code"] = self.file.code
+        if not self.compiled:  # younger than the first results, which keep their names
+            del content["compiled"]
         content["task"] = task_identity(self.task)
         content["config"] = without_paths(content["config"])
         if self.budget is not None:  # how long the meta-test is does not change the weights
@@ -228,7 +232,7 @@ class Cell(Job):
         cell = self.model_dump(mode="json")
         from_training = (
             "learner", "learner_name", "family", "config", "seed", "device", "precision",
-            "dataset", "split",
+            "compiled", "dataset", "split",
         )  # fmt: skip
         from_cell = (
             "suite", "suite_version", "suite_file", "setting", "task", "test_rotations", "bank",

@@ -38,6 +38,10 @@ class UnplannedError(BenchError):
     """A learner failed while it was planned: its own fault, which is not to stop the others."""
 
 
+class NotCompiledError(BenchError):
+    """A learner's update cannot be compiled."""
+
+
 @contextmanager
 def asking(contestant: Contestant, what: str) -> Iterator[None]:
     """Around what is asked of a learner.
@@ -156,6 +160,8 @@ def make_plan(
     precision: Precision,
     folders: DataFolders,
     notify: Notify,
+    *,
+    compiled: bool = False,
 ) -> Plan:
     """Every suite's settings by every learner by every seed.
 
@@ -163,13 +169,15 @@ def make_plan(
     that fails is left out too: see `Plan.failed`.
 
     Raises:
-        BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything.
+        BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything;
+            where some cannot be compiled and are asked for compiled.
     """
     if budget not in PRESETS:
         limited_budget(budget)  # a mistake is told before data is loaded
     plan = Plan()
     known: dict[str, Cell] = {}
     took_part = False
+    not_compiled: dict[str, str] = {}
     for suite in chosen:
         able = [who for who in contestants if suite.protocol in who.learner.protocols]
         others = [who.label for who in contestants if who not in able]
@@ -192,8 +200,9 @@ def make_plan(
                 try:
                     for seed in seeds if trained else seeds[:1]:
                         training = make_training(
-                            suite, contestant, tested.task, pools, seed, device, budget, precision
-                        )
+                            suite, contestant, tested.task, pools, seed, device, budget, precision,
+                            compiled=compiled,
+                        )  # fmt: skip
                         if training is None:
                             plan.notes.append(
                                 f"{contestant.label} has no published schedule for {suite.name} "
@@ -202,12 +211,29 @@ def make_plan(
                             break
                         cell = make_cell(suite, contestant, training, tested, budget)
                         known.setdefault(cell.id, cell)
+                except NotCompiledError as error:
+                    not_compiled[contestant.label] = str(error)
                 except UnplannedError as error:
                     plan.failed[contestant.label] = str(error)
+    refuse(not_compiled)
     if contestants and not (took_part and (known or plan.failed or budget == "paper")):
         raise BenchError("nothing to run: " + "; ".join(plan.notes))
     plan.cells = [cell for cell in known.values() if cell.training.learner not in plan.failed]
     return plan
+
+
+def refuse(not_compiled: dict[str, str]) -> None:
+    """Says who cannot be compiled, and why.
+
+    Raises:
+        BenchError: where there are any.
+    """
+    if not_compiled:
+        told = "\n".join(f"  {label}: {reason}" for label, reason in not_compiled.items())
+        raise BenchError(
+            f"--compile: not every learner has an update that can be compiled\n{told}\n"
+            "name others with --learner, or run these without --compile"
+        )
 
 
 @dataclass(frozen=True)
@@ -314,6 +340,8 @@ def make_training(
     device: DeviceKind,
     budget: str,
     precision: Precision,
+    *,
+    compiled: bool = False,
 ) -> Training | None:
     """The training that a test task needs; None where ``--budget paper`` has no schedule.
 
@@ -321,6 +349,7 @@ def make_training(
 
     Raises:
         UnplannedError: the learner's own fault.
+        NotCompiledError: it says that it cannot be compiled.
         BenchError: see `read_budget`; data that does not fit.
     """
     trained = contestant.learner.trained
@@ -329,6 +358,12 @@ def make_training(
     limit = read_budget(budget, suite, contestant, task)  # a mistake is told whoever learns
     if trained and limit is None:
         return None
+    compiled = compiled and trained
+    if compiled:
+        with asking(contestant, "why_not_compiled"):
+            reason = contestant.learner.why_not_compiled(contestant.config, task)
+        if reason is not None:
+            raise NotCompiledError(reason)
     with asking(contestant, "Config"):
         training = Training(
             learner=contestant.label,
@@ -349,6 +384,7 @@ def make_training(
             bank_seed=suite.test.seed,
             seed=seed if trained else 0,
             precision=precision,
+            compiled=compiled,
             device=device,
         )
         json.dumps(training.identity())  # what it is has to be something that can be written down

@@ -13,8 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -50,6 +50,8 @@ class Work:
         log: the file for what is printed.
         done: whether its result is there.
         preload: modules that its process has imported when it begins.
+        environment: what it has beside the environment of this process.
+        patience: seconds that it may take, once it is cancelled, to store where it stands.
     """
 
     function: str
@@ -57,6 +59,8 @@ class Work:
     log: Path
     done: Callable[[], bool]
     preload: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 0.0
 
     def question(self) -> bytes:
         """The line for the guard; with this process's environment, folder and import path."""
@@ -64,7 +68,7 @@ class Work:
             "function": self.function,
             "argument": self.argument,
             "log": str(self.log.absolute()),
-            "environment": dict(os.environ),
+            "environment": {**os.environ, **self.environment},
             "folder": os.getcwd(),  # noqa: PTH109 - as a text
             "path": [place for place in sys.path if place],
         }
@@ -228,6 +232,7 @@ class Watch:
         while True:
             said = self._child.listen(POLL_SECONDS)
             if self._cancelled.is_set():
+                self._let_it_stop()
                 raise Cancelled
             if (failure := self._hear(said)) is not None:
                 return failure
@@ -243,7 +248,7 @@ class Watch:
         """A failure; of its progress the last is passed on."""
         for message in said:
             if isinstance(message, Failure):
-                return Ended("error", *message)
+                return Ended(message.kind, message.reason, message.traceback)
             if "state" in message:
                 self._waiting = message["state"] == "waiting"
         if said and not isinstance(said[-1], Failure):
@@ -269,6 +274,16 @@ class Watch:
 
     def _outlives_its_result(self) -> bool:
         return self._done is not None and time.monotonic() - self._done > GRACE_SECONDS
+
+    def _let_it_stop(self) -> None:
+        """Asks the worker to store where it stands (`bench.processes.worker.Stopping`), and waits
+        until it has ended, or has taken too long."""
+        if self._work.patience and self._child.worker is not None and not self._child.ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child.worker, signal.SIGTERM)
+            until = time.monotonic() + self._work.patience
+            while not self._child.ended and time.monotonic() < until:
+                self._child.listen(POLL_SECONDS)
 
     def _wait_for_cancellation(self) -> None:
         """A system that shuts down, or a cluster, ends all processes of a run with a signal; the

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import traceback
 
-from bench.api.executor import Ended
+from bench.api.executor import Ended, PlanMismatchError
 
 
 def failure_of(error: BaseException) -> Ended:
     """What a learner has raised. Its text may be anything: see `bench.api.executor.Ended`."""
+    if isinstance(error, PlanMismatchError):
+        return Ended("refused", str(error))
     name = type(error).__name__
     try:
         text = str(error).strip()

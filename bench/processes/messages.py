@@ -4,7 +4,7 @@ Each line is an object with one key:
 
 =========== ==================================================================================
 progress    an object: where it stands, of numbers, short texts, true, false and null
-failure     a list of two texts: the reason and the traceback
+failure     a list of three texts: the reason, the traceback and the kind
 =========== ==================================================================================
 
 A line that is anything else was written there by a learner that takes descriptors for its own: a
@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from json import JSONEncoder, loads  # by name: a learner may replace what the module offers
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 MOST_LINE = 2**19
 """Bytes of a line. A failure is shorter: `bench.api.executor.Ended` keeps so many characters."""
@@ -37,6 +37,7 @@ class Failure(NamedTuple):
 
     reason: str
     traceback: str | None
+    kind: Literal["error", "refused"] = "error"
 
 
 FOREIGN = Failure("the process wrote into a pipe that is not its own, and perhaps elsewhere", None)
@@ -64,9 +65,9 @@ class Sender:
         """Where it stands."""
         self._send({"progress": event})
 
-    def failure(self, reason: str, traceback: str) -> None:
+    def failure(self, reason: str, traceback: str, kind: str = "error") -> None:
         """How it failed: the last message."""
-        self._send({"failure": [reason, traceback]})
+        self._send({"failure": [reason, traceback, kind]})
 
     def _send(self, content: dict[str, Any]) -> None:
         line = memoryview(self._encode(content).encode() + b"\n")
@@ -111,8 +112,10 @@ def parse(line: bytes) -> Message:
     match content:
         case {"progress": dict(event)} if len(event) <= MOST_KEYS:
             return {key: value for key, value in event.items() if _is_plain(value)}
-        case {"failure": [str(reason), str(traceback)]}:
+        case {"failure": [str(reason), str(traceback), "error"]}:
             return Failure(reason, traceback)
+        case {"failure": [str(reason), str(traceback), "refused"]}:
+            return Failure(reason, traceback, "refused")
     return FOREIGN
 
 

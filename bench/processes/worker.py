@@ -11,11 +11,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any, NoReturn
 
+from bench.api.executor import Cancelled
 from bench.processes.failure import failure_of
 from bench.processes.linux import die_with_parent
 from bench.processes.messages import Sender
+
+STOP_SECONDS = 30
+"""So long after SIGTERM a worker that does not tell its progress ends."""
 
 
 def work(question: Mapping[str, Any], messages: int, output: int, guard: int) -> NoReturn:
@@ -32,19 +37,56 @@ def work(question: Mapping[str, Any], messages: int, output: int, guard: int) ->
     if os.getppid() != guard:
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is bench's to handle
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    stopping = Stopping()
+    signal.signal(signal.SIGTERM, stopping)
     print_to(output)
     sender = Sender(messages)
+
+    def progress(event: dict[str, Any]) -> None:
+        sender.progress(event)
+        if stopping.asked:
+            raise Cancelled
+
     code = 1
     try:
         settle(question)
-        named(question["function"])(question["argument"], sender.progress)
+        named(question["function"])(question["argument"], progress)
         code = 0
     except BaseException as error:  # whatever a learner raises
+        if stopping.asked:
+            stopping.end()
         failure = failure_of(error)
-        sender.failure(failure.reason, failure.traceback or "")
+        sender.failure(failure.reason, failure.traceback or "", failure.kind)
     leave(code)
+
+
+class Stopping:
+    """What SIGTERM does: the work ends where it next tells its progress, and a training stores
+    where it stands before. What does not come to that ends after `STOP_SECONDS`.
+
+    Processes that a learner forks inherit this, and end at once.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._worker = os.getpid()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._worker:
+            self.end()
+        self.asked = True
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(STOP_SECONDS)
+
+    def end(self) -> NoReturn:
+        """Ends this process as the signal does by itself."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):
+                stream.flush()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(1)  # in whatever way a learner has blocked it
 
 
 def print_to(output: int) -> None:

@@ -55,9 +55,18 @@ def executors(*patterns: str) -> Found[type[Executor]]:
     from bench.api.executor import Executor
 
     base: type[Any] = Executor
-    return discover(
-        "executor", lambda thing: subclass_of(thing, base), patterns=patterns, isolated=False
-    )
+
+    def accept(thing: Any) -> type[Executor]:
+        is_older = callable(getattr(thing, "run", None))
+        if is_older and getattr(getattr(thing, "submit", None), "__isabstractmethod__", True):
+            raise BenchError(
+                f"{thing.__name__} has a method `run`, which carried out one job, and no `submit`: "
+                "it was written for an older version of bench; executors are given groups now, see "
+                "bench/api/executor.py"
+            )
+        return subclass_of(thing, base)
+
+    return discover("executor", accept, patterns=patterns, isolated=False)
 
 
 @cache

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from bench.apart.blame import touching
+from bench.api.executor import PlanMismatchError
 from bench.api.files import is_file as lies_at
 from bench.errors import BenchError
 from bench.registry.learners import accept_learner
@@ -54,11 +55,12 @@ class LearnerFile(BaseModel):
         """The learner.
 
         Raises:
-            BenchError: it cannot be used, or is not what it was.
+            PlanMismatchError: it is not what it was.
+            BenchError: it cannot be used.
         """
         learner = _load(self.module, self.attribute, self.path)
         if _code(learner, self.path) != self.code:
-            raise BenchError(
+            raise PlanMismatchError(
                 f"{self.path or self.module} has changed since the run was planned; run it again"
             )
         return learner

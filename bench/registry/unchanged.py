@@ -62,7 +62,7 @@ def of_torch() -> list[Setting]:
         Setting("gradients", torch.is_grad_enabled, torch.set_grad_enabled),
         Setting("device", torch.get_default_device, _put_device),
         Setting("threads", torch.get_num_threads, torch.set_num_threads),
-        Setting("random", torch.get_rng_state, torch.set_rng_state),
+        Setting("torch's random", torch.get_rng_state, torch.set_rng_state),
         Setting(
             "deterministic",
             lambda: (

@@ -41,6 +41,7 @@ from bench.results.ranks import AverageRanks, average_ranks, critical_difference
 from bench.results.reading import ResultSet
 from bench.results.rows import CellRow
 from bench.results.tradeoff import tradeoff
+from bench.results.transfer import Transfer, transfers
 from bench.store.checked import Problem
 from bench.store.files import training_records
 
@@ -72,6 +73,8 @@ class Suite:
     """About all of its settings."""
     matrix: Matrix | None
     """Learners by settings, where a suite is best read so: the lengths of a memory probe."""
+    transfers: list[Transfer]
+    """What is lost on other data than that of meta-training."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def _suite(
     own = [section.board for section in sections]
     lengths = len(own) > 1 and all(board.kind.settings == "items" for board in own)
     table = matrix(own, controls, whole=True) if lengths else None
-    return Suite(name, sections, suite_pictures(own, palette), table)
+    return Suite(name, sections, suite_pictures(own, palette), table, transfers(own))
 
 
 def _overview(

@@ -128,8 +128,8 @@ def published_curves(board: Board) -> dict[str, list[tuple[int, float]]]:
 
 
 def _rows(board: Board) -> list[Published]:
-    datasets = {row.dataset for row in board.cells}
-    splits = {row.split for row in board.cells}
+    own = [row for row in board.cells if row.test_dataset is None]  # no paper has tested elsewhere
+    datasets, splits = {row.dataset for row in own}, {row.split for row in own}
     protocol = board.cells[0].protocol
     return [
         row

@@ -11,7 +11,7 @@ from bench.report.published import hold_against_papers
 from bench.results.boards import UNTRAINED, Board, Entry
 from bench.results.formats import natural, percent
 from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
-from bench.results.rows import CellRow
+from bench.results.rows import COMPILED, CellRow
 from bench.results.written import score
 from bench.store.records import LEAST_EPISODES
 
@@ -136,7 +136,9 @@ def _command(
     words += ["--threads", threads] if threads and "/" not in device else []
     words += ["--seeds", ranges(seeds)]
     words += [] if budget == UNTRAINED else ["--budget", budget]
-    return shlex.join([*words, "--precision", precision, "--results", results])
+    words += ["--precision", precision.removesuffix(COMPILED)]
+    words += ["--compile"] if precision.endswith(COMPILED) else []
+    return shlex.join([*words, "--results", results])
 
 
 def ranges(seeds: tuple[int, ...]) -> str:

@@ -58,7 +58,7 @@ def _files(folder: Path, levels: int = DEPTH) -> Iterator[str]:
     except OSError:
         return
     for entry in found:
-        if entry.is_dir():
+        if _is_folder(entry):
             if levels and entry.name != "__pycache__":
                 yield from _files(Path(entry.path), levels - 1)
         elif entry.name not in UNREAD and not entry.name.endswith(PARTIAL):
@@ -67,6 +67,13 @@ def _files(folder: Path, levels: int = DEPTH) -> Iterator[str]:
                 yield f"{entry.path} {about.st_size} {about.st_mtime_ns}\n"
             except OSError:
                 yield f"{entry.path} ?\n"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def marked(page: bytes, made: str) -> bytes:

@@ -17,6 +17,7 @@ from bench.store.records import Measure
 
 if TYPE_CHECKING:
     from bench.results.boards import Board, Entry
+    from bench.results.rows import CellRow
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def _described(protocol: str, board: Board) -> list[str]:
     """Of a protocol that says nothing but its measure."""
     measure, row = board.metric.measure, board.cells[0]
     phrases = [f"{protocol[:1].upper()}{protocol[1:]}" if protocol else "A protocol without a name"]
-    phrases += _drawn_from(row.dataset, row.split)
+    phrases += _drawn_from(row)
     for word, value in (("chance", measure.chance), ("perfect", measure.perfect)):
         if value is not None:
             phrases.append(f"{word} is {board.metric.write(value)} {board.metric.suffix}")
@@ -246,7 +247,7 @@ def _online(board: Board) -> list[str]:
 def _images(board: Board) -> list[str]:
     """Where classes are from, and what guessing gets."""
     row = board.cells[0]
-    phrases = _drawn_from(row.dataset, row.split)
+    phrases = _drawn_from(row)
     if row.test_rotations is not None:
         turned = "include rotations by 90 degrees" if row.test_rotations else "upright only"
         phrases.append(f"test classes {turned}")
@@ -255,8 +256,15 @@ def _images(board: Board) -> list[str]:
     return phrases
 
 
-def _drawn_from(dataset: str | None, split: str | None) -> list[str]:
-    return [f"on {dataset}, split {split}"] if dataset else []
+def _drawn_from(row: CellRow) -> list[str]:
+    if not row.dataset:
+        return []
+    if row.test_dataset is None:
+        return [f"on {row.dataset}, split {row.split}"]
+    part = "all classes" if row.test_split == "all" else f"split {row.test_split}"
+    return [
+        f"learned on {row.dataset}, split {row.split}", f"tested on {row.test_dataset}, {part}"
+    ]  # fmt: skip
 
 
 def _sequence(board: Board) -> list[str]:

@@ -123,7 +123,7 @@ def nested(a: Entry, b: Entry) -> bool:
 
 def _drawn_from(row: CellRow) -> tuple[object, ...]:
     """What decides a bank, within one setting of a suite, besides the task."""
-    return row.dataset, row.split, row.test_rotations, row.bank_episodes
+    return *row.asked_of, row.test_rotations, row.bank_episodes
 
 
 def common_banks(entries: Sequence[Entry]) -> set[str]:

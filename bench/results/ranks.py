@@ -97,7 +97,7 @@ def _ranked(
     boards: Sequence[Board], everywhere: Mapping[str, Sequence[float] | None]
 ) -> AverageRanks | None:
     there = [name for name, scores in everywhere.items() if scores is not None]
-    datasets = [str(board.cells[0].dataset) for board in boards]
+    datasets = [str(board.cells[0].asked_of[0]) for board in boards]
     distinct = sorted(set(datasets))
     if not distinct or len(there) < 2:
         return None

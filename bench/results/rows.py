@@ -27,6 +27,8 @@ class Score(NamedTuple):
     """Half-width of its 95 % interval."""
 
 
+COMPILED = " compiled"
+"""Stands behind the precision of what was trained by a compiled update."""
 NO_SCORE = Score(None, None)
 
 
@@ -123,6 +125,7 @@ class CellRow:
     seed: int
     device: str
     precision: str
+    """``fp32``, ``bf16``, ``fp32 compiled``, ``bf16 compiled``."""
     budget: str
     status: Status
     code: Literal["current", "other", "unknown"]
@@ -173,6 +176,9 @@ class CellRow:
     audits: Sequence[AuditFound] | None = field(default=None)
     """Of its training, where `bench.report.audits.with_audits` has read them."""
     audit_failure: Failed | None = field(default=None)
+    test_dataset: str | None = field(default=None)
+    """Other data that it is tested on; None: that of the training."""
+    test_split: str | None = field(default=None)
     suite_file: str | None = field(default=None)
     """The path that the suite was asked for by, where it is not installed."""
 
@@ -186,6 +192,13 @@ class CellRow:
     def kind(self) -> Kind:
         """How its results are read."""
         return kind_of(self.protocol, self.measure)
+
+    @property
+    def asked_of(self) -> tuple[str | None, str | None]:
+        """The dataset and the split that its episodes are drawn from."""
+        if self.test_dataset is None:
+            return self.dataset, self.split
+        return self.test_dataset, self.test_split
 
     @property
     def reason(self) -> str | None:
@@ -274,13 +287,15 @@ def row_of(
         config=record.get("config") or {},
         seed=int(record["seed"]),
         device=str(record["device"]),
-        precision=str(record["precision"]),
+        precision=str(record["precision"]) + (COMPILED if record.get("compiled") else ""),
         budget=str(record["budget"]),
         status=status,
         code=code,
         task=task,
         dataset=text(record.get("dataset")),
         split=text(record.get("split")),
+        test_dataset=text(record.get("test_dataset")),
+        test_split=text(record.get("test_split")),
         test_rotations=record.get("test_rotations"),
         bank=text(record.get("bank")),
         episodes=whole(record.get("episodes")),

@@ -34,7 +34,7 @@ COLUMNS = {
     **dict.fromkeys(["transductive"], "boolean"),
     **dict.fromkeys(["warnings", "failure", "timing_failures", "environments"], "object"),
     **dict.fromkeys(["suite_version", "bank_episodes"], "Int64"),
-    **dict.fromkeys(["dataset", "split"], "object"),
+    **dict.fromkeys(["dataset", "split", "test_dataset", "test_split"], "object"),
     **dict.fromkeys(["test_rotations"], "boolean"),
     **dict.fromkeys(["task", "config"], "object"),
     **dict.fromkeys(["bank", "finished", "source", "training", "id", "path"], "object"),
@@ -47,7 +47,8 @@ what a sequence asks for and ``bit_errors`` how many of them are wrong; their ac
 fraction of right bits. ``timings`` is ``{device: {phase: median}}``, ``throughput`` ``{device:
 episodes/s}`` and ``peak_memory`` ``{device: bytes}``. ``code`` compares the stored source hash with
 the installed learner's: current, other or unknown. ``environments`` lists those of the test and the
-timings. ``failure`` and ``timing_failures`` (by device) are `bench.store.records.Failure` as
+timings. ``test_dataset`` is other data than the training's that was tested on, and None elsewhere.
+``failure`` and ``timing_failures`` (by device) are `bench.store.records.Failure` as
 stored. A plugin's protocol adds its metric and its half-width behind these."""
 
 METRICS = ("accuracy", "nll", "ece", "bit_errors")

@@ -18,7 +18,8 @@ def estimate_cells(
 ) -> list[dict[str, Any]]:
     """One row per cell: what it is, its status, and the seconds it still needs on that device.
 
-    A training counts with the first of its cells. Seconds are None where the learner fails.
+    A training counts with the first of its cells, and so does compiling it, which is also told
+    apart. Seconds are None where the learner fails.
 
     Args:
         plan: has the cells.
@@ -33,11 +34,13 @@ def estimate_cells(
     for cell in plan.cells:
         training, status = cell.training, cell.status(results)
         seconds: float | None = 0.0
+        told: dict[str, float] = {"compiling": 0.0} if training.compiled else {}
         if status == "unfinished":
             try:
-                of_training, seconds = measure(training, cell, device, threads)
+                of_training, seconds, compiling = measure(training, cell, device, threads)
                 if training.id not in trained and training.status(results) == "unfinished":
-                    seconds += of_training
+                    seconds += of_training + compiling
+                    told = {"compiling": round(compiling, 1)} if training.compiled else {}
             except (Exception, SystemExit):  # a learner may raise anything; a run will say what
                 seconds = None
         trained.add(training.id)
@@ -51,6 +54,7 @@ def estimate_cells(
                 "training": training.id,
                 "status": status,
                 "seconds": None if seconds is None else round(seconds, 1),
+                **told,
             }
         )
     return rows
@@ -58,11 +62,11 @@ def estimate_cells(
 
 def seconds_of(
     training: Training, cell: Cell, device: Device, threads: int | None
-) -> tuple[float, float]:
-    """Seconds of a whole meta-training and of its meta-test on a cell, by what a part of them takes
-    in this process."""
+) -> tuple[float, float, float]:
+    """Seconds of a whole meta-training, of its meta-test on a cell, and of compiling, by what a
+    part of them takes in this process."""
     from bench.running.trial import time_once, training_seconds
 
     device.use(threads)
-    per_update, per_episode = time_once(training, cell, device)
-    return training_seconds(training, per_update), per_episode * cell.episodes
+    per_update, per_episode, compiling = time_once(training, cell, device)
+    return training_seconds(training, per_update), per_episode * cell.episodes, compiling

@@ -17,6 +17,7 @@ from bench.registry.installed import learners, protocol
 from bench.registry.learner_files import is_file
 from bench.registry.source_hash import source_hash
 from bench.running.request import Request
+from bench.worker.compiled import check_compiler
 
 
 def plan_of(request: Request, device: DeviceKind, folders: DataFolders, notify: Notify) -> Plan:
@@ -30,9 +31,11 @@ def plan_of(request: Request, device: DeviceKind, folders: DataFolders, notify: 
         notify: told what takes long.
 
     Raises:
-        BenchError: for anything that was asked for and does not exist or does not fit, and where
-            no learner is left.
+        BenchError: for anything that was asked for and does not exist or does not fit, where what
+            compiling needs is not there, and where no learner is left.
     """
+    if request.compile:
+        check_compiler(device)
     suites = choose_suites([str(suite) for suite in request.suites])
     chosen = choose_learners(request.learners)
     sources = read_sources(chosen)
@@ -43,6 +46,7 @@ def plan_of(request: Request, device: DeviceKind, folders: DataFolders, notify: 
         device=device,
         budget=request.budget,
         precision=request.precision,
+        compiled=request.compile,
         folders=folders,
         notify=notify,
     )

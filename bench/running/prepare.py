@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from bench.apart.call import apart
 from bench.api.dataset import DataFolders, Notify
-from bench.api.executor import Limits
+from bench.api.executor import Executor, Site
 from bench.data.folders import data_folders, named_path
 from bench.errors import BenchError
+from bench.groups.events import Event, Listener
 from bench.planning.jobs import DeviceKind, Plan
 from bench.registry.installed import executors
 from bench.running.places import usable_places
 from bench.running.request import Request, wrong_value
-from bench.running.runner import Listener, Runner
+from bench.running.runner import Runner
+from bench.store import layout
 from bench.worker.threads import begun_with
 
 
@@ -38,16 +41,53 @@ def prepare(
         if not callable(function):
             raise wrong_value(name, "a function of one argument", function)
     results = results_folder(request.results)
-    places = usable_places(request.devices)
     executor = executors(request.executor).get(request.executor)
+    check_options(request, executor)
+    places = usable_places(request.devices, elsewhere=executor.elsewhere)
     folders = data_folders(request.data_dir)
     make = plan_run if executor.here else apart(plan_run)
     plan = make(request, places[0].kind, folders, notify)
-    limits = Limits(request.timeout, request.memory)
     folders = replace(folders, checked=frozenset(plan.checked))
-    runner = Runner(request, plan, executor(limits), results, folders, places, listener, notify)
+    run = layout.run_folder(results, run_id(request, plan))
+
+    def tell(event: Event) -> None:
+        """What a user should know is told as such, whoever carries out the work."""
+        note = event.details.get("note") if event.kind == "progress" else None
+        if note is None:
+            listener(event)
+        else:
+            notify(str(note))
+
+    site = Site(request.jobs, run, request.options or {}, tell=tell, notify=notify)
+    runner = Runner(request, plan, executor(site), results, folders, places, run, tell, notify)
+    check_threads(runner)
     plan.notes += thread_notes(runner)
     return runner
+
+
+def check_options(request: Request, executor: type[Executor]) -> None:
+    """Raises a `BenchError` for an option that the executor does not have."""
+    known = executor.options
+    for name in request.options or {}:
+        if known is not None and name not in known:
+            takes = f"takes {', '.join(known)}" if known else "takes no options"
+            raise BenchError(f"-X {name}: the executor {request.executor!r} {takes}")
+
+
+def check_threads(runner: Runner) -> None:
+    """Raises a `BenchError` where a number of CPUs is asked for, and another one of threads."""
+    asked, cpus = runner.asked_threads, runner.executor.threads()
+    if asked is not None and cpus not in {None, asked}:
+        raise BenchError(
+            f"{asked} threads are asked for, and the options of the executor say {cpus} CPUs; "
+            "leave one of the two out"
+        )
+
+
+def run_id(request: Request, plan: Plan) -> str:
+    """The same for the same command: 12 hex digits of what it asks for."""
+    asked = [request.executor, *request.devices, *(cell.id for cell in plan.cells)]
+    return hashlib.sha256(" ".join(asked).encode()).hexdigest()[:12]
 
 
 def plan_run(request: Request, device: DeviceKind, folders: DataFolders, notify: Notify) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -42,16 +42,19 @@ class Request:
     the kind of device is a part of a training's identity: what is finished is kept.
 
     Attributes:
-        suites: names, globs or paths of TOML files.
+        suites: names, globs or paths of TOML files; `bench.Suite` makes one of data in Python.
         learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
         seeds: one training per seed.
-        devices: meta-trains and meta-tests on the first, times on all.
+        devices: meta-trains and meta-tests on the first, times on all. ``cuda`` is every GPU that
+            is visible, for timings the first of them; ``cuda:1`` just that one.
         budget: ``smoke``, ``standard``, ``paper``, ``<n>examples`` or ``<n>min``.
         precision: ``fp32`` or ``bf16`` (autocast).
+        compile: compiles the update of each learner, which has to be one that can be.
         data_dir: where the datasets lie; None: ``$BENCH_DATA_DIR``, the cache, a download.
         results: the results folder.
         executor: what carries out trainings and cells.
-        jobs: trainings and cells at once.
+        jobs: groups at once, each a training with its tests and audit; None: as many as there are
+            GPUs to choose from with `devices=["cuda"]`, else one.
         threads: CPU threads of each training, its audits and its tests; None: the number that the
             first device states, else the machine's cores shared among the jobs. A training that
             has begun keeps the number it began with. A timing has the threads of its device:
@@ -60,6 +63,7 @@ class Request:
         memory: bytes that one process may have resident.
         rerun: computes again what is done.
         retry_failed: tries again what has failed.
+        options: of the executor, as ``{"partition": "gpu"}``.
         store: what is stored beside results: ``answers`` keeps each answer, for `bench
             show-episode` and for accuracies by class. No part of what makes a cell another.
         tracker: who is told how trainings go, as ``tensorboard``; empty: nobody.
@@ -68,21 +72,23 @@ class Request:
         BenchError: for a value of the wrong type or range.
     """
 
-    suites: Sequence[str | Path]
+    suites: Sequence[str | os.PathLike[str]]
     learners: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
     devices: Sequence[str] = ("cpu",)
     budget: str = "standard"
     precision: Precision = "fp32"
+    compile: bool = False
     data_dir: str | Path | None = None
     results: str | Path = "results"
     executor: str = "local"
-    jobs: int = 1
+    jobs: int | None = None
     threads: int | None = None
     timeout: float | None = None
     memory: int | None = None
     rerun: bool = False
     retry_failed: bool = False
+    options: Mapping[str, str] | None = None
     store: Sequence[str] = ()
     tracker: str = ""
 
@@ -94,10 +100,11 @@ class Request:
             "devices": _texts("devices", self.devices, 'devices=["cpu"]'),
             "budget": _text("budget", self.budget, "standard"),
             "precision": _text("precision", self.precision, "fp32", get_args(Precision)),
+            "compile": _flag("compile", self.compile),
             "data_dir": None if self.data_dir is None else _path("data_dir", self.data_dir),
             "results": _path("results", self.results),
             "executor": _text("executor", self.executor, "local"),
-            "jobs": _count("jobs", self.jobs, MOST_JOBS),
+            "jobs": None if self.jobs is None else _count("jobs", self.jobs, MOST_JOBS),
             "threads": None
             if self.threads is None
             else _count("threads", self.threads, MOST_THREADS),
@@ -105,6 +112,7 @@ class Request:
             "memory": None if self.memory is None else _count("memory", self.memory, 2**63 - 1),
             "rerun": _flag("rerun", self.rerun),
             "retry_failed": _flag("retry_failed", self.retry_failed),
+            "options": None if self.options is None else _options("options", self.options),
             "store": _stored(self.store),
             "tracker": _tracker(self.tracker),
         }
@@ -149,8 +157,8 @@ def _texts(
     if not items and not empty:
         raise BenchError(f"{name}: the list is empty; expected one or more, as {example}")
     for place, item in enumerate(items):
-        if paths and isinstance(item, Path):
-            items[place] = str(item)
+        if paths and isinstance(item, os.PathLike):
+            items[place] = os.fspath(item)
         elif not isinstance(item, str) or not item:
             raise wrong_value(name, expected, values)
     return tuple(dict.fromkeys(items))
@@ -222,6 +230,16 @@ def _seconds(name: str, value: Any) -> float:
     if value > LONGEST:
         raise BenchError(f"{name}: {_told(value)} s is too large; the largest is {LONGEST:.0f} s")
     return float(value)
+
+
+def _options(name: str, value: Any) -> dict[str, str]:
+    expected = 'names and values, as options={"partition": "gpu"}'
+    if not isinstance(value, Mapping):
+        raise wrong_value(name, expected, value)
+    for key, text in value.items():
+        if not isinstance(key, str) or not isinstance(text, str) or "\0" in key + text:
+            raise wrong_value(name, expected, {key: text})
+    return dict(value)
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from bench.api.dataset import DataFolders, Notify
-from bench.api.executor import Cancelled, Executor
+from bench.api.executor import Executor, Limits, Resources
+from bench.groups.events import Listener
+from bench.groups.group import Frame, Group, GroupKind
+from bench.groups.plan_file import write_plan
 from bench.planning.jobs import Cell, Plan, Training, describe
+from bench.running.following import Following
 from bench.running.request import Request
 from bench.store import layout
-from bench.store.atomic import clear, lock_file, write_json, writing
-from bench.store.checked import UnreadableError, missing, read_record, record_part, set_aside
-from bench.store.records import Failure, TrainingResult
-from bench.worker.assignment import Assignment, Phase
+from bench.store.atomic import clear, writing
+from bench.store.checked import read_json, record_part, set_aside
+from bench.store.records import Failure
 from bench.worker.devices import Device, cores
-from bench.worker.environment import now
 
-Kind = Literal["error", "exit", "timeout", "memory", "training"]
-EventKind = Literal["start", "progress", "done", "failed", "kept"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to an assignment.
-
-    Attributes:
-        kind: ``kept`` means that it was done (or had failed) before.
-        assignment: what it happened to.
-        details: of ``progress``: fraction, updates, loss, ...; of ``failed``: reason.
-    """
-
-    kind: EventKind
-    assignment: Assignment
-    details: dict[str, Any] = field(default_factory=dict)
-
-
-Listener = Callable[[Event], object]
+TRIED_AGAIN = {"lost", "refused"}
+"""Kinds of failures that are no fault of a learner's: the next run tries again by itself."""
 
 
 @dataclass
@@ -57,6 +39,7 @@ class Runner:
         results: the results folder.
         folders: where data lies.
         places: the devices: trains and tests on the first, times every cell on each.
+        run_folder: what `bench.api.Site.folder` is.
         listener: told what happens, from any thread.
         notify: told what the user should know, from any thread: what was found damaged.
     """
@@ -67,20 +50,21 @@ class Runner:
     results: Path
     folders: DataFolders
     places: Sequence[Device]
+    run_folder: Path
     listener: Listener = lambda event: None
     notify: Notify = lambda message: None
 
     def __post_init__(self) -> None:
-        self._cancelled = threading.Event()
-        self._weights_seen: set[str] = set()
         self.prepared = False
         """Whether what is to be computed again is removed: to go on, nobody has to ask for that
         once more."""
 
     @property
     def threads(self) -> int:
-        """CPU threads of a training that begins now."""
-        return self.asked_threads or max(1, cores() // self.request.jobs)
+        """CPU threads of a training that begins now; where other machines do it, one unless a
+        number was asked for."""
+        shared = 1 if self.executor.elsewhere else max(1, cores() // (self.request.jobs or 1))
+        return self.asked_threads or self.executor.threads() or shared
 
     @property
     def asked_threads(self) -> int | None:
@@ -95,38 +79,61 @@ class Runner:
             BenchError: the disk is full or may not be written to, or holds what a newer version
                 of bench has made.
         """
+        with self._following() as following:
+            groups = self.groups()
+            for kind in ("train", "time"):
+                for group in groups:
+                    if group.kind == kind:
+                        self._hand_over(group, following)
+                while following.unfinished:
+                    following.look()
+                    time.sleep(self.executor.pause)
+
+    def detach(self) -> int:
+        """Hands over all that is left to do and leaves it to the engine; how many groups it is."""
+        with self._following() as following:
+            for group in self.groups():
+                self._hand_over(group, following)
+            following.look()
+            return following.unfinished
+
+    def scripts(self) -> list[str]:
+        """What would be handed over, for a person to read; nothing is, and nothing is stored."""
+        for group in self.groups():
+            if group.pending:
+                self.executor.submit(group, self.resources(group))
+        return self.executor.scripts()
+
+    @contextmanager
+    def _following(self) -> Iterator[Following]:
+        """With all that an executor needs; what was handed over ends where something is raised."""
+        if self.executor.elsewhere:
+            self.write_plan()
+        else:
+            self.prepare()
+        following = Following(self.executor, self.listener, self.notify)
+        try:
+            yield following
+        except BaseException:
+            following.cancel()
+            raise
+        finally:
+            self.executor.close()
+
+    def _hand_over(self, group: Group, following: Following) -> None:
+        if group.pending:
+            following.submit(group, self.resources(group))
+        else:
+            following.keep(group)
+
+    def prepare(self) -> None:
+        """Removes what is to be computed again, and writes down what is asked for."""
         jobs: list[Training | Cell] = [*self.plan.trainings, *self.plan.cells]
         for job in jobs:
             self._prepare(job)
         self.prepared = True
-        with self._pool(self.request.jobs) as pool:
-            self._await(
-                [pool.submit(self._train_and_test, cells) for cells in by_training(self.plan)]
-            )
-        with self._pool(1) as pool:
-            self._await([pool.submit(self._time_all)])
-
-    @contextmanager
-    def _pool(self, workers: int) -> Iterator[ThreadPoolExecutor]:
-        """Threads that Ctrl-C stops wherever it comes, and so does an error of the harness."""
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                yield pool
-            except BaseException:
-                self._cancelled.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-    def _await(self, futures: Sequence[Future[None]]) -> None:
-        """Waits for all, and raises what the first of them has raised."""
-        waiting = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
 
     def _prepare(self, job: Training | Cell) -> None:
-        """Removes what is to be computed again, and writes down what is asked for."""
         folder = job.folder(self.results)
         if self.request.rerun:
             if not clear(folder):
@@ -135,146 +142,63 @@ class Runner:
             for path in list(layout.failures(folder)):
                 why = record_part(path, Failure).damage()
                 with writing(path):
-                    if self.request.retry_failed:
+                    if self.request.retry_failed or tried_again(path, why):
                         path.unlink(missing_ok=True)
                     elif why is not None:
                         self.notify(f"{path}: {why}; it is set aside")
                         set_aside(path)
         describe(job, self.results)
 
-    def _train_and_test(self, cells: list[Cell]) -> None:
-        """One training, what is tested with it, and its audits."""
-        training = cells[0].training
-        wanted = [cell for cell in cells if self._wanted(cell)]
-        if wanted or training.damaged(self.results):
-            self._look_at_weights(training)
-            self._carry_out(self._assignment("train", training))
-        self._test(training, cells, wanted)
-        audit = self._assignment("audit", training)
-        if self._auditable(training):
-            self._carry_out(audit)
-        else:
-            self.listener(Event("kept", audit))
+    def write_plan(self) -> tuple[Path, list[Group]]:
+        """Writes down all groups, for `bench work`; where, and which they are."""
+        self.prepare()
+        groups = self.groups()
+        path = self.run_folder / layout.PLAN
+        write_plan(path, groups, self.request.executor)
+        return path, groups
 
-    def _test(self, training: Training, cells: list[Cell], wanted: list[Cell]) -> None:
-        reason = training.failure(self.results)
-        for cell in cells:
-            assignment = self._assignment("test", training, cell)
-            if reason is None or cell not in wanted:
-                self._carry_out(assignment)
-            else:
-                self._fail(assignment, "training", f"its training failed: {reason}")
+    # -- groups -----------------------------------------------------------------------------------
 
-    def _wanted(self, cell: Cell) -> bool:
-        """Whether a cell is to be computed: a failure is kept, unless its training was the reason
-        and has no failure any more."""
-        status = cell.status(self.results)
-        if status != "failed":
-            return status == "unfinished"
-        path = cell.folder(self.results) / layout.FAILURE
-        failure = read_record(path, Failure)
-        if failure["kind"] == "training" and cell.training.failure(self.results) is None:
-            with writing(path):
-                path.unlink(missing_ok=True)
-            return True
-        return False
+    def groups(self) -> list[Group]:
+        """All of the plan, whether something of them is left to do or not: first the trainings,
+        then the timings."""
+        return list(self._groups())
 
-    def _look_at_weights(self, training: Training) -> None:
-        """Damaged weights are as if it had not been trained: nothing else makes them again. Each
-        training is looked at once, and only where something is to be computed with it."""
-        if training.id in self._weights_seen or not self._has_weights(training):
-            return
-        self._weights_seen.add(training.id)
-        folder = training.folder(self.results)
-        if training.budget is None or training.status(self.results) != "done":
-            return
-        from bench.worker.checkpoints import best_weights  # needs torch
+    def _groups(self) -> Iterator[Group]:
+        limits = Limits(self.request.timeout, self.request.memory)
+        plan_file = self.run_folder / layout.PLAN
+        asked = tuple(self.request.store), self.request.tracker
+        frame = Frame(self.results, self.folders, plan_file, limits, *asked)
+        trained = by_training(self.plan)
+        kinds: list[tuple[GroupKind, Device]] = [("train", self.places[0])]
+        kinds += [("time", place) for place in self.places]
+        index = 0
+        for kind, place in kinds:
+            for cells in trained:
+                training = cells[0].training
+                source = self.plan.sources.get(training.learner_name)
+                where = place.name, self.threads, source, frame
+                yield Group(index, kind, training, tuple(cells), *where)
+                index += 1
 
-        weights = folder / layout.WEIGHTS
-        try:
-            best_weights(folder)
-        except UnreadableError as error:
-            with lock_file(folder) as lock, writing(weights):
-                if lock(False):  # else another process makes them at this moment
-                    self.notify(f"{weights} {error}: it is set aside, and trained again")
-                    set_aside(weights)
-                    set_aside(folder / layout.RESULT)
-
-    def _time_all(self) -> None:
-        for cell in self.plan.cells:
-            if cell.status(self.results) == "done":
-                for place in self.places:
-                    assignment = self._assignment("time", cell.training, cell, place)
-                    if self._has_weights(cell.training):
-                        self._carry_out(assignment)
-
-    def _has_weights(self, training: Training) -> bool:
-        """Whether it can be looked at again: reference results come without weights."""
-        weights = training.folder(self.results) / layout.WEIGHTS
-        return training.budget is None or not missing(weights)
-
-    def _auditable(self, training: Training) -> bool:
-        """Whether its weights are there, and the learner's code is what they were trained with."""
-        if training.status(self.results) != "done" or not self._has_weights(training):
-            return False
-        path = training.folder(self.results) / layout.RESULT
-        trained_with = read_record(path, TrainingResult)["source"]
-        return bool(trained_with == self.plan.sources.get(training.learner_name))
-
-    def _assignment(
-        self,
-        phase: Phase,
-        training: Training,
-        cell: Cell | None = None,
-        place: Device | None = None,
-    ) -> Assignment:
-        where = (place or self.places[0]).name
-        threads = None if phase == "time" else self.threads
-        store = tuple(self.request.store) if phase == "test" and self._has_weights(training) else ()
-        tracker = self.request.tracker if phase == "train" else ""
-        asked = (self.results, self.folders, where, threads, store, tracker)
-        return Assignment(phase, training, cell, *asked)
-
-    def _carry_out(self, assignment: Assignment) -> None:
-        if self._cancelled.is_set():
-            raise Cancelled
-        if assignment.done or assignment.failed:
-            self.listener(Event("kept", assignment))
-            return
-        for path, reason in assignment.damaged():
-            self.notify(f"{path}: {reason}; it is computed again")
-        if assignment.phase != "train":
-            self._ready(assignment.training)
-        self.listener(Event("start", assignment))
-        ended = self.executor.run(
-            assignment,
-            lambda details: self.listener(Event("progress", assignment, details)),
-            self._cancelled,
+    def resources(self, group: Group) -> Resources:
+        """What a group needs."""
+        place, timing = group.place, group.kind == "time"
+        asked = self.request.devices[0]
+        spread = place.kind == "cuda" and not timing and asked == "cuda"
+        return Resources(
+            cpus=place.threads or self.threads if timing else self.threads,
+            gpus=int(place.kind == "cuda"),
+            gpu=None if spread else place.number,
+            memory=self.request.memory,
+            seconds=self.request.timeout,
+            exclusive=timing,
         )
-        if ended is None:
-            if assignment.phase == "train":  # written a moment ago
-                self._weights_seen.add(assignment.training.id)
-            self.listener(Event("done", assignment))
-        else:
-            self._fail(assignment, ended.kind, ended.reason, ended.traceback)
 
-    def _ready(self, training: Training) -> None:
-        """Another run may have removed it since, or something may have damaged its weights."""
-        self._look_at_weights(training)
-        if training.status(self.results) == "unfinished":
-            self._carry_out(self._assignment("train", training))
 
-    def _fail(
-        self, assignment: Assignment, kind: Kind, reason: str, traceback: str | None = None
-    ) -> None:
-        if assignment.done:  # by another process, in the meantime
-            self.listener(Event("done", assignment))
-            return
-        failure = Failure(
-            kind=kind, reason=reason, traceback=traceback, phase=assignment.phase, finished=now()
-        )
-        write_json(assignment.failure, failure)
-        self.listener(Event("failed", assignment, {"reason": reason}))
+def tried_again(path: Path, why: str | None) -> bool:
+    """Whether a failure that can be read (`why` is None) is no fault of what failed."""
+    return why is None and read_json(path).get("kind") in TRIED_AGAIN
 
 
 def by_training(plan: Plan) -> list[list[Cell]]:

@@ -11,10 +11,12 @@ from bench.api import TaskSpec
 from bench.planning.jobs import Cell, Training
 from bench.protocols.answers import answer
 from bench.registry.installed import protocol
+from bench.worker.compiled import CompiledLoss
 from bench.worker.devices import Device
 from bench.worker.evaluation import autocast
 from bench.worker.loading import load_learner, training_source
-from bench.worker.training_loop import make_optimizer, planned_updates, update
+from bench.worker.training_loop import planned_updates
+from bench.worker.updates import make_optimizer, update
 
 TEST_BATCH = 16
 
@@ -28,15 +30,17 @@ def training_seconds(training: Training, per_update: float) -> float:
     return per_update * planned_updates(training.task, training.budget)
 
 
-def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, float]:
-    """Seconds of one update and of one test episode, on random inputs, after one of each."""
+def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, float, float]:
+    """Seconds of one update and of one test episode, on random inputs, after one of each; and of
+    compiling the update, less than in a first run where it lies in the cache."""
     learner, _ = load_learner(training, device)
+    compiled = CompiledLoss(learner) if training.compiled else None
     batch = any_batch(training, training.task).to(device.torch)
     test = any_batch(training, cell.task.but(episodes_per_update=TEST_BATCH)).to(device.torch)
 
     def train() -> None:
         if training.budget is not None:
-            update(learner, optimizer, batch, training.precision)
+            update(learner, optimizer, batch, training.precision, compiled)
 
     def test_once() -> None:
         with torch.no_grad(), autocast(device.torch, training.precision):
@@ -53,7 +57,8 @@ def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, fl
         function()
         device.synchronise()
         seconds.append(time.perf_counter() - started)
-    return seconds[0], seconds[1] / TEST_BATCH
+    compiling = compiled.seconds if compiled else 0.0
+    return seconds[0], seconds[1] / TEST_BATCH, compiling
 
 
 def any_batch(training: Training, task: TaskSpec) -> Any:

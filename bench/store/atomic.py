@@ -19,6 +19,7 @@ from bench.api.files import abandoned, owner
 from bench.errors import BenchError
 from bench.store.checked import set_aside
 from bench.store.layout import LOCK, RESULT
+from bench.store.leases import LEASE, Lease
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +97,7 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What a file system says that knows no locks; there it is as on Windows."""
+"""What a file system says that knows no locks; there a lease has to do."""
 
 
 @contextlib.contextmanager
@@ -124,16 +125,25 @@ def locked(folder: Path, waiting: Callable[[bool], object] = lambda waits: None)
 @contextlib.contextmanager
 def lock_file(folder: Path) -> Iterator[Callable[[bool], bool]]:
     """A function that locks a folder for as long as the context lasts: at once or not at all, and
-    says which, or (True) after waiting for whoever works there. Without locks (on Windows, on some
-    network disks) it says at once that it has."""
+    says which, or (True) after waiting for whoever works there. Where there are no locks (on
+    Windows, on some network disks), or not the same for all, the lease alone says it."""
     with writing(folder / LOCK):
         folder.mkdir(parents=True, exist_ok=True)
         # Nothing is written: a link in a folder from elsewhere must not cost the file it leads to.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(folder / LOCK, flags, 0o644)
+    lease = Lease(folder)
+
+    def lock(wait: bool) -> bool:
+        if not _lock(descriptor, folder / LOCK, wait):
+            return False
+        with writing(folder / LEASE):
+            return lease.take(wait)
+
     try:
-        yield lambda wait: _lock(descriptor, folder / LOCK, wait)
+        yield lock
     finally:
+        lease.give_back()
         os.close(descriptor)
 
 
@@ -164,7 +174,9 @@ def clear(folder: Path) -> bool:
             return False
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name != RESULT)
         for entry in entries:  # the result first: what lacks one is unfinished
-            if entry.name == LOCK or (entry.name.endswith(PARTIAL) and not abandoned(Path(entry))):
+            if entry.name in {LOCK, LEASE} or (
+                entry.name.endswith(PARTIAL) and not abandoned(Path(entry))
+            ):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry)

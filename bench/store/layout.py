@@ -22,6 +22,12 @@
         timings/<device>.failure.json   Failure, where it could not be timed
         log.txt                         what its processes printed
 
+    .devices/<device>.json              TimedOn: the GPU model that a column of timings is of
+    .runs/<id>/                         of a run that other machines carry out
+        plan.json                       its groups, for `bench work`
+        groups/<index>.json             GroupStatus: where a group stands, as it says itself
+        logs/                           what the groups' own processes printed
+
 The records are those of `bench.store.records`. A report that is written here too has names of its
 own: see `bench.report`.
 """
@@ -39,6 +45,8 @@ STARTED, CHECKPOINT, WEIGHTS = "started.json", "checkpoint.pt", "best.pt"
 EPISODES, WEIGHTINGS, ANSWERS = "episodes.json", "weightings.npz", "answers.npz"
 RESULT, FAILURE = "result.json", "failure.json"
 AUDITS = "audits.json"
+DEVICES = ".devices"
+RUNS, PLAN, GROUPS, LOGS = ".runs", "plan.json", "groups", "logs"
 LOG, LOCK = "log.txt", ".lock"
 
 
@@ -63,9 +71,29 @@ def learners_in(results: str | Path) -> set[str]:
     return {folder.name.rpartition("-")[0] for folder in folders}
 
 
+def run_folder(results: str | Path, run: str) -> Path:
+    """What is remembered of a run that other machines carry out."""
+    return Path(results) / RUNS / run
+
+
+def group_file(run: Path, index: int) -> Path:
+    """What a group says of itself."""
+    return run / GROUPS / f"{index}.json"
+
+
 def timing_file(cell: Path, device: str) -> Path:
     """The timing of a cell on a device; in the name of the file "/" and ":" are "-"."""
     return cell / TIMINGS / f"{re.sub('[/:]', '-', device)}.json"
+
+
+def model_file(results: str | Path, device: str) -> Path:
+    """Which GPU model the timings of a device are of."""
+    return Path(results) / DEVICES / timing_file(Path(), device).name
+
+
+def timings_of(results: str | Path, device: str) -> Iterator[Path]:
+    """All timings of a device."""
+    yield from Path(results).glob(f"{CELLS}/*/*/*/{timing_file(Path(), device)}")
 
 
 def timed_device(name: str) -> str:

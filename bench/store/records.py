@@ -41,6 +41,8 @@ class Environment(Record):
     commit: str | None = None
     """Of the harness's own checkout; None when it was installed from a package."""
     dirty: bool | None = None
+    driver: str | None = None
+    """Version of the GPU's driver; None on other devices, and where an older version made it."""
 
 
 class Interval(Record):
@@ -113,6 +115,8 @@ class Requested(Record):
     """The kind of device it is meta-trained and meta-tested on: ``cpu``, ``cuda``, ``mps``. Which
     one it was stands in `environment`."""
     precision: Literal["fp32", "bf16"]
+    compiled: bool = False
+    """Whether the update was compiled (``bench run --compile``)."""
     budget: str
     """``smoke``, ``standard``, ``paper``, ``<n>examples``, ``<n>min``; ``none``: nothing to
     train."""
@@ -142,6 +146,8 @@ class TrainingResult(Requested):
     overhead: float
     """Fraction of `seconds` outside the learner's own loss, backward and optimizer step."""
     validation_seconds: float
+    compile_seconds: float | None = None
+    """Time spent on compiling the update, in none of the others; None: it was not compiled."""
     stopped: Literal["budget", "early stopping", "diverged", "nothing to train"]
     best_update: int
     best_val_accuracy: float | None
@@ -294,11 +300,21 @@ class TimingResult(Record):
     finished: str
 
 
+class TimedOn(Record):
+    """Which GPU a column of timings is of, in one results folder."""
+
+    device: str
+    """``cuda:0``."""
+    device_name: str
+
+
 class Failure(Record):
     """Why a training, its audits, a cell or a timing did not finish."""
 
-    kind: Literal["error", "exit", "timeout", "memory", "training"]
-    """``training``: the training that a cell needs has failed."""
+    kind: Literal["error", "exit", "timeout", "memory", "lost", "refused", "training"]
+    """``training``: the training that a cell needs has failed. ``lost``: its machine was, again and
+    again; ``refused``: what was there was not what was planned. The next run tries these two again
+    by itself."""
     reason: str
     """One sentence."""
     traceback: str | None = None

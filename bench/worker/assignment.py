@@ -16,7 +16,15 @@ from bench.api.executor import Progress
 from bench.planning.jobs import Cell, Training
 from bench.store import layout
 from bench.store.atomic import writing
-from bench.store.checked import Part, Problem, missing, record_part, set_aside
+from bench.store.checked import (
+    Part,
+    Problem,
+    UnreadableError,
+    missing,
+    read_json,
+    record_part,
+    set_aside,
+)
 from bench.store.records import AuditResult, Failure, TimingResult
 from bench.worker.devices import Device
 
@@ -27,7 +35,7 @@ ANSWERS = "answers"
 
 @dataclass(frozen=True)
 class Assignment:
-    """One thing to do: the `bench.api.Job` of an executor.
+    """One thing to do: a part of a group.
 
     Attributes:
         phase: ``train`` or ``audit`` a training, ``test`` or ``time`` a cell.
@@ -37,6 +45,7 @@ class Assignment:
         folders: where data lies.
         device: the place to do it, by name: one of the training's kind, for a timing any.
         threads: CPU threads of a training that begins with it; None: those of the device.
+        source: hash of the learner's code when the run was planned; None: any will do.
         store: of a test, what is stored beside its result: `ANSWERS`, or nothing.
         tracker: of a training, who is told how it goes, by the name of an entry point; or nobody.
     """
@@ -48,6 +57,7 @@ class Assignment:
     folders: DataFolders
     device: str
     threads: int | None = None
+    source: str | None = None
     store: tuple[str, ...] = ()
     tracker: str = ""
 
@@ -88,6 +98,13 @@ class Assignment:
         """Whether it is said why there is none."""
         return record_part(self.failure, Failure).damage() is None
 
+    def reason(self) -> str:
+        """Why there is none."""
+        try:
+            return str(read_json(self.failure, Failure)["reason"])
+        except (UnreadableError, KeyError):  # removed since
+            return "unknown"
+
     def damaged(self) -> list[Problem]:
         """What was made of it and is of no use."""
         if self.phase in {"train", "test"}:
@@ -121,7 +138,7 @@ class Assignment:
     def to_json(self) -> str:
         """All of it. Infinities and NaN in a learner's options are written as Python does it, and
         not as null, which JSON has for them."""
-        return json.dumps(_adapter().dump_python(self), default=_plain)
+        return json.dumps(_adapter().dump_python(self), default=plain)
 
     @classmethod
     def from_json(cls, text: str) -> Assignment:
@@ -133,7 +150,7 @@ class Assignment:
         return _adapter().validate_python(json.loads(text))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON has for a path, a set, or an option that is one of an enumeration.
 
     Raises:

@@ -32,7 +32,7 @@ from bench.worker.training_loop import build_learner
 
 def audit_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
     training, started = assignment.training, time.perf_counter()
-    learner, source = load_learner(training, device)
+    learner, source = load_learner(training, device, assignment.source)
     load_weights(learner, training, assignment.results)
     pool = load_pool(training, "val", training.val_rotations, assignment.folders).to(device.torch)
     weights = learner.state_dict()

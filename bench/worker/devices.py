@@ -57,8 +57,7 @@ class Device:
 
         if self.kind == "cuda":
             count = torch.cuda.device_count()
-            index = self.torch.index or 0
-            if index >= count:
+            if (self.number or 0) >= count:
                 found = f"{count} CUDA devices are" if count else "no CUDA device is"
                 raise BenchError(
                     f"{self.name} is not here: {found} visible to torch; `bench doctor` lists the "
@@ -69,10 +68,18 @@ class Device:
 
     @property
     def torch(self) -> torch.device:
-        """The device as torch knows it."""
+        """The device as torch knows it. A process that sees one GPU has that one, whatever its
+        number is where it was named: executors let each process see one."""
         import torch
 
+        if self.kind == "cuda" and torch.cuda.device_count() == 1:
+            return torch.device("cuda:0")
         return torch.device(self.name.partition("/")[0])
+
+    @property
+    def number(self) -> int | None:
+        """Of a GPU; None of what is no GPU."""
+        return int(self.name.partition(":")[2]) if self.kind == "cuda" else None
 
     def use(self, threads: int | None = None) -> None:
         """Prepares this process: threads, memory, and deterministic algorithms where they are free.

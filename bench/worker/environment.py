@@ -32,6 +32,17 @@ def processor() -> str:
 
 
 @functools.cache
+def driver() -> str | None:
+    """Version of NVIDIA's driver; None where it does not say."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", text)
+    return found[1] if found else None
+
+
+@functools.cache
 def checkout() -> tuple[str | None, bool | None]:
     """Commit of the harness's own checkout and whether it was changed since; None, None where
     it was installed from a package."""
@@ -71,4 +82,5 @@ def environment(device: Device) -> Environment:
         platform=platform.platform(terse=True),
         commit=commit,
         dirty=dirty,
+        driver=driver() if is_cuda else None,
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bench.api import Learner
 from bench.api.dataset import DataFolders, Source
+from bench.api.executor import PlanMismatchError
 from bench.data.own_data import own_source
 from bench.episodes.banks import Bank
 from bench.episodes.pools import Pool
@@ -37,11 +38,19 @@ def training_source(training: Training) -> Source:
     return datasets(training.dataset).get(training.dataset)
 
 
-def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
+def load_learner(
+    training: Training, device: Device, source: str | None = None
+) -> tuple[Learner, str]:
     """The learner with its initial weights on the device, and the hash of its source. Imports its
     package and no other's.
 
+    Args:
+        training: says which one.
+        device: where its weights are to be.
+        source: the hash that it had when it was planned; None: any will do.
+
     Raises:
+        PlanMismatchError: its source is another one.
         BenchError: it is not there, or cannot be used.
     """
     name, file = training.learner_name, training.file
@@ -50,6 +59,11 @@ def load_learner(training: Training, device: Device) -> tuple[Learner, str]:
     else:
         learner = learners(name).get(name)
         code = source_hash(learner)
+    if source not in {None, code}:
+        raise PlanMismatchError(
+            f"the code of {name} is not what was planned: {code} here, {source} in the plan; "
+            "install the same version on both machines, or give the run again where this one is"
+        )
     config = configure(name, learner, training.config).config
     return build_learner(training, learner, config).to(device.torch), code
 
@@ -97,7 +111,7 @@ def load_pool(
     """What a phase draws from.
 
     Raises:
-        BenchError: where the data has changed since the run was planned.
+        PlanMismatchError: where the data has changed since the run was planned.
     """
     source, asked = training_source(training), protocol(training.task.protocol)
     data = asked.load(source, training.image_size, folders, lambda message: None)
@@ -125,15 +139,18 @@ def load_other(training: Training, tested: TestedData, folders: DataFolders) -> 
     return tested_pool(asked, data, tested)
 
 
-def _changed(dataset: str) -> BenchError:
-    return BenchError(f"the data of {dataset} has changed since the run was planned")
+def _changed(dataset: str) -> PlanMismatchError:
+    return PlanMismatchError(
+        f"the data of {dataset} has changed since the run was planned, or is another one on this "
+        "machine"
+    )
 
 
 def load_bank(cell: Cell, folders: DataFolders) -> Bank:
     """The episodes that the cell answers.
 
     Raises:
-        BenchError: where they are not the ones that were planned: the data has changed.
+        PlanMismatchError: where they are not the ones that were planned: the data has changed.
     """
     training = cell.training
     if cell.tested is None:

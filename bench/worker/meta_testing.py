@@ -26,7 +26,7 @@ OF_THE_TRAINING = ("updates", "examples", "best_val_accuracy", "parameters", "tr
 
 def test_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
     cell, folder = cell_of(assignment), assignment.folder
-    learner, source = load_learner(cell.training, device)
+    learner, source = load_learner(cell.training, device, assignment.source)
     trained = load_weights(learner, cell.training, assignment.results)
     bank = load_bank(cell, assignment.folders).to(device.torch)
     kept: list[dict[str, Tensor]] | None = [] if ANSWERS in assignment.store else None

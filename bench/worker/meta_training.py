@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from bench.api.executor import Progress
+from bench.api.executor import Cancelled, Progress
 from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.checked import UnreadableError, set_aside
@@ -21,12 +21,12 @@ from bench.worker.training_loop import History, MetaTraining, validation_bank, w
 
 def train_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
     training, folder = assignment.training, assignment.folder
-    learner, source = load_learner(training, device)
+    learner, source = load_learner(training, device, assignment.source)
     fields: dict[str, Any] = {"curve": [], "warnings": []}
     if training.budget is None:
         fields |= {"updates": 0, "examples": 0, "seconds": 0.0, "validation_seconds": 0.0}
         fields |= {"stopped": "nothing to train", "best_update": 0, "best_val_accuracy": None}
-        fields |= {"overhead": 0.0}
+        fields |= {"overhead": 0.0, "compile_seconds": None}
     else:
         train = load_pool(training, "train", training.train_rotations, assignment.folders)
         val = load_pool(training, "val", training.val_rotations, assignment.folders)
@@ -45,12 +45,15 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
             checkpoint = folder / layout.CHECKPOINT
             progress({"note": f"{checkpoint} {error}: it is set aside, and trained from the start"})
             set_aside(checkpoint)
-            learner, _ = load_learner(training, device)
+            learner, _ = load_learner(training, device, assignment.source)
             run = MetaTraining(training, learner, train, bank, folder, told)
         watch.begin(run.history)
         running.append(run.history)
         try:
             history = run.run()
+        except Cancelled:
+            run.checkpoint()
+            raise
         finally:
             watch.end()
         assert history.best is not None  # a training ends with a meta-validation
@@ -60,6 +63,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
             "seconds": history.seconds,
             "overhead": history.overhead,
             "validation_seconds": history.validation_seconds,
+            "compile_seconds": history.compile_seconds if training.compiled else None,
             "stopped": history.stopped,
             "best_update": history.best["updates"],
             "best_val_accuracy": history.best["val_accuracy"],
@@ -69,7 +73,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
     asked = training.model_dump(mode="json")
     result = TrainingResult(
         **{key: asked[key] for key in ("learner", "learner_name", "family", "config", "task")},
-        **{key: asked[key] for key in ("seed", "device", "precision")},
+        **{key: asked[key] for key in ("seed", "device", "precision", "compiled")},
         **fields,
         id=training.id,
         budget=training.budget_name,

@@ -19,11 +19,14 @@ from bench.protocols.answers import answer
 from bench.store.atomic import write_json
 from bench.store.records import Phase, TimingResult
 from bench.worker.assignment import Assignment
+from bench.worker.compiled import CompiledLoss
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.evaluation import autocast, fitting, protocol_of
 from bench.worker.loading import cell_of, load_bank, load_learner, load_pool, load_weights
-from bench.worker.training_loop import examples, make_optimizer, update
+from bench.worker.one_model import hold_model
+from bench.worker.training_loop import examples
+from bench.worker.updates import make_optimizer, update
 
 SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
 """A smoke run shows that all works: no phase is timed for longer, no batch is larger."""
@@ -31,11 +34,14 @@ SMOKE_SECONDS, SMOKE_BATCH = 0.2, 4
 
 def time_phase(assignment: Assignment, device: Device, progress: Progress) -> None:
     cell, training = cell_of(assignment), assignment.training
-    learner, source = load_learner(training, device)
+    hold_model(assignment.results, device)
+    learner, source = load_learner(training, device, assignment.source)
     load_weights(learner, training, assignment.results)
     bank = load_bank(cell, assignment.folders).to(device.torch)
     smoke = training.budget_name == "smoke"
-    watch = Stopwatch(learner, device, training.precision, SMOKE_SECONDS if smoke else None)
+    compiled = CompiledLoss(learner) if training.compiled else None
+    seconds = SMOKE_SECONDS if smoke else None
+    watch = Stopwatch(learner, device, training.precision, seconds, compiled)
     progress({"fraction": 0.1})
     phases = watch.answers(bank)
     progress({"fraction": 0.4})
@@ -116,12 +122,14 @@ class Stopwatch:
         device: the device.
         precision: ``fp32`` or ``bf16``.
         seconds: after so long a phase is measured no further; None: after `SECONDS`.
+        compiled: its compiled loss, if its updates are compiled ones.
     """
 
     learner: Learner
     device: Device
     precision: str
     seconds: float | None = None
+    compiled: CompiledLoss | None = None
 
     def meta_train(self, batch: Any, images: int) -> dict[str, Phase]:
         """One update (loss, backward, optimizer step) on a ready batch, and its share per image
@@ -131,7 +139,9 @@ class Stopwatch:
         """
         self.learner.train()
         optimizer, _ = make_optimizer(self.learner, 1000)
-        times = self._measure(lambda: update(self.learner, optimizer, batch, self.precision))
+        times = self._measure(
+            lambda: update(self.learner, optimizer, batch, self.precision, self.compiled)
+        )
         return {"train_update": phase(times), "train_example": phase(times, images)}
 
     @torch.no_grad()

@@ -26,11 +26,12 @@ from bench.store import layout
 from bench.store.checked import UnreadableError, missing
 from bench.store.tensors import load_torch, save_torch
 from bench.worker.checkpoints import give_state, resumable_state, try_out
-from bench.worker.evaluation import autocast, evaluate, protocol_of
+from bench.worker.compiled import CompiledLoss
+from bench.worker.evaluation import evaluate, protocol_of
 from bench.worker.schedule import advance, steps_due
+from bench.worker.updates import make_optimizer, update
 
 CHECKPOINT_SECONDS = 30.0
-
 
 PROGRESS_SECONDS = 0.5
 
@@ -56,6 +57,8 @@ class History:
     """Meta-training time, harness included; meta-validation and checkpoints excluded."""
     learner_seconds: float = 0.0
     """The part of it in the learner's own loss, backward and optimizer step."""
+    compile_seconds: float = 0.0
+    """Time spent on compiling; in none of the others."""
     validation_seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
     """Fields of `bench.store.records.CurvePoint`."""
@@ -81,36 +84,6 @@ def build_learner(training: Training, learner: type[Learner], config: Any) -> Le
     """A learner with the initial weights of this training's seed."""
     torch.manual_seed(torch_seed(training.seed, INITIALISATION))
     return learner(config, training.task)
-
-
-def make_optimizer(
-    learner: Learner, updates: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
-    """The learner's optimizer, and its scheduler if it has one."""
-    built = learner.optimizer(updates)
-    return built if isinstance(built, tuple) else (built, None)
-
-
-def finite_norm(gradient_norm: torch.Tensor, loss: torch.Tensor) -> bool:
-    """Whether an update may be made; one synchronisation with the device."""
-    return bool(torch.isfinite(gradient_norm) & torch.isfinite(loss.detach()))
-
-
-def update(
-    learner: Learner, optimizer: torch.optim.Optimizer, batch: Any, precision: str
-) -> float | None:
-    """One meta-training update. Returns the loss, None where it was skipped as not finite."""
-    parameters = list(learner.parameters())
-    optimizer.zero_grad(set_to_none=True)
-    with autocast(parameters[0].device, precision):
-        loss = learner.loss(batch)
-    loss.backward()
-    limit = math.inf if learner.max_grad_norm is None else learner.max_grad_norm
-    norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-    if not finite_norm(norm, loss):
-        return None
-    optimizer.step()
-    return float(loss.detach())
 
 
 class MetaTraining:
@@ -147,6 +120,7 @@ class MetaTraining:
         self.history = History()
         self.planned = planned_updates(training.task, training.budget)
         self.optimizer, self.scheduler = make_optimizer(learner, self.planned)
+        self.compiled = CompiledLoss(learner) if training.compiled else None
         self._last_checkpoint = self._last_progress = time.monotonic()
         self._resumable = False
         """Whether a checkpoint of it was read back."""
@@ -164,9 +138,9 @@ class MetaTraining:
                 self._try_resuming()
             if self._validation_due():
                 self._validate()
-                self._checkpoint()
+                self.checkpoint()
             elif time.monotonic() - self._last_checkpoint > CHECKPOINT_SECONDS:
-                self._checkpoint()
+                self.checkpoint()
             if time.monotonic() - self._last_progress > PROGRESS_SECONDS:
                 self._tell()
         return history
@@ -177,8 +151,9 @@ class MetaTraining:
         torch.manual_seed(torch_seed(training.seed, history.updates))
         batch = training_batch(self.pool, training.task, training.seed, history.updates)
         built = time.perf_counter()
-        loss = update(self.learner, self.optimizer, batch, training.precision)
-        history.learner_seconds += time.perf_counter() - built
+        loss = update(self.learner, self.optimizer, batch, training.precision, self.compiled)
+        compiling = self._compile_seconds()
+        history.learner_seconds += time.perf_counter() - built - compiling
         history.examples += examples(training.task, training.seed, history.updates)
         history.updates += 1
         history.skipped_in_a_row = 0 if loss is not None else history.skipped_in_a_row + 1
@@ -186,8 +161,16 @@ class MetaTraining:
             history.skipped += 1
         else:
             history.losses.append(loss)
-        history.seconds += time.perf_counter() - started
+        history.seconds += time.perf_counter() - started - compiling
         self._anneal()
+
+    def _compile_seconds(self) -> float:
+        """What the last update spent on compiling."""
+        if self.compiled is None:
+            return 0.0
+        seconds, self.compiled.seconds = self.compiled.seconds, 0.0
+        self.history.compile_seconds += seconds
+        return seconds
 
     def _anneal(self) -> None:
         """Brings the scheduler to where the spent part of the budget puts it."""
@@ -269,7 +252,8 @@ class MetaTraining:
             **resumable_state(self.learner, self.optimizer, self.scheduler),
         }
 
-    def _checkpoint(self) -> None:
+    def checkpoint(self) -> None:
+        """Stores where it stands, between two updates."""
         save_torch(self.folder / layout.CHECKPOINT, self._content())
         self._last_checkpoint = time.monotonic()
 

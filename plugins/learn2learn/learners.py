@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,8 @@ class MAML(maml.MAML):
 
     contract = 1
     references = (LIBRARY, *maml.MAML.references)
+    protocols = ("kshot", "online")
+    protocol_defaults: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @dataclass(frozen=True)
     class Config(maml.MAML.Config):
@@ -65,6 +67,11 @@ class MAML(maml.MAML):
     def _parts(self, images: Tensor) -> int:
         """It takes one task after the other anyway."""
         return 1
+
+    @classmethod
+    def why_not_compiled(cls, config: Any, task: TaskSpec) -> str | None:
+        """It is here as it is."""
+        return "learn2learn runs as it is published"
 
     def _wrap(self, network: Network) -> None:
         self.model = l2l.MAML(network, lr=self.config.inner_lr)

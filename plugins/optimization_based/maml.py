@@ -31,6 +31,7 @@ from bench.api import (
     State,
     Stream,
     TaskSpec,
+    being_compiled,
     in_regression,
     option,
 )
@@ -188,7 +189,7 @@ class MAML(Learner):
 
     def _parts(self, images: Tensor) -> int:
         """In how many groups the tasks of (B, S, *input_shape) images go through the inner loop."""
-        if images.device.type != "cpu":
+        if images.device.type != "cpu" or being_compiled():
             return 1
         batch, items = images.shape[:2]
         values = batch * items * self.network.widest
@@ -275,6 +276,13 @@ class MAML(Learner):
             return task
         shots = config.training_queries == "shots"
         return task.but(queries=task.shot_range[1] if shots else config.training_queries)
+
+    @classmethod
+    def why_not_compiled(cls, config: Any, task: TaskSpec) -> str | None:
+        """The whole meta-gradient is compiled, but for streams."""
+        if task.online:
+            return "a stream is cut at another place in each update, and each would be compiled"
+        return None
 
     @classmethod
     def published_updates(cls, config: Any, task: TaskSpec) -> int | None:

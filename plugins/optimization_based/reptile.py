@@ -227,6 +227,11 @@ class Reptile(MAML):
         return task.but(shots=shots, queries=1, episodes_per_update=config.episodes_per_update)
 
     @classmethod
+    def why_not_compiled(cls, config: Any, task: TaskSpec) -> str | None:
+        """Its update shuffles, and keeps moments beside the weights."""
+        return "nothing goes through its inner loop, and it has no meta-gradient to compile"
+
+    @classmethod
     def published_updates(cls, config: Config, task: TaskSpec) -> int | None:
         """100,000 for 5 ways; 200,000 for 20, and in the authors' settings of 12 inner steps."""
         return 200_000 if task.ways >= 20 or config.inner_steps >= 12 else 100_000

@@ -22,7 +22,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bench.api import being_compiled, opaque, operator
+
 EPSILON = 1e-5
+
+ROWS = 128
+"""Values per feature and task from which torch's own batch normalisation is faster on a CPU."""
 
 
 # -- patches --------------------------------------------------------------------------------------
@@ -49,8 +54,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, padded: Tensor) -> Tensor:
         ctx.shape = padded.shape
-        windows = padded.unfold(2, 3, 2).unfold(3, 3, 2)  # (B, S, O, P, C, 3, 3)
-        return windows.permute(0, 1, 2, 3, 5, 6, 4).contiguous()  # runs of 3C stay together
+        return opaque(gathered)(padded)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -62,18 +66,32 @@ class _Scatter(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, windows: Tensor, shape: torch.Size) -> Tensor:
-        padded = windows.new_zeros(shape)
-        height, width = windows.shape[2:4]
-        for row in range(3):
-            rows = padded[:, :, row : row + 2 * height - 1 : 2]  # (B, S, O, W + 2, C)
-            # The first two pixels of all windows lie side by side: they are added in one run.
-            rows[:, :, :, : 2 * width].unflatten(3, (width, 2)).add_(windows[:, :, :, :, row, :2])
-            rows[:, :, :, 2 : 2 * width + 1 : 2].add_(windows[:, :, :, :, row, 2])
-        return padded
+        return opaque(scattered)(windows, list(shape))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
         return _Gather.apply(gradient), None
+
+
+@operator("(Tensor padded) -> Tensor")
+def gathered(padded: Tensor) -> Tensor:
+    """Of `_Gather`."""
+    windows = padded.unfold(2, 3, 2).unfold(3, 3, 2)  # (B, S, O, P, C, 3, 3)
+    windows = windows.permute(0, 1, 2, 3, 5, 6, 4)
+    return windows.clone(memory_format=torch.contiguous_format)  # runs of 3C stay together
+
+
+@operator("(Tensor windows, SymInt[] shape) -> Tensor")
+def scattered(windows: Tensor, shape: list[int]) -> Tensor:
+    """Of `_Scatter`."""
+    padded = windows.new_zeros(shape)
+    height, width = windows.shape[2:4]
+    for row in range(3):
+        rows = padded[:, :, row : row + 2 * height - 1 : 2]  # (B, S, O, W + 2, C)
+        # The first two pixels of all windows lie side by side: they are added in one run.
+        rows[:, :, :, : 2 * width].unflatten(3, (width, 2)).add_(windows[:, :, :, :, row, :2])
+        rows[:, :, :, 2 : 2 * width + 1 : 2].add_(windows[:, :, :, :, row, 2])
+    return padded
 
 
 # -- batch normalisation --------------------------------------------------------------------------
@@ -103,9 +121,17 @@ def normalised(y: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor,
 def normalised_by(
     y: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor
 ) -> Tensor:
-    """`normalised`, by given statistics (B, 1, F)."""
-    gain = scale[:, None] * torch.rsqrt(variance + EPSILON)  # (B, 1, F)
-    return F.relu(torch.addcmul(shift[:, None], y - mean, gain))
+    """`normalised`, by given statistics (B, 1, F). Differentiable once."""
+    if not _by_torch(y):
+        gain = scale[:, None] * torch.rsqrt(variance + EPSILON)  # (B, 1, F)
+        return F.relu(torch.addcmul(shift[:, None], y - mean, gain))
+    return _NormaliseBy.apply(y, scale[:, None], shift[:, None], mean, variance)
+
+
+def _by_torch(y: Tensor) -> bool:
+    """Whether torch's own batch normalisation of one task after the other is the faster one: on a
+    CPU it takes half the passes over memory, and pays for each task's call."""
+    return y.device.type == "cpu" and y.shape[1] >= ROWS and not being_compiled()
 
 
 class _Normalise(torch.autograd.Function):
@@ -116,17 +142,34 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, scale: Tensor, shift: Tensor) -> Any:
-        mean = y.mean(1, keepdim=True)
-        centred = y - mean  # d
-        variance = centred.square().mean(1, keepdim=True)
-        r = torch.rsqrt(variance + EPSILON)
-        output = torch.addcmul(shift, centred, scale * r).relu_()
-        ctx.save_for_backward(y, mean, r, scale, output)
+        if _by_torch(y):
+            output, mean, r = torch.empty_like(y), torch.empty_like(scale), torch.empty_like(scale)
+            for b, (values, out) in enumerate(zip(y, output, strict=True)):
+                torch.native_batch_norm(
+                    values, scale[b, 0], shift[b, 0], None, None, True, 0.0, EPSILON,
+                    out=(out, mean[b, 0], r[b, 0]),
+                )  # fmt: skip
+            variance = (r**-2 - EPSILON).clamp_min_(0)
+        else:
+            mean = y.mean(1, keepdim=True)
+            centred = y - mean  # d
+            variance = centred.square().mean(1, keepdim=True)
+            r = torch.rsqrt(variance + EPSILON)
+            output = torch.addcmul(shift, centred, scale * r)
+        ctx.save_for_backward(y, mean, r, scale, output.relu_())
+        ctx.set_materialize_grads(False)
         return output, mean, variance
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, of_mean: Tensor, of_variance: Tensor) -> Any:
+    def backward(
+        ctx: Any, gradient: Tensor | None, of_mean: Tensor | None, of_variance: Tensor | None
+    ) -> Any:
         y, mean, r, scale, output = ctx.saved_tensors
+        if gradient is None:
+            gradient = torch.zeros_like(y)
+        if (of_mean is None) != (of_variance is None):
+            of_mean = torch.zeros_like(mean) if of_mean is None else of_mean
+            of_variance = torch.zeros_like(mean) if of_variance is None else of_variance
         positive = output.detach()  # a mask; ReLU has no second derivative
         return _NormaliseBackward.apply(
             y, scale, gradient, of_mean, of_variance, mean.detach(), r.detach(), positive
@@ -140,6 +183,8 @@ class _NormaliseBackward(torch.autograd.Function):
 
         ∂L/∂β = σ        ∂L/∂γ = r s        ∂L/∂y = γ r g + a d + c
         a = (2 ∂L/∂variance - γ r³ s) / M       c = (∂L/∂mean - γ r σ) / M
+
+    In an inner loop the loss does not ask for mean and variance: their gradients are None.
     """
 
     @staticmethod
@@ -148,35 +193,51 @@ class _NormaliseBackward(torch.autograd.Function):
         y: Tensor,
         scale: Tensor,
         gradient: Tensor,
-        of_mean: Tensor,
-        of_variance: Tensor,
+        of_mean: Tensor | None,
+        of_variance: Tensor | None,
         mean: Tensor,
         r: Tensor,
         output: Tensor,
     ) -> Any:
         number = y.shape[1]
-        centred = y - mean
         g = torch.ops.aten.threshold_backward(gradient, output, 0)
-        sigma = g.sum(1, keepdim=True)
-        s = (g * centred).sum(1, keepdim=True)
         gain = scale * r
-        a = (2 * of_variance - gain * r.square() * s) / number
-        c = (of_mean - gain * sigma) / number
-        ctx.save_for_backward(centred, scale, g, of_variance, r, output, sigma, s)
-        return torch.addcmul(c, g, gain).addcmul_(centred, a), r * s, sigma
+        if _by_torch(y):
+            by_y, by_scale, sigma = _torch_backward(g, y, scale, mean, r)
+            if of_mean is not None and of_variance is not None:
+                by_y.add_(of_mean / number).addcmul_(y - mean, 2 * of_variance / number)
+            s = by_scale / r
+        else:
+            centred = y - mean
+            sigma = g.sum(1, keepdim=True)
+            s = (g * centred).sum(1, keepdim=True)
+            a, c = -gain * r.square() * s / number, -gain * sigma / number
+            if of_mean is not None and of_variance is not None:
+                a, c = a + 2 * of_variance / number, c + of_mean / number
+            by_y, by_scale = torch.addcmul(c, g, gain).addcmul_(centred, a), r * s
+        ctx.save_for_backward(y, mean, scale, g, of_variance, r, output, sigma, s)
+        ctx.set_materialize_grads(False)
+        return by_y, by_scale, sigma
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, h: Tensor, of_scale: Tensor, of_shift: Tensor) -> Any:
+    def backward(
+        ctx: Any, h: Tensor | None, of_scale: Tensor | None, of_shift: Tensor | None
+    ) -> Any:
         """Of Φ = Σ h ∂L/∂y + h_γ ∂L/∂γ + h_β ∂L/∂β, where h stands for ``h``, h_γ for ``of_scale``
         and h_β for ``of_shift``: its gradient by g, d, r, γ, ∂L/∂mean and ∂L/∂variance."""
-        d, scale, g, of_variance, r, output, sigma, s = ctx.saved_tensors
-        number = d.shape[1]
+        y, mean, scale, g, of_variance, r, output, sigma, s = ctx.saved_tensors
+        h = torch.zeros_like(y) if h is None else h
+        of_scale = torch.zeros_like(scale) if of_scale is None else of_scale
+        of_shift = torch.zeros_like(scale) if of_shift is None else of_shift
+        number, d = y.shape[1], y - mean
         gain, cube = scale * r, scale * r**3
         h_g = (h * g).sum(1, keepdim=True)
         h_d = (h * d).sum(1, keepdim=True)
         h_1 = h.sum(1, keepdim=True)
-        a = (2 * of_variance - cube * s) / number
+        a = -cube * s / number
+        if of_variance is not None:
+            a = a + 2 * of_variance / number
         by_s = of_scale * r - cube * h_d / number  # ∂Φ/∂s, which s = Σ g d takes to g and to d
         by_sigma = of_shift - gain * h_1 / number
         by_g = torch.addcmul(by_sigma, h, gain).addcmul_(d, by_s)
@@ -188,4 +249,61 @@ class _NormaliseBackward(torch.autograd.Function):
         centre = -(by_s * sigma + a * h_1) / number
         by_y = torch.addcmul(centre, g, by_s).addcmul_(h, a).addcmul_(d, by_variance)
         by_gradient = torch.ops.aten.threshold_backward(by_g, output, 0)
-        return by_y, by_scale, by_gradient, h_1 / number, 2 * h_d / number, None, None, None
+        by_mean, by_of_variance = None, None
+        if of_variance is not None:
+            by_mean, by_of_variance = h_1 / number, 2 * h_d / number
+        return by_y, by_scale, by_gradient, by_mean, by_of_variance, None, None, None
+
+
+def _torch_backward(
+    g: Tensor, y: Tensor, scale: Tensor, mean: Tensor, r: Tensor, variance: Tensor | None = None
+) -> list[Tensor]:
+    """torch's own gradients by y (B, M, F), γ and β (B, 1, F), task by task.
+
+    Args:
+        g: of the output, (B, M, F).
+        y: the values.
+        scale: γ (B, 1, F).
+        mean: (B, 1, F).
+        r: (B, 1, F).
+        variance: where it, and the mean, are given ones, and no functions of y.
+    """
+    tasks = [
+        torch.ops.aten.native_batch_norm_backward(
+            g[b], y[b], scale[b, 0],
+            None if variance is None else mean[b, 0], None if variance is None else variance[b, 0],
+            mean[b, 0], r[b, 0], variance is None, EPSILON, [True, True, True],
+        )
+        for b in range(len(y))
+    ]  # fmt: skip
+    by_y, by_scale, by_shift = zip(*tasks, strict=True)
+    of_tasks = torch.stack(by_y) if len(y) > 1 else by_y[0][None]
+    return [of_tasks, torch.stack(by_scale)[:, None], torch.stack(by_shift)[:, None]]
+
+
+class _NormaliseBy(torch.autograd.Function):
+    """`normalised_by`, by torch's own, task by task; every argument but y is (B, 1, F)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, y: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor
+    ) -> Tensor:
+        output, unused = torch.empty_like(y), y.new_empty(0)
+        for b, (values, out) in enumerate(zip(y, output, strict=True)):
+            torch.native_batch_norm(
+                values, scale[b, 0], shift[b, 0], mean[b, 0], variance[b, 0], False, 0.0, EPSILON,
+                out=(out, unused, unused),
+            )  # fmt: skip
+        ctx.save_for_backward(y, scale, mean, variance, output.relu_())
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        """∂L/∂mean = -γ r ∂L/∂β and ∂L/∂variance = -γ r² / 2 ∂L/∂γ: both enter as γ r d."""
+        y, scale, mean, variance, output = ctx.saved_tensors
+        g = torch.ops.aten.threshold_backward(gradient, output, 0)
+        r = torch.rsqrt(variance + EPSILON)
+        by_y, by_scale, by_shift = _torch_backward(g, y, scale, mean, r, variance)
+        by_variance = -0.5 * scale * r.square() * by_scale
+        return by_y, by_scale, by_shift, -scale * r * by_shift, by_variance

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.nn import EncoderName
+from bench_plugins.optimization_based.task_convolutions import convolution, product
 from bench_plugins.optimization_based.task_layers import normalised, normalised_by, patches
 
 Weights = dict[str, Tensor]
@@ -104,10 +105,12 @@ class TaskNetwork:
             Features (B, S, F), and the statistics used.
         """
         statistics: Statistics = []
+        y = inputs
         for block in range(self.blocks):
-            items = inputs.shape[1:-1]  # S, H, W or S
-            y = inputs.flatten(1, -2) @ weights[f"weight{block}"]  # (B, S P, F)
+            linear = convolution if self.convolutional and block else product
+            y = linear(y, weights[f"weight{block}"])
             y = y.to(weights["scale0"].dtype)  # statistics are no matter for bf16
+            items, y = y.shape[1:-1], y.flatten(1, -2)  # S, H, W or S; (B, S P, F)
             scale, shift = weights[f"scale{block}"], weights[f"shift{block}"]
             if given is None:
                 y, mean, variance = normalised(y, scale, shift)
@@ -116,7 +119,6 @@ class TaskNetwork:
                 y = normalised_by(y, scale, shift, mean, variance)
             statistics.append((mean, variance))
             y = y.unflatten(1, items)  # (B, S, H, W, F) or (B, S, F)
-            inputs = patches(y) if self.convolutional and block < self.blocks - 1 else y
         return (y.mean((2, 3)) if self.convolutional else y), statistics
 
     @staticmethod

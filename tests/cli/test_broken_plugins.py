@@ -35,7 +35,9 @@ EXECUTOR = """
     from bench.api import Executor
     class Plugin(Executor):
         description = "Sound."
-        def run(self, assignment, progress, cancelled): return None
+        def submit(self, group, resources): return group.name
+        def poll(self, handles): return {}
+        def cancel(self, handles): return None
 """
 SOUND = {"learner": LEARNER, "dataset": DATASET, "executor": EXECUTOR}
 BASES = {
@@ -77,7 +79,9 @@ OWN: dict[str, list[Case]] = {
          "OSError: no disk"),
     ],
     "executor": [
-        ("half", EXECUTOR.replace("def run", "def walk"), "Plugin does not define run"),
+        ("half", EXECUTOR.replace("def poll", "def pole"), "Plugin does not define poll"),
+        ("older", EXECUTOR.replace("def submit", "def run"),
+         "it was written for an older version of bench; executors are given groups now"),
         ("mute", EXECUTOR.replace("description", "text"), "Plugin does not state its description"),
     ],
 }  # fmt: skip

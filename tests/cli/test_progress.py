@@ -13,9 +13,9 @@ from rich.console import Console
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders
 from bench.cli.progress import PLAIN_SECONDS, Display, details, title
+from bench.groups.events import Event
 from bench.planning.jobs import Cell
 from bench.registry.installed import protocol
-from bench.running.runner import Event
 from bench.worker.assignment import Assignment
 
 

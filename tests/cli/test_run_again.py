@@ -74,7 +74,7 @@ def write_weights(folder: Path, scale: float) -> None:
 def test_the_command_of_the_report_finds_all_of_it_done(asked, tmp_path):
     bench(*asked)
     page = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
-    found = re.search("<pre>(bench run.*?)</pre>", page, re.DOTALL)
+    found = re.search("<pre[^>]*>(bench run.*?)</pre>", page, re.DOTALL)
     assert found
     words = shlex.split(html.unescape(found[1]))
     assert asked[2] in words, "the suite is a file"

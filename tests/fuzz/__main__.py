@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import sys
 import time
 import traceback
 from pathlib import Path
 
 import click
+import psutil
 
 from tests.fuzz import file_targets, targets
 from tests.fuzz.target import Target, place_of
@@ -20,6 +22,8 @@ from tests.fuzz.target import Target, place_of
 ALL = {target.name: target for target in (*targets.TARGETS, *file_targets.TARGETS)}
 TURN = 20
 """Executions of a target of share 1 before the next one has its turn."""
+MOST_BYTES = 2 * 2**30
+"""Of memory."""
 
 
 @click.command()
@@ -37,6 +41,7 @@ def main(executions: int, state: Path, chosen: tuple[str, ...], again: int | Non
         click.echo(repr(content))
         wanted[0].read(content)
         return
+    bound_memory()
     counts = _read(state)
     started, before = time.monotonic(), sum(counts.values())
     while (done := sum(counts.values())) < executions:
@@ -51,6 +56,15 @@ def main(executions: int, state: Path, chosen: tuple[str, ...], again: int | Non
         click.echo(f"{name:<14}{count:>10,} executions {own:>4} findings")
     click.echo(f"{sum(counts.values()):,} executions, {len(found)} findings in {state}")
     raise SystemExit(bool(found))
+
+
+def bound_memory() -> None:
+    """From now on this process gets `MOST_BYTES` more: an input that takes them is a finding."""
+    if sys.platform == "linux":
+        import resource
+
+        now = psutil.Process().memory_info().data
+        resource.setrlimit(resource.RLIMIT_DATA, (now + MOST_BYTES, resource.RLIM_INFINITY))
 
 
 def turn(target: Target, counts: dict[str, int], state: Path) -> None:

@@ -140,3 +140,10 @@ def damaged_copy(finished: Path, to: Path, file: str, damage: str) -> Path:
         path.write_text('{"kind": "error", "reason": "it was so", "phase": "test", "finished": ""}')
     DAMAGES[damage](path)
     return path
+
+
+def one_setting(suite: Path, to: Path) -> Path:
+    """A copy of the tiny suite with its first setting only."""
+    before, _, after = suite.read_text().partition("[settings.5way5shot]")
+    to.write_text(before + "[budgets" + after.partition("[budgets")[2])
+    return to

@@ -193,6 +193,16 @@ COMMAND_LINE: dict[str, Mistake] = {
     "no budget": _run("--budget=", "'--budget'", "it is empty", "standard"),
     "a precision that is none": _run("--precision fp16", "'fp16'", "bf16"),
     "a misspelled executor": _run("--executor locale", "'locale'", "'local'"),
+    "an option without a name": _run("-X =gpu", "'=gpu' is no option", "KEY=VALUE"),
+    "an option of nobody": _run("-X partition=gpu", "-X partition", "takes no options"),
+    "an option that bench gives": _run("--executor slurm -X array=0-3", "-X array", "leave it out"),
+    "options that are not there": _run("--executor-options @tmp/no.toml", "cannot read", "no.toml"),
+    "options that are no TOML": _run("--executor-options @tmp/file.txt", "is no TOML"),
+    "to leave what cannot be left": _run("--detach", "--detach", "'local' cannot do that"),
+    "to print what is not handed over": _run("--print", "--print", "'local' cannot do that"),
+    "the number of a GPU of others": _run(
+        "--executor slurm --device cuda:3", "cuda:3", "--device cuda"
+    ),
     "no jobs": _run("--jobs 0", "--jobs", "0", "x>=1"),
     "jobs in words": _run("--jobs two", "--jobs", "'two'", "integer"),
     "no threads": _run("--threads 0", "--threads", "x>=1"),
@@ -213,6 +223,14 @@ COMMAND_LINE: dict[str, Mistake] = {
         "run --suite @tmp/tiny.toml --results @tmp/file.txt/new", ("file.txt is no", "--results")
     ),
     "no results' name": ("run --suite @tmp/tiny.toml --results=", ("'--results'", "it is empty")),
+    # bench work, bench merge
+    "work without a number": ("work @tmp/file.txt", ("Missing option '--index'",)),
+    "work on what is no plan": ("work @tmp/file.txt --index 0", ("file.txt is no plan",)),
+    "work on nothing": ("work @tmp/nowhere --index 0", ("cannot read", "nowhere")),
+    "merge nothing": ("merge -o @tmp/new", ("Missing argument",)),
+    "merge into nothing": ("merge @tmp/results", ("Missing option '-o'",)),
+    "merge what is not there": ("merge @tmp/nowhere -o @tmp/new", ("is no results folder",)),
+    "merge into itself": ("merge @tmp/results -o @tmp/results", ("both joined", "-o")),
     # bench results
     "results that are not there": ("results --results @tmp/nowhere", ("nowhere", "bench run")),
     "results of nobody": ("results --results @tmp/results-of-nobody", ("no results", "bench run")),

@@ -42,12 +42,14 @@ def values():
     return [t.double().requires_grad_() for t in made]
 
 
-def test_normalised_values_by_hand(monkeypatch):
+@pytest.mark.parametrize("rows", [1, 2**30])
+def test_normalised_values_by_hand(rows, monkeypatch):
     """1, 3, 5 and 7 have the mean 4 and the variance 5; ε = 4 makes the deviation 3."""
+    monkeypatch.setattr(module, "ROWS", rows)
     monkeypatch.setattr(module, "EPSILON", 4.0)
     y = torch.tensor([[[1.0], [3.0], [5.0], [7.0]]])
     z, mean, variance = module.normalised(y, torch.tensor([[6.0]]), torch.tensor([[1.0]]))
-    assert (mean.item(), variance.item()) == (4.0, 5.0)
+    assert (mean.item(), variance.item()) == pytest.approx((4.0, 5.0))
     assert z.flatten().tolist() == pytest.approx([0.0, 0.0, 3.0, 7.0])  # -5 and -1, cut
     other = torch.tensor([[[10.0], [1.0]]])
     scale, shift = torch.tensor([[6.0]]), torch.tensor([[1.0]])
@@ -63,13 +65,34 @@ def test_a_single_value_has_the_variance_one():
     assert (variance == 1).all()
 
 
-def test_its_gradient_and_its_gradients_gradient_are_slopes():
+@pytest.fixture(params=["all at once", "torch's own"])
+def way(request, monkeypatch):
+    """Either way, whatever the shapes would choose."""
+    monkeypatch.setattr(module, "ROWS", 1 if request.param == "torch's own" else 2**30)
+
+
+def test_its_gradient_and_its_gradients_gradient_are_slopes(way):
     """Of the values, and of the mean and the variance, by which queries are normalised."""
     assert torch.autograd.gradcheck(module.normalised, values())
     assert torch.autograd.gradgradcheck(module.normalised, values())
 
 
-def test_it_is_what_its_parts_make_up_to_the_second_derivatives():
+def test_the_gradient_by_given_statistics_is_a_slope(way):
+    given = [torch.randn(2, 1, 3), 0.5 + torch.rand(2, 1, 3)]
+    given = [t.double().requires_grad_() for t in given]
+    assert torch.autograd.gradcheck(module.normalised_by, (*values(), *given))
+
+
+def test_a_feature_without_spread_is_its_shift(way):
+    y = torch.full((2, 5, 3), 7.0)
+    z, mean, variance = module.normalised(y, torch.ones(2, 3), torch.full((2, 3), 0.5))
+    torch.testing.assert_close(z, torch.full_like(z, 0.5), atol=1e-3, rtol=0)  # 316 roundings of 7
+    assert torch.equal(mean, y[:, :1])
+    assert (variance >= 0).all()
+    assert variance.max() < 1e-9
+
+
+def test_it_is_what_its_parts_make_up_to_the_second_derivatives(way):
     """A step of gradient descent inside, as in an inner loop."""
     found = []
     for function in (module.normalised, plain):

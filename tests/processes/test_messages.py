@@ -43,7 +43,8 @@ def test_what_is_sent_is_read(pipe):
     "line",
     [
         b"", b"nonsense", b"\xff\xfe\x00", b"null", b"[]", b"{}", b'{"progress": 3}',
-        b'{"failure": ["a"]}', b'{"failure": [1, 2]}',
+        b'{"failure": ["a"]}', b'{"failure": [1, 2, "error"]}', b'{"failure": ["a", "b"]}',
+        b'{"failure": ["a", "b", "lost"]}',
         b'{"other": {}}', b"[" * 100_000, b'{"progress": ' + b"9" * 5_000 + b"}",
         json.dumps({"progress": {str(key): key for key in range(100)}}).encode(),
     ],

@@ -119,8 +119,9 @@ def test_what_a_learner_raised_has_its_traceback(tmp_path: Path) -> None:
     raised = an_audit("causality", "failed", found="ValueError: no", traceback="Traceback of it")
     write_audits(tmp_path, "a-1", raised)
     html = page_of(tmp_path)
-    assert html.count("the audit causality failed; ValueError: no") == 1, "once per training"
-    assert "<pre>Traceback of it</pre>" in html
+    told = html.count("the audit causality failed; ValueError: no")
+    assert told == 2, "once per training: among what is missing, and on the learner's page"
+    assert html.count("Traceback of it</pre>") == 2
     assert "The audit causality failed: " not in html
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report.summary import sentences
+from bench.report.summary import counts, seeds_said, sentences
 from bench.results.boards import boards
 from bench.results.reading import read_results
 from tests.helpers.synthetic import write_cell, write_probe
@@ -19,7 +19,8 @@ def board_of(root):
 
 def told(root):
     rows = read_results(root).rows
-    return sentences(rows, boards(rows), [])
+    found = boards(rows)
+    return [counts(rows), *sentences(found), *seeds_said(found)]
 
 
 def scores(entry):
@@ -139,16 +140,15 @@ def test_the_summary_counts_finished_trainings(tmp_path):
     for seed in range(3):
         write_cell(tmp_path, "a", seed=seed, status="unfinished" if seed else "done")
     write_probe(tmp_path, "pixels", budget="none")
-    assert told(tmp_path)[-1].startswith("Every learner was trained from one seed.")
+    assert told(tmp_path)[-1].startswith("every learner was trained from one seed, ")
     for seed in range(3):
         write_cell(tmp_path, "a", seed=seed)
     every = told(tmp_path)[-1]
-    assert every.startswith("Every learner was trained from 3 seeds: ")
+    assert every.startswith("figures are means over up to 3 seeds, ")
     assert "fewer than 3" not in every
     write_cell(tmp_path, "b")
     some = told(tmp_path)[-1]
-    assert some.startswith("Some learners were trained from 3 seeds: ")
-    assert "Where a learner has fewer than 3 seeds" in some
+    assert "where a learner has fewer than 3 seeds" in some
 
 
 def test_without_any_training_the_summary_speaks_of_none(tmp_path):

@@ -174,13 +174,13 @@ def test_its_page_and_figures(ranking: Path) -> None:
     board = board_of(ranking)
     pictures = board_pictures(board, Palette(["metric-based"]), [], compared=compare_board(board))
     names = [picture.name.rpartition("10items-standard-")[2] for picture in pictures]
-    assert names == ["scores", "differences", "first-answer", "phases"]
-    scores, differences, tradeoff, _ = (picture.draw() for picture in pictures)
+    assert names == ["scores", "first-answer", "differences", "phases"]
+    scores, tradeoff, differences, _ = (picture.draw() for picture in pictures)
     assert scores.axes[0].get_xlabel() == tradeoff.axes[0].get_ylabel() == "mean rank"
-    assert pictures[1].alt.startswith("Paired differences in units of mean rank. sorting less")
+    assert pictures[2].alt.startswith("Paired differences in units of mean rank. sorting less")
     # the better learner is the faster one too: alone on the front
-    assert pictures[2].alt.count("(front)") == 1
-    assert re.search(r"sorting [12]\.\d\d in 16 ms \(front\)", pictures[2].alt)
+    assert pictures[1].alt.count("(front)") == 1
+    assert re.search(r"sorting [12]\.\d\d in 16 ms \(front\)", pictures[1].alt)
     assert len(differences.axes[0].texts) == 2
 
 

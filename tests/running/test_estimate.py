@@ -50,7 +50,7 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
 
     def time_once(training, cell, device):
         measured.append(cell)
-        return 2.0, 0.5
+        return 2.0, 0.5, 0.0
 
     monkeypatch.setattr("bench.running.trial.time_once", time_once)
     first, second = estimate_cells(plan, tmp_path, PLACE, here=True)
@@ -61,7 +61,7 @@ def test_what_is_done_needs_no_time_and_is_not_measured(plan_of, tmp_path, monke
 
 
 def test_a_training_that_serves_two_cells_counts_once(plan_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.running.trial.time_once", lambda *_: (2.0, 0.0))
+    monkeypatch.setattr("bench.running.trial.time_once", lambda *_: (2.0, 0.0, 0.0))
     learner = plugins.learners().things["nearest-code"]
     shared = TaskSpec((1, 16, 16), 5, 5, 3, episodes_per_update=4)
     monkeypatch.setattr(learner, "training_task", classmethod(lambda *_: shared))

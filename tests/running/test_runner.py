@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 
 import pytest
@@ -12,8 +13,9 @@ import bench
 from bench.errors import BenchError
 from bench.running.prepare import prepare
 from bench.running.request import Request
+from bench.store.atomic import locked
 from bench.worker.devices import Device
-from tests.helpers.damage import results_of
+from tests.helpers.damage import one_setting, results_of
 from tests.helpers.killed import start
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
@@ -218,6 +220,29 @@ def test_a_killed_run_leaves_no_process_behind(tiny_suite, tmp_path):
     process.wait()
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
+
+
+def test_waiting_for_another_run_is_no_failure(tiny_suite, tmp_path):
+    """It may last longer than --timeout: the time in which another works does not count."""
+    suite = one_setting(tiny_suite, tmp_path / "one.toml")
+    asked = {"learners": ["nearest-code"], "budget": "smoke", "results": tmp_path / "r"}
+    waiting, told = threading.Event(), []
+
+    def listen(event) -> None:
+        told.append((event.kind, event.details.get("state")))
+        if told[-1] == ("progress", "waiting"):
+            waiting.set()
+
+    runner = prepare(Request(suites=[suite], **asked, timeout=8.0), listen)
+    with locked(runner.plan.trainings[0].folder(tmp_path / "r")):
+        run = threading.Thread(target=runner.run)
+        run.start()
+        assert waiting.wait(120)
+        time.sleep(10)
+        assert run.is_alive()
+    run.join(120)
+    assert ("done", None) in told
+    assert not list(tmp_path.rglob("*failure.json"))
 
 
 def test_interrupted_it_says_how_to_go_on(tiny_suite, tmp_path):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def kill_often(suites: list[Path], results: Path, kills: int, anew: bool, **aske
         told, delay = moments.randint(0, 4), moments.expovariate(8)
         assert process.stdout is not None
         # The first line tells what there is to do, each other one what was begun, done or kept.
-        output = [line for line, _ in zip(process.stdout, range(1 + told), strict=False)]
+        output = [*islice(process.stdout, 1 + told)]
         time.sleep(delay)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)

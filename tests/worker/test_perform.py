@@ -15,7 +15,7 @@ def test_waiting_for_another_process_is_told_and_so_is_working(tiny_suite, tmp_p
     runner = prepare(
         Request(suites=[tiny_suite], learners=["untrained"], budget="smoke", results=tmp_path)
     )
-    assignment = runner._assignment("train", runner.plan.trainings[0])
+    assignment = runner.groups()[0].train()
     told, waits = [], threading.Event()
 
     def progress(event):

@@ -121,7 +121,7 @@ def test_a_resumed_schedule_equals_an_undisturbed_one(start, monkeypatch, kill):
     killed = start(folder="killed", task=task, budget=budget)
     for _ in range(kill):
         killed._update()
-    killed._checkpoint()
+    killed.checkpoint()
     resumed, again = start(folder="killed", task=task, budget=budget), []
     assert resumed.history.scheduler_steps == resumed.scheduler.last_epoch
     while resumed.fraction() < 1:
@@ -136,7 +136,7 @@ def test_a_checkpoint_that_counts_no_steps_goes_on_without_a_jump(start, tmp_pat
     killed = start(folder="killed")
     for _ in range(7):
         killed._update()
-    killed._checkpoint()
+    killed.checkpoint()
     path = tmp_path / "killed" / layout.CHECKPOINT
     content = load_torch(path)
     del content["history"]["scheduler_steps"]

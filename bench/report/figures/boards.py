@@ -78,7 +78,8 @@ def suite_pictures(boards: Sequence[Board], palette: Palette) -> list[Picture]:
     """
     groups: dict[Any, list[Board]] = defaultdict(list)
     for board in boards:
-        groups[board.suite_version, board.budget].append(_best(board))
+        if board.cells[0].test_dataset is None:  # on other data the same shots are another question
+            groups[board.suite_version, board.budget].append(_best(board))
     pictures = [
         draw([board for board in own if board.kind.settings == settings], palette)
         for own in groups.values()

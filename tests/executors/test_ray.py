@@ -1,0 +1,141 @@
+"""`bench run --executor ray` on a real cluster of Ray, of which a node is lost: `tox -e ray`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.api.executor import Resources, Site
+from bench.errors import BenchError
+from bench.running.prepare import prepare
+from bench.running.request import Request
+from tests.helpers.damage import one_setting, results_of
+from tests.helpers.killed import finished_files
+from tests.helpers.slurm_toy import wait_for
+
+ray = pytest.importorskip("ray", reason="needs Ray; tox -e ray has it")
+pytestmark = [pytest.mark.usefixtures("tiny_plugins"), pytest.mark.timeout(900)]
+
+GOOD = ("nearest-code", "slow[seconds=0.1]")
+
+
+@pytest.fixture
+def cluster(tiny_plugins, monkeypatch) -> Iterator:
+    """A cluster whose head does no work."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # this machine does other things too
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def suite(tiny_suite, tmp_path) -> Path:
+    return one_setting(tiny_suite, tmp_path / "one.toml")
+
+
+def start(suite: Path, results: Path, address: str, *learners: str, more=()) -> subprocess.Popen:
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", f"{heed}from bench.cli import main; main()", "run"]
+    command += ["--suite", str(suite), "--budget", "standard", "--results", str(results)]
+    command += ["--executor", "ray", "-X", f"address={address}", "--threads", "1", *more]
+    for learner in learners:
+        command += ["--learner", learner]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy()
+    )
+
+
+def kinds(results: Path) -> dict[str, str]:
+    """Kind of the failure of each learner's training."""
+    files = results.glob("trainings/*/failure.json")
+    return {f.parent.name.rpartition("-")[0]: json.loads(f.read_text())["kind"] for f in files}
+
+
+def workers() -> set[int]:
+    """Processes that run a learner's code, or guard one."""
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]
+        if words[0] == sys.executable and "bench.processes.forkserver" in words:
+            found |= {child.pid for child in process.children(recursive=True)}
+    return found
+
+
+def test_a_node_that_dies_changes_nothing(cluster, suite, tmp_path):
+    asked = {"suites": [suite], "learners": GOOD, "budget": "standard", "threads": 1}
+    prepare(Request(**asked, results=tmp_path / "local", executor="inline")).run()
+    first = cluster.add_node(num_cpus=2)
+    run = start(suite, tmp_path / "r", cluster.address, *GOOD)
+    wait_for(lambda: list(tmp_path.glob("r/trainings/slow-*/checkpoint.pt")), 240)
+    finished = finished_files(tmp_path / "r")
+    cluster.add_node(num_cpus=2)
+    cluster.remove_node(first, allow_graceful=False)
+    output, _ = run.communicate(timeout=400)
+    assert run.returncode == 0, output
+    assert results_of(tmp_path / "r") == results_of(tmp_path / "local")
+    assert finished.items() <= finished_files(tmp_path / "r").items()
+    assert len(list(tmp_path.glob("r/cells/*/*/*/timings/cpu.json"))) == 2
+    told = [json.loads(file.read_text()) for file in tmp_path.glob("r/.runs/*/groups/*.json")]
+    assert max(one["attempts"] for one in told) == 2
+
+
+def test_failures_have_the_words_that_they_have_locally_and_ctrl_c_leaves_nothing(
+    cluster, suite, tmp_path
+):
+    cluster.add_node(num_cpus=3)
+    bad = ("raises", "exits", "hangs", "nearest-code")
+    run = start(suite, tmp_path / "bad", cluster.address, *bad, more=["--timeout", "15s"])
+    output, _ = run.communicate(timeout=400)
+    assert run.returncode == 1, output
+    assert kinds(tmp_path / "bad") == {"raises": "error", "exits": "exit", "hangs": "timeout"}
+    assert "exit code 3" in output
+    assert "still running after 15 s (--timeout)" in output
+    assert "1 of 4 cells done" in output
+    run = start(suite, tmp_path / "r", cluster.address, "hangs")
+    wait_for(lambda: list(tmp_path.glob("r/trainings/hangs-*/log.txt")), 240)
+    assert workers()
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    wait_for(lambda: not workers(), 5)
+    assert kinds(tmp_path / "r") == {}
+
+
+def test_no_cluster_there_is_told(tmp_path):
+    from bench.executors.ray import RayExecutor
+
+    executor = RayExecutor(Site(1, tmp_path, {"address": "127.0.0.1:1"}))
+    with pytest.raises(BenchError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
+        executor.poll([])
+    with pytest.raises(BenchError, match="expected names and numbers, as a100:1"):
+        RayExecutor(Site(1, tmp_path, {"resources": "a100:many"}))
+
+
+def test_what_a_task_asks_for(tmp_path, monkeypatch):
+    from bench.executors import ray as module
+
+    monkeypatch.setattr(module, "most_cpus", lambda: 16.0)
+    executor = module.RayExecutor(Site(1, tmp_path, {"resources": "a100:1"}))
+    asked = {}
+
+    class Remote:
+        def options(self, **options):
+            asked.update(options)
+            return self
+
+    monkeypatch.setattr(ray, "remote", lambda function: Remote())
+    executor._task(Resources(cpus=4, gpus=1, memory=2**30), "a")
+    assert (asked["num_cpus"], asked["num_gpus"], asked["memory"]) == (4, 1, 2 * 2**30)
+    assert asked["resources"] == {"a100": 1.0}
+    executor._task(Resources(cpus=4, exclusive=True), "a")
+    assert asked["num_cpus"] == 16.0

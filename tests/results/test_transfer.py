@@ -1,0 +1,108 @@
+"""What is lost on other data: by the same weights, in settings of the same task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.report.published import hold_against_papers
+from bench.report.write import write_report
+from bench.results.boards import Board, boards
+from bench.results.reading import read_results
+from bench.results.table import load_results
+from bench.results.transfer import Transfer, transfers
+from tests.helpers.synthetic import write_cell
+
+LEARNERS = {"maml": "optimization-based", "anil": "optimization-based", "mann": "model-based"}
+NEAR = {"maml": 0.9, "anil": 0.8, "mann": 0.95}
+FAR = {"maml": 0.7, "anil": 0.7, "mann": 0.96}
+
+
+def exact(mean: float) -> dict[str, dict[str, float | int | None]]:
+    one = {"mean": mean, "ci95": 0.03, "n": 200}
+    wide = one | {"ci95": 0.04}
+    return {"accuracy": wide if mean < 0.75 else one, "nll": one, "ece": {**one, "ci95": None}}
+
+
+def write(root: Path, learner: str, setting: str, mean: float, **changes: object) -> None:
+    shared = {
+        "suite": "transfer", "setting": setting, "metrics": exact(mean),
+        "training": f"{learner}-000000000000", "family": LEARNERS.get(learner, "metric-based"),
+        "dataset": "omniglot", "split": "vinyals",
+    }  # fmt: skip
+    write_cell(root, learner, **shared | changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for learner in LEARNERS:
+        write(tmp_path, learner, "near", NEAR[learner])
+        write(
+            tmp_path, learner, "far", FAR[learner], test_dataset="kmnist", test_split="all",
+        )  # fmt: skip
+    return tmp_path
+
+
+def boards_of(root: Path) -> list[Board]:
+    return boards(read_results(root).rows)
+
+
+def found_in(root: Path) -> Transfer:
+    [found] = transfers(boards_of(root))
+    return found
+
+
+def test_losses_by_hand(results: Path) -> None:
+    found = found_in(results)
+    assert found.near.setting == "near"
+    assert found.dataset(found.far[0]) == "kmnist"
+    losses = {own.entry.learner: own.losses["far"] for own in found.learners}
+    assert losses["maml"].lost == pytest.approx(0.2)
+    assert losses["maml"].half_width == pytest.approx(0.05)  # of 0.03 and 0.04
+    assert losses["mann"].lost == pytest.approx(-0.01), "better there"
+    assert found.mean("optimization-based", found.far[0]) == pytest.approx(0.15)
+    assert found.sentences() == [
+        "far instead of near, lost in points: model-based -1.00 (1 learner), optimization-based "
+        "15.00 (2 learners)."
+    ]
+
+
+def test_other_weights_are_not_compared(results: Path) -> None:
+    write(results, "siamese", "near", 0.9)
+    write(
+        results, "siamese", "far", 0.5, training="siamese-ffffffffffff", test_dataset="kmnist",
+        test_split="all",
+    )  # fmt: skip
+    assert "siamese" not in {own.entry.learner for own in found_in(results).learners}
+
+
+def test_other_shots_are_not_compared(results: Path) -> None:
+    task = {"input_shape": [1, 28, 28], "ways": 5, "shots": 5, "queries": 15, "length": 50}
+    for learner in LEARNERS:
+        write(results, learner, "far5", 0.5, task=task, test_dataset="kmnist", test_split="all")
+    assert [board.setting for board in found_in(results).far] == ["far"]
+
+
+def test_nothing_where_all_is_on_the_data_of_meta_training(tmp_path: Path) -> None:
+    for setting in ("near", "nearer"):
+        write(tmp_path, "maml", setting, 0.9)
+    assert transfers(boards_of(tmp_path)) == []
+
+
+def test_a_board_says_what_it_is_tested_on_and_takes_no_figure_of_a_paper(results: Path) -> None:
+    found = {board.setting: board for board in boards_of(results)}
+    assert "on omniglot, split vinyals" in found["near"].kind.describe(found["near"])
+    told = found["far"].kind.describe(found["far"])
+    assert told[1:3] == ["learned on omniglot, split vinyals", "tested on kmnist, all classes"]
+    assert hold_against_papers(found["near"])
+    assert hold_against_papers(found["far"]) == []
+
+
+def test_the_table_of_cells_and_the_page_have_it(results: Path, tmp_path: Path) -> None:
+    frame = load_results(results)
+    assert set(frame[frame.setting == "far"].test_dataset) == {"kmnist"}
+    assert frame[frame.setting == "near"].test_dataset.isna().all()
+    page = write_report(results, tmp_path / "out", formats=["html"], single=True)[0].read_text()
+    assert "What is lost on other data than that of meta-training, against near" in page
+    assert "mean 15.00" in page
