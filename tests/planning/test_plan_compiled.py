@@ -1,0 +1,43 @@
+"""Trainings whose update is compiled."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import registry as plugins
+from bench.errors import BenchError
+from bench.planning.plan import choose_suites, make_plan
+from bench.registry.contestants import contestants
+from bench.results.rows import COMPILED
+
+
+@pytest.fixture
+def plan_of(tiny_plugins, tiny_suite):
+    def plan(*specs, compiled):
+        who = contestants(specs, plugins.learners())
+        asked = (choose_suites([str(tiny_suite)]), who, (0,), "cpu", "standard", "fp32")
+        return make_plan(*asked, tiny_plugins, print, compiled=compiled)
+
+    return plan
+
+
+def test_compiled_is_another_training_and_what_was_not_keeps_its_name(plan_of):
+    plain, compiled = (plan_of("maml", compiled=flag) for flag in (False, True))
+    assert "compiled" not in plain.trainings[0].identity()
+    assert compiled.trainings[0].identity()["compiled"] is True
+    assert plain.trainings[0].id != compiled.trainings[0].id
+    assert plain.cells[0].bank == compiled.cells[0].bank
+    assert compiled.cells[0].described()["compiled"] is True
+    assert COMPILED.strip() == "compiled"
+
+
+def test_who_cannot_be_compiled_is_told_with_the_reason(plan_of):
+    told = r"(?s)--compile.*nearest-code: it has no.*reptile:"
+    with pytest.raises(BenchError, match=told) as refused:
+        plan_of("nearest-code", "maml", "reptile", "untrained", compiled=True)
+    assert "  maml:" not in str(refused.value)
+
+
+def test_what_has_nothing_to_train_has_nothing_to_compile(plan_of):
+    plain, compiled = (plan_of("untrained", compiled=flag) for flag in (False, True))
+    assert [t.id for t in plain.trainings] == [t.id for t in compiled.trainings]
