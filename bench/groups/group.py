@@ -31,7 +31,6 @@ class Frame:
         plan: the file that has the plan, if it is written down.
         limits: of each process.
         store: what tests store beside their results; see `bench.worker.assignment.ANSWERS`.
-        tracker: who is told how trainings go; empty: nobody.
         tracker: who is told how trainings go, by the name of an entry point; or nobody.
     """
 
