@@ -152,7 +152,15 @@ def test_there_are_forty_and_of_every_public_function():
     assert tried == {*functions, "TaskSpec"}
     for function in (bench.run, bench.load_results, bench.load_learner):
         asked = {key for own, given, _ in MISTAKES.values() if own is function for key in given}
-        checked = {"rerun", "retry_failed", "precision", "data_dir", "threads"}  # in test_request
+        checked = {
+            "data_dir",
+            "precision",
+            "rerun",
+            "retry_failed",
+            "store",
+            "threads",
+            "tracker",
+        }  # in test_request
         assert asked | checked >= set(inspect.signature(function).parameters)
 
 

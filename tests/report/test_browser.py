@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,3 +230,30 @@ def test_light_and_dark_pages_have_ink_of_their_own(browser: Any) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     (ink, paper), (dark_ink, dark_paper) = colours
     assert len({ink, paper, dark_ink, dark_paper}) == 4
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_bars_readers(browser: Any, scheme: str) -> None:
+    """axe-core of the npm registry, which CI installs: names, roles, headings, contrast."""
+    axe = Path(os.environ.get("AXE_CORE", "")) / "axe.min.js"
+    if not axe.is_file():
+        pytest.skip("needs $AXE_CORE, the folder of the npm package axe-core")
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    browser.set_script_timeout(120)
+    try:
+        browser.execute_script(
+            "document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
+        )
+        # as a debugger does: the page's policy lets no script be added
+        expression = {"expression": axe.read_text(encoding="utf-8")}
+        browser.execute_cdp_cmd("Runtime.evaluate", expression)
+        found = browser.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run(document, {resultTypes: ['violations']}).then(found => done("
+            "found.violations.filter(one => ['serious', 'critical'].includes(one.impact))"
+            ".map(one => [one.id, one.nodes.slice(0, 3).map(node => node.html)])))"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert found == []

@@ -74,6 +74,10 @@ WRONG = [
     ({"memory": "4GiB"}, "memory: .* got '4GiB'"),
     ({"rerun": 1}, "rerun: expected True or False, got 1"),
     ({"retry_failed": "no"}, "retry_failed: expected True or False, got 'no'"),
+    ({"store": "answers"}, r'store: expected a list of names, as store=\["answers"\]'),
+    ({"store": ["weights"]}, 'store: expected a list of "answers", or an empty one'),
+    ({"tracker": 3}, "tracker: expected a text, as tracker='tensorboard', got 3"),
+    ({"tracker": "tensorbord"}, r"(?s)no tracker is called 'tensorbord'.*bench\.trackers"),
 ]
 
 

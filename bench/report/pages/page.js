@@ -216,6 +216,7 @@ each("figure", (figure) => {
         const link = document.createElement("a");
         link.href = image.src;
         link.download = `${image.dataset.name}.svg`;
+        link.target = "_blank"; // a page that is itself a file may not save others: it opens them
         link.click();
       })
     );
