@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -18,6 +19,7 @@ from bench.planning.jobs import Training
 from bench.suites.schema import Budget
 
 FIXTURES = Path(__file__).parent / "fixtures"
+sys.path.append(str(Path(__file__).parents[1]))  # for benchmarks/; an installed bench comes first
 
 
 @pytest.fixture(autouse=True, scope="session")

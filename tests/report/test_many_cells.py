@@ -44,7 +44,7 @@ def test_a_report_of_10000_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             write_training(tmp_path, cell, curve=curve)
 
     began = time.process_time()
-    (page,) = write_report(tmp_path, formats=["html"])
+    (page,) = write_report(tmp_path, formats=["html"], single=True)
     seconds = time.process_time() - began
     unit = 1 if sys.platform == "darwin" else 1024
     peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
