@@ -59,9 +59,10 @@ class Watch:
         self.tracker = kind(
             Tracked(
                 folder=self.folder,
+                id=self.training.id,
                 updates=history.updates,
                 budget=self.training.budget_name,
-                **{key: asked[key] for key in ("id", "learner", "family", "dataset", "seed")},
+                **{key: asked[key] for key in ("learner", "family", "dataset", "seed")},
                 config=asked["config"],
             )
         )
