@@ -113,7 +113,7 @@ def run(
     for note in runner.plan.notes:
         notify(note)
     for label, reason in runner.plan.failed.items():
-        warnings.warn(f"{label} failed while it was planned: {reason}", stacklevel=2)
+        warnings.warn(f"{label} failed while it was planned: {reason}", stacklevel=3)
     runner.run()
     from bench.results.table import load_results
 

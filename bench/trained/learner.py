@@ -249,7 +249,7 @@ def load_learner(
         warnings.warn(
             f"the code of {training.learner} has changed since these weights were made: its "
             "answers may be others than those of the stored results",
-            stacklevel=2,
+            stacklevel=3,
         )
     return TrainedLearner(module, training, place, changed)
 
