@@ -16,7 +16,7 @@ from bench.api.executor import Resources
 TEMPLATE = Path(__file__).with_name("slurm.sh.jinja")
 
 OURS = {"array", "chdir", "dependency", "error", "input", "job-name", "open-mode", "output",
-        "parsable", "requeue", "no-requeue", "wait", "wrap"}  # fmt: skip
+        "parsable", "wait", "wrap"}  # fmt: skip
 """Options of sbatch that bench gives itself."""
 
 OWN = {"setup", "template", "poll"}
