@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from bench import registry as plugins
 from bench.api import TaskSpec
@@ -18,6 +19,10 @@ from bench.planning.jobs import Training
 from bench.suites.schema import Budget
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+# On a machine with much else to do an example takes as long as it takes: that is no mistake.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")
