@@ -13,7 +13,7 @@ import pytest
 from bench.apart.blame import GivenUpError, touching
 from bench.apart.call import apart, plain
 from bench.errors import BenchError
-from bench.processes.forkserver import fork_server
+from bench.processes.forkserver import close_server, fork_server
 
 
 def end_here(how: str) -> None:
@@ -79,10 +79,17 @@ def has_imported(module: str) -> bool:
 
 
 def test_one_server_imports_what_each_call_asks_for():
+    close_server()  # another test's has imported what that asked for
     assert not apart(has_imported, preload=())("colorsys")
     server = fork_server()
     assert apart(has_imported, preload=("colorsys",))("colorsys")
     assert fork_server() is server
+
+
+def test_a_server_may_import_before_it_is_asked():
+    close_server()
+    fork_server().import_ahead(("colorsys",))
+    assert apart(has_imported, preload=())("colorsys")
 
 
 @pytest.mark.parametrize(
