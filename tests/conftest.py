@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from bench import registry as plugins
 from bench.api import TaskSpec
@@ -20,6 +21,10 @@ from bench.suites.schema import Budget
 
 FIXTURES = Path(__file__).parent / "fixtures"
 sys.path.append(str(Path(__file__).parents[1]))  # for benchmarks/; an installed bench comes first
+
+# On a machine with much else to do an example takes as long as it takes: that is no mistake.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")

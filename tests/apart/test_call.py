@@ -79,11 +79,17 @@ def has_imported(module: str) -> bool:
 
 
 def test_one_server_imports_what_each_call_asks_for():
-    close_server()  # the one that is there has imported what other tests asked for
+    close_server()  # another test's has imported what that asked for
     assert not apart(has_imported, preload=())("colorsys")
     server = fork_server()
     assert apart(has_imported, preload=("colorsys",))("colorsys")
     assert fork_server() is server
+
+
+def test_a_server_may_import_before_it_is_asked():
+    close_server()
+    fork_server().import_ahead(("colorsys",))
+    assert apart(has_imported, preload=())("colorsys")
 
 
 @pytest.mark.parametrize(
