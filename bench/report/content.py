@@ -21,6 +21,7 @@ from bench.report.figures import (
     suite_pictures,
     tradeoff_pictures,
 )
+from bench.report.figures.curves import CurvesRead
 from bench.report.learners import LearnerPage, learner_pages
 from bench.report.matrix import Matrix, matrix
 from bench.report.published import published_curves
@@ -161,12 +162,13 @@ def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content
     palette = Palette(family_order([*FAMILIES, *(cell.family for cell in cells)]))
     sections: dict[str, list[Section]] = defaultdict(list)
     shown: set[frozenset[str | None]] = set()
+    curves: CurvesRead = {}
     for board in all_boards:
         trainings = frozenset(cell.training for cell in board.cells)
         # Settings that share their trainings, as those of a memory probe do, share their curves
         # and audits.
         root = None if trainings in shown else found.path
-        sections[board.suite].append(_section(board, palette, root, problems, controls))
+        sections[board.suite].append(_section(board, palette, root, problems, controls, curves))
         shown.add(trainings)
     return Content(
         path=found.path,
@@ -174,7 +176,7 @@ def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content
         palette=palette,
         overview=_overview(cells, sections, palette, problems, controls),
         suites=[_suite(name, own, palette, controls) for name, own in sections.items()],
-        learners=learner_pages(all_boards, palette, found.path, problems, controls),
+        learners=learner_pages(all_boards, palette, found.path, problems, controls, curves),
         devices=devices(cells),
         gaps=_gaps(cells, found.path),
         warnings=_warnings(cells, found.path),
@@ -190,6 +192,7 @@ def _section(
     root: Path | None,
     problems: list[Problem],
     controls: Collection[str],
+    curves: CurvesRead,
 ) -> Section:
     read = read_board(board, problems)
     compared = compare_answered(read)
@@ -201,6 +204,7 @@ def _section(
         root=root,
         compared=compared,
         published=published_curves(board),
+        read=curves,
     )
     lines = [
         *sentences(compared),

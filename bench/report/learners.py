@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import BenchError
 from bench.report.audits import audits_by_training
-from bench.report.figures.curves import training_pictures
+from bench.report.figures.curves import CurvesRead
 from bench.report.figures.episodes import confusion_picture, episode_picture
+from bench.report.figures.learner_curves import learner_curves
 from bench.report.figures.style import Palette, Picture
-from bench.report.published import hold_against_papers
+from bench.report.published import Held, hold_against_papers
 from bench.results.answers import ClassScore, by_class, confusion, episode_of
 from bench.results.boards import UNTRAINED, Board, Entry
 from bench.results.families import is_control
@@ -27,8 +28,6 @@ MOST_EPISODES = 2
 """Shown of a setting."""
 MOST_CLASSES = 10
 """The worst of a setting."""
-MOST_CURVES = 6
-"""Boards whose learning curves a learner's page has."""
 
 
 class Result(NamedTuple):
@@ -98,6 +97,7 @@ def learner_pages(
     root: Path,
     problems: list[Problem],
     controls: Collection[str],
+    read: CurvesRead | None = None,
 ) -> list[LearnerPage]:
     """All learners of a report, families in their order.
 
@@ -107,14 +107,17 @@ def learner_pages(
         root: the results folder.
         problems: damaged files are added to it.
         controls: names of learners that are no members of their family.
+        read: learning curves that were read already.
     """
+    read = {} if read is None else read
+    held = {id(board): hold_against_papers(board) for board in boards}
     found: dict[tuple[str, str], list[tuple[Board, Entry]]] = defaultdict(list)
     for board in boards:
         for entry in board.entries:
             found[entry.family, entry.cells[0].learner_name].append((board, entry))
     order = {family: place for place, family in enumerate(palette.families)}
     return [
-        _page(name, family, found[family, name], palette, root, problems, controls)
+        _page(name, family, found[family, name], palette, root, problems, controls, read, held)
         for family, name in sorted(found, key=lambda key: (order[key[0]], key[1]))
     ]
 
@@ -127,11 +130,14 @@ def _page(
     root: Path,
     problems: list[Problem],
     controls: Collection[str],
+    read: CurvesRead,
+    held: Mapping[int, list[Held]],
 ) -> LearnerPage:
     cells = list(dict.fromkeys(row for _, entry in own for row in entry.cells))
     kept = _kept(cells, problems)
     configs = {row.learner: row.config for row in cells}
-    pictures = _curves(own, palette, root, problems)
+    curves = learner_curves(name, own, palette, root, problems, read)
+    pictures = [curves] if curves else []
     mistakes = []
     for rows in kept.values():
         first, stored = rows[0][0], [answers for _, answers in rows]
@@ -151,7 +157,7 @@ def _page(
         is_control(own[0][1], controls),
         list(configs.items()),
         [_result(board, entry) for board, entry in own],
-        [against for board, entry in own for against in _against(board, entry)],
+        [against for board, entry in own for against in _against(board, entry, held[id(board)])],
         _audits([entry for _, entry in own]),
         mistakes,
         pictures,
@@ -175,27 +181,6 @@ def _kept(
     return found
 
 
-def _curves(
-    own: Sequence[tuple[Board, Entry]], palette: Palette, root: Path, problems: list[Problem]
-) -> list[Picture]:
-    """Learning curves of its trainings, each once."""
-    seen: set[frozenset[str | None]] = set()
-    pictures: list[Picture] = []
-    boards: dict[int, tuple[Board, list[Entry]]] = {}
-    for board, entry in own:
-        boards.setdefault(id(board), (board, []))[1].append(entry)
-    for board, entries in boards.values():
-        trainings = frozenset(row.training for entry in entries for row in entry.cells)
-        if trainings in seen or len(seen) >= MOST_CURVES:
-            continue
-        seen.add(trainings)
-        alone = replace(board, families={entries[0].family: entries})
-        curves = training_pictures(alone, palette, root, problems)[:1]
-        name = entries[0].cells[0].learner_name
-        pictures += [replace(picture, name=f"{picture.name}-of-{name}") for picture in curves]
-    return pictures
-
-
 def _result(board: Board, entry: Entry) -> Result:
     metric = board.metric
     ranked = board.scored if board.best is not None else []
@@ -215,7 +200,7 @@ def _result(board: Board, entry: Entry) -> Result:
     )
 
 
-def _against(board: Board, entry: Entry) -> list[Against]:
+def _against(board: Board, entry: Entry, found: Sequence[Held]) -> list[Against]:
     if board.budget == UNTRAINED and not entry.done:
         return []
     return [
@@ -228,7 +213,7 @@ def _against(board: Board, entry: Entry) -> list[Against]:
             "; ".join(held.differences) or point.verdict,
             held.published.source,
         )
-        for held in hold_against_papers(board)
+        for held in found
         if held.entry == entry
         for point in held.points
     ]

@@ -98,9 +98,9 @@ def published() -> tuple[Published, ...]:
 
 def hold_against_papers(board: Board) -> list[Held]:
     """What of a board has published figures, in the order of its entries."""
-    held = []
+    held, rows = [], _rows(board)
     for entry in board.entries:
-        for row in _rows(board):
+        for row in rows:
             if row.learner != entry.cells[0].learner_name or not entry.done:
                 continue
             keys = board.kind.published_keys(board)

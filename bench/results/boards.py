@@ -41,6 +41,9 @@ class Entry:
     """The learner, with device and precision where the board has several, and with what tells its
     trainings apart where it was trained more than once; no other entry of the board has it."""
     cells: tuple[CellRow, ...] = field(repr=False)
+    _known: dict[str, tuple[float | None, float | None]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def done(self) -> list[CellRow]:
@@ -82,11 +85,18 @@ class Entry:
 
     def score(self, metric: Metric) -> float | None:
         """Mean of a metric over the finished seeds."""
-        return self.mean(lambda row: row.score(metric.key).mean)
+        return self._scores(metric.key)[0]
 
     def half_width(self, metric: Metric) -> float | None:
         """Half-width of its 95 % interval over episodes."""
-        return self.mean(lambda row: row.score(metric.key).ci95)
+        return self._scores(metric.key)[1]
+
+    def _scores(self, metric: str) -> tuple[float | None, float | None]:
+        """Both, computed once: many tables and figures ask for them."""
+        if metric not in self._known:
+            found = [row.score(metric) for row in self.done]
+            self._known[metric] = _mean(s.mean for s in found), _mean(s.ci95 for s in found)
+        return self._known[metric]
 
     def seed_deviation(self, metric: Metric) -> float | None:
         """Standard deviation of a metric between seeds; None below two."""
@@ -198,14 +208,14 @@ class Board:
         answered = {(row.bank, row.episodes) for entry in self.entries for row in entry.done}
         return len({episodes for _, episodes in answered}) == len(answered)
 
-    @property
+    @cached_property
     def scored(self) -> list[Entry]:
         """The learners that have a score, the best first, ties in the order of `entries`."""
         metric = self.metric
         scored = [entry for entry in self.entries if entry.score(metric) is not None]
         return sorted(scored, key=lambda entry: -metric.sign * (entry.score(metric) or 0.0))
 
-    @property
+    @cached_property
     def best(self) -> Entry | None:
         """The best of a board where no cell is missing, the trained learners share their seeds, and
         all answered one bank or first parts of it; None elsewhere."""

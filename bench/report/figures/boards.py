@@ -11,7 +11,7 @@ from typing import Any
 from bench.report import folds
 from bench.report.figures.calibration import calibration_picture
 from bench.report.figures.cost import cost_pictures
-from bench.report.figures.curves import training_pictures
+from bench.report.figures.curves import CurvesRead, training_pictures
 from bench.report.figures.grid import grid_picture
 from bench.report.figures.online import PublishedCurves, presentation_picture
 from bench.report.figures.pairs import differences_picture
@@ -38,6 +38,7 @@ def board_pictures(
     root: str | Path | None = None,
     compared: BoardComparisons | None = None,
     published: PublishedCurves | None = None,
+    read: CurvesRead | None = None,
 ) -> list[Picture]:
     """The figures of one board, in the order of the page: how good, at which cost, then what is
     folded. Of more than `MOST` learners, the best.
@@ -49,12 +50,15 @@ def board_pictures(
         root: the results folder; without it there are no learning curves.
         compared: of this board; without it there is no matrix of paired differences.
         published: by label, (presentation, accuracy as a fraction).
+        read: learning curves that were read already; what is read here is added.
     """
     shown = _best(board)
     presentations = presentation_picture(shown, palette, published or {})
     tradeoff, phases = cost_pictures(shown, palette)
     pairs = differences_picture(_among(compared, shown), palette) if compared else None
-    training = training_pictures(shown, palette, Path(root), problems) if root is not None else []
+    training = []
+    if root is not None:
+        training = training_pictures(shown, palette, Path(root), problems, read)
     pictures: list[tuple[str, Picture | None]] = [
         ("", presentations),
         (folds.SCORES if presentations else "", score_picture(shown, palette)),

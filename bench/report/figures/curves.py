@@ -78,20 +78,37 @@ def spendings(trained: Sequence[Trained]) -> dict[str, tuple[Spent, Callable[[fl
     }
 
 
-def trained_learners(board: Board, root: Path, problems: list[Problem]) -> list[Trained]:
+CurvesRead = dict[tuple[str, str], list[Validation]]
+"""Curves by training and metric: a board and a learner's page show the same."""
+
+
+def trained_learners(
+    entries: Sequence[Entry],
+    ranked_by: Metric,
+    root: Path,
+    problems: list[Problem],
+    read: CurvesRead | None = None,
+) -> list[Trained]:
     """The learners of a board that have learning curves: of its metric, or where nobody has any, as
     in older results, of accuracy.
 
     Args:
-        board: what they stand on.
+        entries: of the board.
+        ranked_by: its metric.
         root: the results folder.
         problems: damaged files are added to it.
+        read: what was read already; what is read here is added.
     """
+    read = {} if read is None else read
     found: list[tuple[Entry, list[list[Validation]]]] = []
-    for metric in (board.metric, ACCURACY):
-        for entry in board.entries:
+    for metric in (ranked_by, ACCURACY):
+        for entry in entries:
             names = dict.fromkeys(row.training for row in entry.cells if row.training)
-            curves = [learning_curve(root, name, problems, metric.key) for name in names]
+            curves = []
+            for name in names:
+                if (name, metric.key) not in read:
+                    read[name, metric.key] = learning_curve(root, name, problems, metric.key)
+                curves.append(read[name, metric.key])
             if any(curves):
                 found.append((entry, [curve for curve in curves if curve]))
         if found:
@@ -110,10 +127,15 @@ def reached(curve: Sequence[Validation], target: float) -> Validation | None:
 
 
 def training_pictures(
-    board: Board, palette: Palette, root: Path, problems: list[Problem]
+    board: Board,
+    palette: Palette,
+    root: Path,
+    problems: list[Problem],
+    read: CurvesRead | None = None,
 ) -> list[Picture]:
-    """Learning curves, and of accuracies the time to a target; none where no curve is stored."""
-    trained = trained_learners(board, root, problems)
+    """Learning curves, and of accuracies the time to a target; none where no curve is stored. For
+    the last arguments see `trained_learners`."""
+    trained = trained_learners(board.entries, board.metric, root, problems, read)
     if not trained:
         return []
     name = summary.board_name(board)
@@ -131,7 +153,7 @@ def training_pictures(
     curves = Picture(
         picture_name(board, "learning-curves"),
         f"Meta-validation {what} against examples seen and meta-training time. "
-        + "; ".join(map(_course, trained)),
+        + "; ".join(course(own, own.label) for own in trained),
         f"Learning curves: meta-validation {what} against the examples seen and the time of "
         "meta-training (without meta-validation), a line per seed (from six on the median "
         "and a band from the lowest to the highest of those that still train); grey: the other "
@@ -160,11 +182,12 @@ def _targets() -> str:
     return " and ".join(f"{100 * target:g} %" for target in TARGETS)
 
 
-def _course(trained: Trained) -> str:
+def course(trained: Trained, label: str) -> str:
+    """Of the first seed's curve the first and the last point, in words."""
     first, last = trained.curves[0][0], trained.curves[0][-1]
     write, suffix = trained.metric.write, trained.metric.suffix
     return (
-        f"{trained.label} from {write(first.score)} {suffix} after {count(first.examples)} "
+        f"{label} from {write(first.score)} {suffix} after {count(first.examples)} "
         f"examples to {write(last.score)} {suffix} after {count(last.examples)} "
         f"({duration(last.seconds)})"
     )
@@ -191,9 +214,9 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
             others = [t for t in trained if t.entry.family != family]
             for axes, (spent, _) in zip(panels, spent_on.values(), strict=True):
                 for t in others:
-                    _lines(axes, t, spent, color=CONTEXT, linewidth=0.6, zorder=1)
+                    lines(axes, t, spent, color=CONTEXT, linewidth=0.6, zorder=1)
                 for t in own:
-                    _lines(axes, t, spent, **look[t.entry], markevery=_apart(t), zorder=2)
+                    lines(axes, t, spent, **look[t.entry], markevery=markers_apart(t), zorder=2)
             panels[0].set_ylabel(trained[0].metric.heading)
             own_names = shortened([t.label for t in own], 28)
             own_looks = [look[t.entry] for t in own]
@@ -205,12 +228,13 @@ def learning_figure(trained: Sequence[Trained], palette: Palette) -> Figure:
         return figure
 
 
-def _apart(trained: Trained) -> float | None:
+def markers_apart(trained: Trained) -> float | None:
     """How far markers stand apart, as a part of the panel; None where a curve is one point."""
     return 0.25 if all(len(curve) > 1 for curve in trained.curves) else None
 
 
-def _lines(axes: Any, trained: Trained, spent: Spent, **look: Any) -> None:
+def lines(axes: Any, trained: Trained, spent: Spent, **look: Any) -> None:
+    """A line per seed, or what stands for many of them (`MOST_LINES`)."""
     scale = trained.metric.scale
     if len(trained.curves) <= MOST_LINES:
         for curve in trained.curves:

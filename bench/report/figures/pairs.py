@@ -83,6 +83,7 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
     colours = sns.color_palette(
         "vlag_r" if compared.board.metric.sign > 0 else "vlag", as_cmap=True
     )
+    grounds = colours(norm(values))
     labels = shortened([entry.label for entry in entries], 24)
     longest = 0.072 * max(map(len, labels))  # in inches, as are the next two
     room = (WIDTH - 0.25 - longest) / max(n, FEWEST_COLUMNS)
@@ -92,15 +93,12 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots()
         axes.pcolormesh(np.ma.masked_where(~apart, values), cmap=colours, norm=norm)
-        for i, j in zip(*np.nonzero(~np.eye(n, dtype=bool)), strict=True):
-            colour = FAINT
-            if apart[i, j]:
-                colour = readable_on(colours(norm(values[i, j])))
-            if size >= SMALLEST:
-                axes.text(
-                    j + 0.5, i + 0.52, _signed(values[i, j]), color=colour, fontsize=size,
-                    ha="center", va="center", in_layout=False,
-                )  # fmt: skip
+        numbers = ~np.eye(n, dtype=bool) if size >= SMALLEST else np.zeros((n, n), bool)
+        for i, j in zip(*np.nonzero(numbers), strict=True):
+            axes.text(
+                j + 0.5, i + 0.52, _signed(values[i, j]), fontsize=size, ha="center", va="center",
+                color=readable_on(grounds[i, j]) if apart[i, j] else FAINT, in_layout=False,
+            )  # fmt: skip
         axes.set(xlim=(0, max(n, FEWEST_COLUMNS)), ylim=(n, 0))
         axes.set_xticks(np.arange(n) + 0.5, labels, rotation=90)
         axes.set_yticks(np.arange(n) + 0.5, labels)

@@ -154,6 +154,8 @@ def rows_of_learners(
         axes.hlines([y for _, y in placed], 0, 1, RULE, linewidth=0.4, zorder=0,
                     transform=axes.get_yaxis_transform())  # fmt: skip
         sns.despine(ax=axes, left=True)
+    for axes in panels[1:]:
+        axes.yaxis.set_visible(False)  # the names stand once; unseen ticks take time too
     return figure, panels, placed
 
 

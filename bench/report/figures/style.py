@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, overload
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from bench.results.boards import Board
 from bench.store.checked import Problem
@@ -29,6 +31,8 @@ INK, FAINT, CONTEXT, RULE = "#222225", "#6a6a72", "#bdbdb8", "#d9d9d4"
 DARK = {INK: "#e4e4e0", FAINT: "#a0a0a8", CONTEXT: "#5c5c62", RULE: "#3c3c42"}
 MARKERS = "osD^vP*Xh"
 LINES = ("-", "--", ":", "-.")
+SVG_DPI = 72
+"""Matplotlib's SVG is in points."""
 WIDTH = 7.0
 """Inches; the page shows an inch as 96 pixels."""
 
@@ -44,8 +48,8 @@ class Palette:
 
     def light(self, family: str) -> str:
         """On a light page."""
-        colours = sns.color_palette("colorblind").as_hex()
-        return str(colours[self.families.index(family) % len(colours)])
+        colours = _colour_blind()
+        return colours[self.families.index(family) % len(colours)]
 
     def dark(self, family: str) -> str:
         """On a dark page."""
@@ -72,6 +76,11 @@ class Picture:
     """Those whose colours are in it."""
     fold: str = ""
     """The heading of the fold that it lies in on a page; nothing: it is shown."""
+
+
+@cache
+def _colour_blind() -> list[str]:
+    return [str(colour) for colour in sns.color_palette("colorblind").as_hex()]
 
 
 def picture_name(board: Board, kind: str) -> str:
@@ -161,13 +170,24 @@ def style() -> Any:
 
 
 def svg(figure: Figure, transparent: bool = True) -> str:
-    """The figure as SVG in light colours, without dates."""
-    buffer = io.StringIO()
+    """The figure as SVG in light colours, without dates.
+
+    Not by `savefig`, which draws everything twice where there is a layout to be found.
+    """
+    buffer, canvas, dpi = io.StringIO(), FigureCanvasSVG(figure), figure.dpi
+    if transparent:
+        for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+            patch.set(facecolor="none", edgecolor="none")
     with style():
-        figure.savefig(
-            buffer, format="svg", transparent=transparent,
-            metadata={"Date": None, "Creator": None, "Type": None, "Format": None},
-        )  # fmt: skip
+        if engine := figure.get_layout_engine():
+            figure.set_dpi(SVG_DPI)
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+            figure.set_dpi(dpi)  # of the images in it
+        canvas.print_svg(
+            buffer, metadata={"Date": None, "Creator": None, "Type": None, "Format": None}
+        )
+    figure.set_dpi(dpi)
     return re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
 
 

@@ -105,7 +105,7 @@ def test_the_time_to_a_target_by_hand() -> None:
 
 
 def test_learning_curves_show_every_meta_validation(trained: Path) -> None:
-    learners = trained_learners(board(trained), trained, [])
+    learners = trained_learners(board(trained).entries, ACCURACY, trained, [])
     assert [t.label for t in learners] == ["slow, 5-way", "fast, 60-way"]
     figure = learning_figure(learners, PALETTE)
     labels = [axes.get_xlabel() for axes in figure.axes[-2:]]
@@ -118,7 +118,7 @@ def test_learning_curves_show_every_meta_validation(trained: Path) -> None:
 
 def test_a_curve_of_one_point_is_a_mark(trained: Path) -> None:
     """Of one point a line shows nothing; a smoke budget has one meta-validation."""
-    learner = trained_learners(board(trained), trained, [])[0]
+    learner = trained_learners(board(trained).entries, ACCURACY, trained, [])[0]
     figure = learning_figure([replace(learner, curves=[[Validation(100, 1, 0.5)]])], PALETTE)
     (line,) = figure.axes[0].lines
     canvas = FigureCanvasAgg(figure)
@@ -129,7 +129,7 @@ def test_a_curve_of_one_point_is_a_mark(trained: Path) -> None:
 
 
 def test_a_seed_that_stops_early_does_not_end_the_median(trained: Path) -> None:
-    learner = trained_learners(board(trained), trained, [])[0]
+    learner = trained_learners(board(trained).entries, ACCURACY, trained, [])[0]
     curves = [[Validation(1, 1, k / 10), Validation(2, 2, k / 5)] for k in range(6)]
     curves[0].pop()
     figure = learning_figure([replace(learner, curves=curves)], PALETTE)
@@ -139,7 +139,7 @@ def test_a_seed_that_stops_early_does_not_end_the_median(trained: Path) -> None:
 
 
 def test_who_never_reaches_a_target_is_shown_where_training_ended(trained: Path) -> None:
-    learners = trained_learners(board(trained), trained, [])
+    learners = trained_learners(board(trained).entries, ACCURACY, trained, [])
     figure = target_figure(learners, PALETTE)
     for axes, slow, fast in zip(
         figure.axes, ([2000, 2000], [20, 20]), ([200, 200], [2, 2]), strict=True
