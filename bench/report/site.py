@@ -31,7 +31,7 @@ def write_page(content: Content, out: Path, made: str) -> list[Path]:
     Raises:
         CannotWriteError: it cannot be written.
     """
-    pictures = content.pictures
+    pictures = [picture for picture in content.pictures if picture.on_page]
     drawings = _drawn(content, pictures)
     whole = Page(content, drawings, content.suites, overview=True, learners=content.learners)
     page = render(whole)
@@ -50,7 +50,7 @@ def write_site(content: Content, out: Path, made: str) -> list[Path]:
         CannotWriteError: a file cannot be written.
     """
     folder = out / SITE
-    pictures = content.pictures
+    pictures = [picture for picture in content.pictures if picture.on_page]
     drawings = _drawn(content, pictures)
     files = _names((suite.name for suite in content.suites), "suite", "html")
     names = {

@@ -102,12 +102,15 @@ def _curves(
 
 
 def _told_apart(parts: Sequence[tuple[str, ...]]) -> list[str]:
-    """As few parts of each as tell all apart; numbered where all of them do not."""
-    texts: list[str] = []
-    for most in range(1, 1 + max(map(len, parts), default=0)):
-        texts = [", ".join(filter(None, own[:most])) for own in parts]
-        if len(set(texts)) == len(texts):
-            return texts
+    """What differs between them, or the first part; numbered where that tells not all apart."""
+    differ = [len(set(column)) > 1 for column in zip(*parts, strict=True)]
+    kept = differ if any(differ) else [True]
+    texts = [
+        ", ".join(part for part, keep in zip(own, kept, strict=False) if keep and part)
+        for own in parts
+    ]
+    if len(set(texts)) == len(texts):
+        return texts
     return [f"{text}, {number}" for number, text in zip(count(1), texts, strict=False)]
 
 
