@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 
+from benchmarks import engines
 from benchmarks.__main__ import main
 from benchmarks.measuring import interleaved, operations
 
@@ -42,3 +43,16 @@ def test_a_setting_says_what_it_is(first_order):
 
     told = str(Setting(1, 5, first_order, 28, 16))
     assert told == f"1-shot, 5 steps, {'first' if first_order else 'second'} order, 28x28, 16 tasks"
+
+
+@pytest.mark.usefixtures("tiny_plugins")
+def test_engines_take_turns_and_local_is_what_they_are_compared_with(tiny_suite, tmp_path, capsys):
+    asked = ["--suite", str(tiny_suite), "--learner", "nearest-code", "--seeds", "1"]
+    asked += ["--repeats", "1", "--folder", str(tmp_path), "--engine", "inline"]
+    table = engines.main(asked)
+    assert list(table) == ["local", "inline"]
+    assert table["local"]["more"] == 0
+    inline = table["inline"]
+    assert inline["more"] == inline["group"] - table["local"]["group"]
+    assert "more than local" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []

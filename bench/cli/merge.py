@@ -25,7 +25,7 @@ def merge(ctx: click.Context, /, folders: tuple[Path, ...], output: Path) -> Non
     from bench.running.prepare import results_folder
     from bench.store.merge import merge as join
 
-    merged = join(list(folders), results_folder(output))
+    merged = join(list(folders), results_folder(output, "-o"))
     for source, count in merged.copied.items():
         click.echo(f"{literal(source)}: {count} trainings and cells taken")
     click.echo(f"{merged.equal} in several folders and equal; joined in {literal(str(output))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from bench.api.files import utf8
 from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES
 from bench.cli.sources import sources_for
+from bench.store.atomic import write_atomically, writing
 
 if TYPE_CHECKING:
     from bench.cli.terminal import Format
@@ -57,16 +60,28 @@ def results(
     probes have bit_errors too, the wrong bits of a sequence. Parquet has every column, what is
     nested as JSON, and needs the package pyarrow.
     """
-    from bench.cli.terminal import render
     from bench.results.reading import read_results, select
-    from bench.results.table import COLUMNS, columns_of, records
+    from bench.results.table import records
 
     # The sources import learners, and torch: seconds that the short table does not need.
     found = read_results(results, sources_for(results) if fmt != "table" else None)
     rows = select(found.rows, suites, learners)
     listed = records(rows)
     if fmt == "parquet":
-        return _parquet(rows, listed, out)
+        _parquet(rows, listed, out)
+    else:
+        _text(rows, listed, fmt, out)
+    for problem in found.problems:
+        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
+
+
+def _text(
+    rows: Sequence[CellRow], listed: Sequence[Mapping[str, Any]], fmt: Format, out: str | None
+) -> None:
+    """One row per cell; as a table only the columns that have something to say."""
+    from bench.cli.terminal import render
+    from bench.results.table import COLUMNS, columns_of
+
     columns = [column for column in columns_of(rows) if column not in LEFT_OUT]
     if fmt == "table":
         short = [*SHORT.split(), *(column for column in columns if column not in COLUMNS)]
@@ -77,10 +92,7 @@ def results(
     if out is None:
         click.echo(text)
     else:
-        Path(out).write_text(text + "\n", encoding="utf-8")
-    for problem in found.problems:
-        click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
-    return None
+        _write(Path(out), utf8(text + "\n"))
 
 
 def _parquet(rows: Sequence[CellRow], listed: Sequence[Mapping[str, Any]], out: str | None) -> None:
@@ -97,16 +109,28 @@ def _parquet(rows: Sequence[CellRow], listed: Sequence[Mapping[str, Any]], out: 
         )
 
     def told(value: Any) -> Any:
-        nested = isinstance(value, dict | list | tuple)
-        return json.dumps(plain(value), ensure_ascii=False) if nested else value
+        if isinstance(value, dict | list | tuple):
+            value = json.dumps(plain(value), ensure_ascii=False)
+        return utf8(value).decode() if isinstance(value, str) else value
 
     cells = [{key: told(value) for key, value in row.items()} for row in listed]
     columns = columns_of(rows)
     types = {key: "string" if kind == "object" else kind for key, kind in columns.items()}
     frame = pd.DataFrame(cells, columns=list(columns), dtype=object).astype(types)
+    written = io.BytesIO()
     try:
-        frame.to_parquet(out, engine="pyarrow", index=False)
+        frame.to_parquet(written, engine="pyarrow", index=False)
     except ImportError as error:
         raise BenchError(
             "parquet needs the package pyarrow: pip install 'bench-metalearning[parquet]'"
         ) from error
+    _write(Path(out), written.getvalue())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Into a file; what is there and is none, as /dev/stdout, is written to and not replaced."""
+    if path.is_file() or not path.exists():
+        write_atomically(path, lambda file: file.write(content))
+    else:
+        with writing(path), path.open("wb") as device:
+            device.write(content)

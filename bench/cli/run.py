@@ -192,12 +192,12 @@ def run(
             display.note(f"FAILED {literal(label, MOST_TITLE)}: {literal(reason, MOST_REASON)}")
         for name, meant, able in (
             ("--detach", detach, runner.executor.detaches),
-            ("--print", print_only, runner.executor.elsewhere),
+            ("--print", print_only, runner.prints),
         ):
             if meant and not able:
                 raise BenchError(f"{name}: the executor {request.executor!r} cannot do that")
         if print_only:
-            click.echo("\n".join(runner.scripts()))
+            click.echo("\n".join(runner.scripts()) or "nothing is left to do")
             return
         if plan_only:
             click.echo(told_plan(runner))

@@ -25,6 +25,10 @@ SIGNALS = [
 ]
 
 
+_heard: list[int] = []
+"""The signal that was heeded."""
+
+
 class Stopped(KeyboardInterrupt):
     """Which signal it was."""
 
@@ -41,7 +45,10 @@ def exit_code(error: BaseException | None) -> int:
     """
     while error is not None and not isinstance(error, Stopped):
         error = error.__cause__
-    return SIGNALLED + (error.number if isinstance(error, Stopped) else signal.SIGINT)
+    if isinstance(error, Stopped):
+        return SIGNALLED + error.number
+    # Compiled code may have raised an interrupt of its own in the place of ours, as Ray's does.
+    return SIGNALLED + next(iter(_heard), signal.SIGINT)
 
 
 def heed_signals() -> None:
@@ -52,6 +59,7 @@ def heed_signals() -> None:
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for other in heeded:
             signal.signal(other, lambda *_: None)
+        _heard.append(number)
         if hasattr(signal, "alarm"):
             signal.signal(signal.SIGALRM, lambda *_: os._exit(SIGNALLED + number))
             signal.alarm(HARD_SECONDS)

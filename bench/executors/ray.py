@@ -6,11 +6,14 @@ share; bench and the learners' packages are installed on all of them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import socket
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,11 @@ RETRIES = 3
 
 BESIDE = 2**30
 """Bytes that a task needs beside the process that ``--memory`` limits."""
+
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""That end bench, and are heard as they were."""
 
 WAIT_SECONDS = 0.5
 """So long one look at the tasks waits for the next that ends."""
@@ -57,6 +65,7 @@ class RayExecutor(Executor):
         self._special = _special(site.options.get("resources"))
         self._waiting: dict[str, tuple[Group, Resources]] = {}
         self._tasks: dict[str, Any] = {}
+        self._looked_at: set[Resources] = set()
         self._connected = False
 
     def _connect(self) -> None:
@@ -68,19 +77,23 @@ class RayExecutor(Executor):
         # program needs, and a timing would be of that.
         os.environ.setdefault("RAY_worker_niceness", "0")
         address = self.site.options.get("address")
+        where = address or os.environ.get("RAY_ADDRESS")
         try:
-            _reach(address)
-            ray.init(
-                address=address,
-                ignore_reinit_error=True,
-                log_to_driver=False,
-                logging_level="error",
-            )
-        except (OSError, RuntimeError, ValueError) as error:
-            told = str(error).strip().partition("\n")[0]
+            _reach(where)
+            with signals_kept():
+                ray.init(
+                    address=address,
+                    ignore_reinit_error=True,
+                    log_to_driver=False,
+                    logging_level="error",
+                )
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            told = " ".join(str(error).split())[:500]
             raise BenchError(
-                f"there is no Ray cluster at {address}: {told}; give its address as "
-                "-X address=ray://HOST:10001, or none for one on this machine"
+                f"there is no Ray cluster at {where or 'this machine'}, or it lets nobody in: "
+                f"{told}; give its address as -X address=ray://HOST:10001, or none for one on this "
+                "machine; for a cluster that wants a token set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN"
             ) from error
         self._connected = True
 
@@ -115,6 +128,9 @@ class RayExecutor(Executor):
                 return
             group, resources = self._waiting.pop(name)
             self._tasks[name] = self._task(resources, name).remote(str(group.plan), group.index)
+            if resources not in self._looked_at:
+                self._looked_at.add(resources)
+                self._tell_what_no_node_has(resources)
 
     def _task(self, resources: Resources, name: str) -> Any:
         asked: dict[str, Any] = {
@@ -129,6 +145,21 @@ class RayExecutor(Executor):
         if self._special:
             asked["resources"] = self._special
         return ray.remote(carry_out).options(**asked)
+
+    def _tell_what_no_node_has(self, resources: Resources) -> None:
+        """Ray waits without a word for a node that is large enough: a cluster may grow."""
+        wanted = {"CPU": float(resources.cpus), "GPU": float(resources.gpus), **self._special}
+        if resources.memory is not None:
+            wanted["memory"] = float(resources.memory + BESIDE)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(all(node.get(k, 0.0) >= much for k, much in wanted.items()) for node in nodes):
+            return
+        if "memory" in wanted:
+            wanted["GiB of memory"] = wanted.pop("memory") / 2**30
+        asked = ", ".join(f"{much:g} {name}" for name, much in wanted.items() if much)
+        self.site.notify(
+            f"no node of this Ray cluster has what a training asks for ({asked}); waiting for one"
+        )
 
     def _end(self, task: Any) -> Standing:
         try:
@@ -159,6 +190,19 @@ class RayExecutor(Executor):
         """See `Executor.close`. A cluster that this run has begun ends with it."""
         if self._connected:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, and ends the process with a dump of its stack."""
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS} if here else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # None: it is not Python's
+                signal.signal(number, handler)
 
 
 def _reach(address: str | None) -> None:

@@ -3,6 +3,7 @@ nothing is submitted twice, whenever the one that submits is killed."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -43,7 +44,7 @@ def write_array(run: Path, array: Array, script: str) -> None:
     """Remembers an array, with the files that its jobs read."""
     numbers = "".join(f"{index}\n" for index in array.indexes)
     write_atomically(array.indexes_file(run), lambda file: file.write(numbers.encode()))
-    write_atomically(array.script(run), lambda file: file.write(script.encode()))
+    write_atomically(array.script(run), lambda file: file.write(os.fsencode(script)))
     write_json(run / ARRAYS / f"{array.name}.json", array)
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,7 +68,11 @@ class Group:
     source: str | None
     frame: Frame
 
-    @property
+    def __post_init__(self) -> None:
+        for job in (self.training, *self.cells):
+            job.keep_id()
+
+    @cached_property
     def name(self) -> str:
         """See `bench.api.Group.name`."""
         folder = self.training.folder(Path()).name

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -37,6 +38,10 @@ DeviceKind = Literal["cpu", "cuda", "mps"]
 Status = Literal["done", "failed", "unfinished"]
 
 
+KEPT = "kept_id"
+"""Where a job keeps its id; no field."""
+
+
 class Job(BaseModel):
     """Base of trainings and cells: an identity, a folder, a status."""
 
@@ -46,11 +51,24 @@ class Job(BaseModel):
     def id(self) -> str:
         """12 hex digits that name what decides this and nothing else.
 
-        Computed each time, in some 0.05 ms: kept, it would outlive a change of what it names, which
-        `model_copy` makes. Who looks jobs up by it many times groups them first.
+        Computed each time, in some 0.05 ms, unless `keep_id` was called: kept, it would outlive a
+        change of what it names. Who looks jobs up by it many times groups them first.
         """
+        kept: str | None = self.__dict__.get(KEPT)
+        if kept is not None:
+            return kept
         text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def keep_id(self) -> None:
+        """Computes the id for the last time: for who changes nothing any more and asks often."""
+        self.__dict__[KEPT] = self.id
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Another one, with an id of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop(KEPT, None)
+        return copied
 
     def identity(self) -> dict[str, Any]:
         """All that decides it, as JSON."""

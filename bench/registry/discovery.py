@@ -12,6 +12,7 @@ import contextlib
 import fnmatch
 import importlib
 import inspect
+import re
 import sys
 import traceback
 from collections import defaultdict
@@ -84,9 +85,12 @@ class Found(Generic[Thing]):
                 if problem.install:
                     raise BenchError(told)
                 raise UnusableError(f"{told}\n`bench doctor` shows more")
-        raise unknown_name(
-            self.kind, name, self.names | set(self.things), f"`bench list {self.kind}s` shows all"
-        )
+        hint = f"`bench list {self.kind}s` shows all"
+        if self.kind == "dataset" and re.search(r"[/\\.]", name):
+            hint = (
+                f"your own data: folder:{name} for images by class, arrays:{name} for an .npz file"
+            )
+        raise unknown_name(self.kind, name, self.names | set(self.things), hint)
 
 
 def names_of(kind: str) -> frozenset[str]:

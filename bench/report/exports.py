@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from bench.api.files import utf8
 from bench.report.board_tables import MARKS, Line, Table, Value
 from bench.report.figures.style import slug
 from bench.results.boards import UNTRAINED, Board
@@ -120,7 +121,7 @@ def save_tables(tables: Iterable[Table], folder: Path, formats: Sequence[str]) -
         for name in formats:
             suffix, write = WRITERS[name]
             path = folder / f"{stem}.{suffix}"
-            write_atomically(path, partial(_put, write(table).encode()))
+            write_atomically(path, partial(_put, utf8(write(table))))
             paths.append(path)
     return paths
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
 
+from bench.api.files import utf8
 from bench.report.content import Content
 from bench.report.figures import Drawing, Picture, draw_all
 from bench.report.figures.style import slug
@@ -34,7 +35,7 @@ def write_page(content: Content, out: Path, made: str) -> list[Path]:
     drawings = _drawn(content, pictures)
     whole = Page(content, drawings, content.suites, overview=True, learners=content.learners)
     page = render(whole)
-    _write(out / PAGE, marked(page.encode(), made))
+    _write(out / PAGE, marked(utf8(page), made))
     return [out / PAGE]
 
 
@@ -81,7 +82,7 @@ def write_site(content: Content, out: Path, made: str) -> list[Path]:
         if drawing := drawings[id(picture)]:
             _write(folder / ASSETS / FIGURES / names[id(picture)], drawing.svg)
     for name, page in pages.items():
-        _write(folder / name, marked(render(page).encode(), made))
+        _write(folder / name, marked(utf8(render(page)), made))
     _write(out / PAGE, marked(LEADS.encode(), made))
     _remove_older(folder, "*.html", set(pages))
     _remove_older(folder / ASSETS / FIGURES, "*.svg", set(names.values()))
@@ -117,5 +118,5 @@ def _each(stems: Iterable[str], suffix: str) -> list[str]:
 
 
 def _write(path: Path, text: str | bytes) -> None:
-    stored = text.encode() if isinstance(text, str) else text
+    stored = utf8(text) if isinstance(text, str) else text
     write_atomically(path, methodcaller("write", stored))

@@ -113,8 +113,12 @@ def thread_notes(runner: Runner) -> list[str]:
     ]
 
 
-def results_folder(path: str | Path) -> Path:
+def results_folder(path: str | Path, option: str = "--results") -> Path:
     """The results folder, absolute; it need not be there yet.
+
+    Args:
+        path: as the user names it.
+        option: with which it is named.
 
     Raises:
         BenchError: it is a file, nothing can be written there, or no folder can have this name.
@@ -125,6 +129,6 @@ def results_folder(path: str | Path) -> Path:
     if not there.is_dir() or not os.access(there, os.W_OK):
         what = "may not be written to" if there.is_dir() else "is no folder"
         raise BenchError(
-            f"cannot store results in {folder}: {there} {what}; name another folder with --results"
+            f"cannot store results in {folder}: {there} {what}; name another folder with {option}"
         )
     return folder

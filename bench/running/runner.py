@@ -97,6 +97,11 @@ class Runner:
             following.look()
             return following.unfinished
 
+    @property
+    def prints(self) -> bool:
+        """Whether the executor can say what it would hand over."""
+        return type(self.executor).scripts is not Executor.scripts
+
     def scripts(self) -> list[str]:
         """What would be handed over, for a person to read; nothing is, and nothing is stored."""
         for group in self.groups():

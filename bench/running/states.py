@@ -47,19 +47,21 @@ def state_of(run: Path, notify: Notify) -> RunState:
     """
     plan = PlanFile(run / layout.PLAN)
     groups = [plan.group(index) for index in range(len(plan.names))]
-    standings = ask_engine(run, plan.executor, groups, notify)
+    pending = {group.name for group in groups if group.pending}
+    alive = [group for group in groups if group.name in pending]
+    standings = ask_engine(run, plan.executor, alive, notify)
     counts = dict.fromkeys(("queued", "running", "done", "failed", "unfinished"), 0)
     told = RunState(f"run {run.name}, executor {plan.executor}", counts, run / layout.LOGS)
     for group in groups:
-        status = read_status(run, group)
         failures = [part for part in group.parts() if part.failed]
         told.failed += [
             f"failed: {part.phase} of {group.name}: {part.reason()}" for part in failures
         ]
-        if not group.pending:
+        if group.name not in pending:
             counts["failed" if failures else "done"] += 1
             continue
         kind = standings.get(group.name, "unfinished")
+        status = read_status(run, group)
         counts[kind] += 1
         if kind == "running" or (status is not None and status.state == "working"):
             told.running.append(_line(group, status, kind))
@@ -67,10 +69,10 @@ def state_of(run: Path, notify: Notify) -> RunState:
 
 
 def ask_engine(run: Path, executor: str, groups: list[Group], notify: Notify) -> dict[str, str]:
-    """What is queued and running, by the group's name, as far as the engine says."""
+    """What of these is queued and running, by the group's name, as far as the engine says."""
     try:
         engine = executors(executor).get(executor)(Site(None, run, notify=notify))
-        handles = {group.name: engine.reattach(group) for group in groups if group.pending}
+        handles = {group.name: engine.reattach(group) for group in groups}
         alive = [handle for handle in handles.values() if handle is not None]
         standings = engine.poll(alive) if alive else {}
         engine.close()

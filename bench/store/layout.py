@@ -57,12 +57,12 @@ def is_name(name: object) -> bool:
 
 def training_folder(results: str | Path, name: str) -> Path:
     """The folder of a training, ``<learner>-<id>``."""
-    return Path(results) / TRAININGS / name
+    return Path(results, TRAININGS, name)
 
 
 def cell_folder(results: str | Path, suite: str, setting: str, name: str) -> Path:
     """The folder of a cell, ``<learner>-<id>``."""
-    return Path(results) / CELLS / suite / setting / name
+    return Path(results, CELLS, suite, setting, name)
 
 
 def learners_in(results: str | Path) -> set[str]:

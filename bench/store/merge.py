@@ -48,7 +48,7 @@ def merge(sources: list[Path], to: Path) -> Merged:
         to: another folder, which may have results already: they count first.
 
     Raises:
-        BenchError: a source is no results folder, or is the one that is written to.
+        BenchError: a source is no results folder, is named twice, or is the one that is written to.
         CannotWriteError: the disk is full, or may not be written to.
     """
     for source in sources:
@@ -56,6 +56,9 @@ def merge(sources: list[Path], to: Path) -> Merged:
             raise BenchError(f"{source} is no results folder: it has no trainings and no cells")
         if to.exists() and source.samefile(to):
             raise BenchError(f"{source} is both joined and joined in: another -o is meant")
+    for number, source in enumerate(sources):
+        if any(source.samefile(other) for other in sources[:number]):
+            raise BenchError(f"{source} is named twice, or under two names; name each folder once")
     merged = Merged()
     for source in sources:
         merged.copied[str(source)] = 0

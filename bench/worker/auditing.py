@@ -27,6 +27,7 @@ from bench.testing.check import CheckResult
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
+from bench.worker.evaluation import fitting
 from bench.worker.loading import load_learner, load_pool, load_weights
 from bench.worker.training_loop import build_learner
 
@@ -82,7 +83,7 @@ def audit_episodes(training: Training, learner: type[Learner], pool: Pool) -> tu
     """Episodes to answer, as many others, and a batch as `Learner.loss` is given it."""
     own = protocol(training.task.protocol)
     task, inputs = own.audit_task(typical(training.task), pool, learner)
-    room = own.audit_room // inputs
+    room = fitting(task, own.audit_room) // inputs
     count = FEWEST if training.budget_name == "smoke" else max(FEWEST, min(MOST, room))
 
     def drawn(number: int, episodes: int, classes: bool = False) -> Any:

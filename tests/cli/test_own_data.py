@@ -262,6 +262,11 @@ MISTAKES = {
         'dataset = "omniglott"\nimage_size = 16\nsplit = "vinyals"',
         "dataset: no dataset is called 'omniglott'; did you mean 'omniglot'",
     ),
+    "a path": (
+        f'dataset = "folder:./images"\nimage_size = 16\n{SPLIT}',
+        'dataset = "./images"\nimage_size = 16\nsplit = "folders"',
+        "own data: folder:./images for images by class, arrays:./images for an .npz file",
+    ),
     "unknown split": (
         f'dataset = "folder:./images"\nimage_size = 16\n{SPLIT}',
         'dataset = "glyphs"\nimage_size = 16\nsplit = "script"',

@@ -9,6 +9,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from bench.cli import cli
+from bench.errors import BenchError
 from tests.helpers.damage import one_setting
 
 
@@ -48,3 +49,24 @@ def test_of_a_folder_without_such_runs(tmp_path):
     told = bench("status", "--results", str(tmp_path))
     assert told.exit_code == 0
     assert "no run of other machines is in this results folder" in told.output
+
+
+def test_of_a_folder_that_is_not_there(tmp_path):
+    told = bench("status", "--results", str(tmp_path / "nothere"))
+    assert isinstance(told.exception, BenchError)
+    assert "is no folder; name another with --results" in str(told.exception)
+
+
+def test_a_plan_that_cannot_be_read_hides_no_other(tiny_suite, tmp_path):
+    suite = one_setting(tiny_suite, tmp_path / "one.toml")
+    results = str(tmp_path / "r")
+    asked = ["run", "--suite", str(suite), "--budget", "smoke", "--results", results]
+    assert bench(*asked, "--learner", "untrained", "--plan-only").exit_code == 0
+    old = tmp_path / "r" / ".runs" / "ffffffffffff"
+    old.mkdir()
+    (old / "plan.json").write_text('{"bench": "0.0.1", "plan_schema": 1}')
+    told = bench("status", "--results", results)
+    assert told.exit_code == 1
+    assert "2 unfinished" in told.output
+    assert "run ffffffffffff: " in told.output
+    assert "was written by bench 0.0.1" in told.output

@@ -23,8 +23,13 @@ if "ignored" in sys.argv:
 stopping.heed_signals()
 try:
     print("ready", flush=True)
-    while True:
-        time.sleep(0.05)
+    try:
+        while True:
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        if "replaced" in sys.argv:
+            raise KeyboardInterrupt from None
+        raise
 except KeyboardInterrupt as stopped:
     print("stopping", flush=True)
     time.sleep(1000 if "hangs" in sys.argv else 0.3)
@@ -47,6 +52,10 @@ def stopped(*signals: int, how: str = "", pause: float = 0.1) -> tuple[int, str]
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_each_of_them_ends_it(number):
     assert stopped(number) == (128 + number, "stopping\n")
+
+
+def test_compiled_code_may_raise_an_interrupt_of_its_own():
+    assert stopped(signal.SIGTERM, how="replaced") == (143, "stopping\n")
 
 
 def test_a_second_one_does_not_disturb_the_end():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -93,14 +94,16 @@ def test_failures_have_the_words_that_they_have_locally_and_ctrl_c_leaves_nothin
     cluster, suite, tmp_path
 ):
     cluster.add_node(num_cpus=3)
-    bad = ("raises", "exits", "hangs", "nearest-code")
-    run = start(suite, tmp_path / "bad", cluster.address, *bad, more=["--timeout", "15s"])
+    bad = ("raises", "exits", "hangs", "allocates", "nearest-code")
+    limits = ["--timeout", "15s", "--memory", "1.5GiB"]
+    run = start(suite, tmp_path / "bad", cluster.address, *bad, more=limits)
     output, _ = run.communicate(timeout=400)
     assert run.returncode == 1, output
-    assert kinds(tmp_path / "bad") == {"raises": "error", "exits": "exit", "hangs": "timeout"}
+    found = {"raises": "error", "exits": "exit", "hangs": "timeout", "allocates": "memory"}
+    assert kinds(tmp_path / "bad") == found
     assert "exit code 3" in output
     assert "still running after 15 s (--timeout)" in output
-    assert "1 of 4 cells done" in output
+    assert "1 of 5 cells done" in output
     run = start(suite, tmp_path / "r", cluster.address, "hangs")
     wait_for(lambda: list(tmp_path.glob("r/trainings/hangs-*/log.txt")), 240)
     assert workers()
@@ -119,6 +122,59 @@ def test_no_cluster_there_is_told(tmp_path):
         executor.poll([])
     with pytest.raises(BenchError, match="expected names and numbers, as a100:1"):
         RayExecutor(Site(1, tmp_path, {"resources": "a100:many"}))
+
+
+def test_a_cluster_that_refuses_is_told_in_its_own_words(tmp_path, monkeypatch):
+    from bench.executors import ray as module
+
+    def refuse(**options):
+        raise ray.exceptions.AuthenticationError("a token\nis missing")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(module, "_reach", lambda address: None)
+    executor = module.RayExecutor(Site(1, tmp_path, {"address": "ray://there:10001"}))
+    with pytest.raises(BenchError, match=r"lets nobody in: a token is missing.*RAY_AUTH_TOKEN"):
+        executor.poll([])
+
+
+def test_signals_are_heard_as_before(monkeypatch):
+    """Ray's own handler would end a run without a word on how to go on."""
+    from bench.executors.ray import signals_kept
+
+    def ours(number, frame):
+        """Never called."""
+
+    before = signal.signal(signal.SIGTERM, ours)
+    try:
+        with signals_kept():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "lacks"),
+    [
+        (Resources(cpus=4, gpus=1, memory=2**30), None),
+        (Resources(cpus=8), "8 CPU, 1 a100"),
+        (Resources(cpus=1, gpus=2), "1 CPU, 2 GPU, 1 a100"),
+        (Resources(cpus=1, memory=2**33), "1 CPU, 1 a100, 9 GiB of memory"),
+    ],
+)
+def test_what_no_node_has_is_told_and_waited_for(asked, lacks, tmp_path, monkeypatch):
+    from bench.executors.ray import RayExecutor
+
+    small = {"CPU": 16.0}  # a large one, without what is asked for
+    node = {"CPU": 4.0, "GPU": 1.0, "a100": 1.0, "memory": 2.0**32}
+    nodes = [{"Alive": True, "Resources": small}, {"Alive": True, "Resources": node}]
+    nodes += [{"Alive": False, "Resources": dict.fromkeys(node, 1000000000000.0)}]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    told: list[str] = []
+    executor = RayExecutor(Site(1, tmp_path, {"resources": "a100"}, notify=told.append))
+    executor._tell_what_no_node_has(asked)
+    assert len(told) == (lacks is not None)
+    assert lacks is None or re.search(rf"asks for \({lacks}\); waiting for one", told[0]), told
 
 
 def test_what_a_task_asks_for(tmp_path, monkeypatch):

@@ -118,6 +118,21 @@ def test_a_changed_copy_has_another_id(make_training):
     assert later.id == make_training(seed=99, config={"width": 9, "lr": 0.01}).id
 
 
+def test_an_id_that_is_kept_is_computed_once_and_a_copy_has_its_own(make_training, monkeypatch):
+    training, cell = make_training(), cell_of(make_training())
+    for job in (training, cell):
+        job.keep_id()
+    assert training == make_training(), "it is no part of what it is"
+    assert training.model_dump() == make_training().model_dump()
+    assert training.model_copy(update={"seed": 99}).id == make_training(seed=99).id
+    moved = cell.model_copy(update={"training": make_training(seed=99)})
+    assert moved.id == cell_of(make_training(seed=99)).id
+    asked = training.id, cell.id
+    monkeypatch.delattr(Training, "identity")
+    monkeypatch.delattr(Cell, "identity")
+    assert (training.id, cell.id) == asked
+
+
 def test_folders_and_what_is_written_first(make_training, tmp_path):
     training = make_training()
     cell = cell_of(training)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -85,6 +86,13 @@ def test_it_has_the_environment_and_the_folder_of_now_and_no_other_modules_first
     assert about["folder"] == str(tmp_path)
     assert about["path"][-1] != about["path"][0]
     assert str(tmp_path) in about["path"][1:]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about glibc")
+def test_memory_that_is_freed_and_asked_for_again_is_mapped_once(work, tmp_path):
+    """Given back in between, it would be 16,384 pages each time."""
+    assert run(work("frees_and_asks_again")) is None
+    assert int((tmp_path / "result").read_text()) < 16_384
 
 
 @pytest.mark.parametrize("name", ["closes_everything", "floods"])

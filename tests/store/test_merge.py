@@ -137,16 +137,21 @@ def test_on_the_command_line(finished, tmp_path):
     assert "result.json: parameters is" in ran.output
 
 
-@pytest.mark.parametrize("wrong", ["nothing", "itself"])
+@pytest.mark.parametrize("wrong", ["nothing", "itself", "twice"])
 def test_what_cannot_be_joined_is_told(wrong, finished, tmp_path):
     if wrong == "nothing":
         (tmp_path / "a").mkdir()
         with pytest.raises(BenchError, match="is no results folder"):
             merge([tmp_path / "a"], tmp_path / "c")
         assert not (tmp_path / "c").exists()
-    else:
+    elif wrong == "itself":
         with pytest.raises(BenchError, match="another -o is meant"):
             merge([finished], finished)
+    else:
+        (tmp_path / "link").symlink_to(finished)
+        with pytest.raises(BenchError, match="link is named twice"):
+            merge([finished, tmp_path / "link"], tmp_path / "c")
+        assert not (tmp_path / "c").exists()
 
 
 def test_what_is_compared(tmp_path):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
+from bench.api.files import utf8
 from bench.report.figures.style import Palette, Picture, page_svg
 from bench.store.checked import Problem
 
@@ -75,7 +76,7 @@ def _draw(number: int) -> tuple[Drawing | None, list[Problem]]:
     drawn = page_svg(_PICTURES[number], _PALETTE, problems)
     if drawn is None:
         return None, problems
-    return Drawing(drawn.encode(), *size_of(drawn)), problems
+    return Drawing(utf8(drawn), *size_of(drawn)), problems
 
 
 def size_of(svg: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.api.files import utf8
 from bench.report.figures.style import Picture, drawing, style, svg
 from bench.store.atomic import write_atomically
 from bench.store.checked import Problem
@@ -68,7 +69,7 @@ def _rendered(picture: Picture, formats: Sequence[str]) -> dict[str, bytes]:
 
 def _content(figure: Figure, kind: str) -> bytes:
     if kind == "svg":
-        return svg(figure, transparent=False).encode()
+        return utf8(svg(figure, transparent=False))
     file = BytesIO()
     none = {"pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
     with style():
