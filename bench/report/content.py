@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
@@ -181,6 +181,9 @@ def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content
         root = None if trainings in shown else found.path
         sections[board.suite].append(_section(board, palette, root, problems, controls, curves))
         shown.add(trainings)
+    for own in sections.values():  # what most was computed for is read first
+        cells_at = Counter(cell.budget for part in own for cell in part.board.cells)
+        own.sort(key=lambda part: -cells_at[part.board.budget])
     return Content(
         path=found.path,
         families=family_order(cell.family for cell in cells),

@@ -229,11 +229,22 @@ class Page:
         return MISSING
 
     def rank_sentences(self, overview: Overview) -> list[str]:
-        """Mean ranks of families and learners, and what may be claimed of them."""
-        lines = []
-        if overview.family_ranks:
-            lines.append(_ranks("Families", overview.family_ranks, "by the median learner"))
-        return lines + [_ranks("Learners", ranks, "") for ranks in overview.ranks]
+        """Mean ranks of families and learners over two datasets or more, and what may be claimed
+        of them."""
+        families = [overview.family_ranks] if overview.family_ranks else []
+        how = "by the median learner"
+        lines = [_ranks("Families", one, how) for one in _over_datasets(families)]
+        lines += [_ranks("Learners", one, "") for one in _over_datasets(overview.ranks)]
+        if not lines and overview.ranks:
+            lines.append(
+                "Ranks over datasets are told from two datasets on at one budget; to claim "
+                f"anything of them takes {ENOUGH_DATASETS}."
+            )
+        return lines
+
+
+def _over_datasets(ranks: Sequence[AverageRanks]) -> list[AverageRanks]:
+    return [one for one in ranks if len(one.datasets) > 1]
 
 
 def _sections(suites: Sequence[Suite]) -> dict[int, list[Section]]:

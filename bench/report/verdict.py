@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
 from bench.report.summary import counts, labelled_score, number, seeds_said
 from bench.report.unmeasured import unmeasured
-from bench.results.boards import Board
+from bench.results.boards import Board, family_order
 from bench.results.families import BoardFamilies, is_control
 from bench.results.formats import duration
 from bench.results.rows import CellRow
@@ -94,16 +95,21 @@ def _families(found: Sequence[BoardFamilies]) -> str:
             else:
                 tied[min(pair.a, pair.b), max(pair.a, pair.b)] += 1
     parts = [f"{a} is ahead of {b} on {number(n, 'setting')}" for (a, b), n in ahead.most_common(3)]
-    alike: dict[int, list[str]] = defaultdict(list)
-    for (a, b), n in tied.most_common(3):
-        alike[n].append(f"{a} and {b}")
-    parts += [
-        f"{', or '.join(pairs)} cannot be told apart on {number(n, 'setting')}"
-        for n, pairs in alike.items()
-    ]
+    alike: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for both, n in tied.most_common(3):
+        alike[n].append(both)
+    parts += [f"{_alike(pairs)} told apart on {number(n, 'setting')}" for n, pairs in alike.items()]
     if few:
         parts.append(f"on {number(few, 'setting')} there are not enough learners to say")
     return f"As families: {'; '.join(parts)}." if parts else ""
+
+
+def _alike(pairs: Sequence[tuple[str, str]]) -> str:
+    """``a and b cannot be``, ``no two of a, b and c can be``."""
+    families = family_order(family for pair in pairs for family in pair)
+    if len(pairs) > 1 and len(pairs) == math.comb(len(families), 2):
+        return f"no two of {listed(families)} can be"
+    return f"{', or '.join(map(listed, pairs))} cannot be"
 
 
 def _costs(found: Tradeoff | None) -> str:

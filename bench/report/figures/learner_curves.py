@@ -97,20 +97,20 @@ def _curves(
             found.append(trained)
             plain = entry.label == entry.cells[0].learner_name
             options = "" if plain else entry.label
-            parts.append((board.suite, options, board.budget, board.setting))
+            parts.append((board.suite, board.setting, board.budget, options))
     return [Curve(*pair) for pair in zip(_told_apart(parts), found, strict=True)]
 
 
 def _told_apart(parts: Sequence[tuple[str, ...]]) -> list[str]:
-    """What differs between them, or the first part; numbered where that tells not all apart."""
-    differ = [len(set(column)) > 1 for column in zip(*parts, strict=True)]
-    kept = differ if any(differ) else [True]
-    texts = [
-        ", ".join(part for part, keep in zip(own, kept, strict=False) if keep and part)
-        for own in parts
-    ]
-    if len(set(texts)) == len(texts):
-        return texts
+    """As few of what differs between them as tells all apart, or the first part; numbered where
+    nothing does."""
+    differ = [place for place, own in enumerate(zip(*parts, strict=True)) if len(set(own)) > 1]
+    texts = [own[0] for own in parts]
+    for most in range(len(differ) + 1):
+        kept = differ[:most] or [0]
+        texts = [", ".join(own[place] for place in kept if own[place]) for own in parts]
+        if len(set(texts)) == len(texts):
+            return texts
     return [f"{text}, {number}" for number, text in zip(count(1), texts, strict=False)]
 
 

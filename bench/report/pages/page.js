@@ -163,11 +163,20 @@ addEventListener("hashchange", unfold);
 unfold();
 
 let folded = [];
+let unwrapped = []; // a heading that is repeated on each sheet shows text, and no button
 addEventListener("beforeprint", () => {
+  unwrapped = [...document.querySelectorAll("thead button")].map((button) => [button, button.parentElement]);
+  unwrapped.forEach(([button, head]) => head.replaceChildren(...button.childNodes));
   folded = [...document.querySelectorAll("details:not([open])")];
   folded.forEach((fold) => (fold.open = true));
 });
-addEventListener("afterprint", () => folded.forEach((fold) => (fold.open = false)));
+addEventListener("afterprint", () => {
+  folded.forEach((fold) => (fold.open = false));
+  unwrapped.forEach(([button, head]) => {
+    button.append(...head.childNodes);
+    head.append(button);
+  });
+});
 
 // -- copying and keeping: tables as they are shown now, figures as files ---------------------------
 
