@@ -1,6 +1,6 @@
 """``python -m benchmarks.engines``: what an executor adds to each group, against ``local``.
 
-A group is all but empty: a training of a few examples, with its test and audit, or its timing. They
+A group is all but empty: a training of a few updates, with its test and audit, or its timing. They
 go one after another, so that the difference to ``local`` is what an engine adds to each of them.
 Engines take turns, and the median over the turns counts: what else the machine does is the same for
 all. ``--engine slurm,poll=1,partition=main`` gives options.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
         for engine, turns in found.items():
             with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
                 turns.append(measure(engine, asked.suite, asked.learner, asked.seeds, folder))
+            print(f"{engine}: {turns[-1][0]:.2f} s per group", file=sys.stderr, flush=True)
     table = {}
     print(f"{'engine':24} {'s per group':>12} {'more than local':>16} {'first begins':>13}")
     for engine, turns in found.items():
@@ -60,7 +62,7 @@ def measure(engine: str, suite: str, learner: str, seeds: int, folder: str) -> t
             ended.append(time.perf_counter())
 
     request = Request(
-        suites=[suite], learners=[learner], seeds=range(seeds), budget="20examples", executor=name,
+        suites=[suite], learners=[learner], seeds=range(seeds), budget="smoke", executor=name,
         options=dict(option.split("=", 1) for option in options), jobs=1, threads=1, results=folder,
     )  # fmt: skip
     runner = prepare(request, listen)

@@ -25,7 +25,7 @@ MEMORY = re.compile(
 """Words of Slurm in the log of a job that has used too much."""
 
 NO_END = re.compile(
-    r"Held|NeverSatisfied|BadConstraints|Partition(Node|Time)Limit|Partition(Down|Inactive)|"
+    r"Held|NeverSatisfied|BadConstraints|Partition(Node|Time)Limit|Partition(Config|Down|Inactive)|"
     r"Invalid|NotAvail|launch failed"
 )
 """Reasons of Slurm's for which a job waits until somebody does something."""
