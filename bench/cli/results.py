@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bench.api.files import utf8
 from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES
 from bench.cli.sources import sources_for
-from bench.store.atomic import write_atomically, writing
+from bench.store.atomic import utf8, write_atomically, writing
 
 if TYPE_CHECKING:
     from bench.cli.terminal import Format

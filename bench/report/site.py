@@ -9,13 +9,12 @@ from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
 
-from bench.api.files import utf8
 from bench.report.content import Content
 from bench.report.figures import Drawing, Picture, draw_all
 from bench.report.figures.style import slug
 from bench.report.page import FIGURES, Page, render, script, style_sheet
 from bench.report.up_to_date import INDEX, LEADS, PAGE, SITE, marked
-from bench.store.atomic import write_atomically
+from bench.store.atomic import utf8, write_atomically
 
 ASSETS = "assets"
 

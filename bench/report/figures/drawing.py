@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from bench.api.files import utf8
 from bench.report.figures.style import Palette, Picture, page_svg
+from bench.store.atomic import utf8
 from bench.store.checked import Problem
 
 FEW = 6

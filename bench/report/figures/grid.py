@@ -58,7 +58,9 @@ def grid_of(boards: Sequence[Board]) -> Grid:
     found: Grid = {}
     for board in boards:
         given = [row.task.get("shots") for row in board.cells]
-        shots = {shot for shot in given if not isinstance(shot, list)}
+        shots = {
+            shot if isinstance(shot, int) else None for shot in given if not isinstance(shot, list)
+        }
         shot = shots.pop() if len(shots) == 1 else None
         if board.ways and isinstance(shot, int) and board.scored:
             found.setdefault((board.ways, shot), board)
