@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from bench.worker.environment import processor
 from benchmarks import meta_updates
-from benchmarks.measuring import interleaved, operations, processor, product_peak
+from benchmarks.measuring import interleaved, operations, product_peak
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -76,6 +76,10 @@ def storable(text: str, most: int) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
+BESIDE = 2**30
+"""Bytes that a group needs beside the process that ``--memory`` limits."""
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a group needs while it runs."""
@@ -94,6 +98,11 @@ class Resources:
     exclusive: bool = False
     """It is a timing: alone on its device, and begun when all that was submitted before it has
     ended."""
+
+    @property
+    def job_memory(self) -> int | None:
+        """Bytes that an engine is asked for: `memory`, and `BESIDE` for the processes beside."""
+        return None if self.memory is None else self.memory + BESIDE
 
 
 class Group(Protocol):

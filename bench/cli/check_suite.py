@@ -61,11 +61,9 @@ def setting_rows(
         other = suite.tested_on(name)
         waits = None if other is None else not_here(other, folders)
         try:
-            if waits is not None:
-                pass
-            elif other is None:
+            if other is None:
                 check_setting(suite, name, pools)
-            else:
+            elif waits is None:
                 own = setting_data(suite, name, pools, folders, tell)
                 assert own.tested is not None, "it is other data"
                 there = {"tested on": own.tested.dataset, "has": len(own.tested.classes)}

@@ -121,7 +121,7 @@ def _images(images: NDArray[np.uint8], titles: list[str]) -> Iterator[str]:
 
 def shaded(image: NDArray[Any]) -> list[str]:
     """An image (C, H, W) of uint8 as lines of characters, a character for twice as many rows as
-    columns, ink dark on light as light on dark: what differs from the corners' mean is drawn."""
+    columns, ink dark on light as light on dark: what differs from its border is drawn."""
     import numpy as np
 
     grey = image.mean(0)

@@ -55,8 +55,7 @@ class ImageFolder(DatasetSource):
                 cache folder that cannot be written.
         """
         listing = self.classes.listing()
-        key = f"{self.name}-{image_size}-v{DECODING}-{fingerprint(listing)}"
-        return cached(folders, key, lambda: decoded(self.name, listing, image_size, notify)[0])
+        return loaded(self.name, listing, image_size, folders, notify)
 
     def split(self, name: str, data: ImageClasses) -> Split:
         """The classes of each phase; there is one split, whatever its name.
@@ -96,6 +95,14 @@ class ImageFolder(DatasetSource):
             BenchError: see `bench.data.class_folder.list_folder`.
         """
         return self.classes.listing().counts
+
+
+def loaded(
+    name: str, listing: Listing, size: int, folders: DataFolders, notify: Notify
+) -> ImageClasses:
+    """The images of a listing from the cache, or `decoded` and stored there."""
+    key = f"{name}-{size}-v{DECODING}-{fingerprint(listing)}"
+    return cached(folders, key, lambda: decoded(name, listing, size, notify)[0])
 
 
 def decoded(

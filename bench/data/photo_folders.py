@@ -16,10 +16,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from bench.api.cache import cached
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
 from bench.data.class_folder import Listing, images_in, list_folder, span
-from bench.data.image_folder import DECODING, decoded, fingerprint
+from bench.data.image_folder import decoded, loaded
 from bench.errors import BenchError, unknown_name
 
 SYNSET = len("n01532829")
@@ -52,8 +51,7 @@ class PhotoFolder(DatasetSource):
                 cache folder that cannot be written.
         """
         listing = self.listing(self._root(folders))
-        key = f"{self.name}-{image_size}-v{DECODING}-{fingerprint(listing)}"
-        return cached(folders, key, lambda: decoded(self.name, listing, image_size, notify)[0])
+        return loaded(self.name, listing, image_size, folders, notify)
 
     def missing(self, folders: DataFolders) -> str | None:
         """See `Source.missing`."""

@@ -29,9 +29,6 @@ except ModuleNotFoundError as error:
 RETRIES = 3
 """So often Ray begins a task again whose worker or node was lost."""
 
-BESIDE = 2**30
-"""Bytes that a task needs beside the process that ``--memory`` limits."""
-
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -140,8 +137,8 @@ class RayExecutor(Executor):
             "max_retries": RETRIES,
             "retry_exceptions": [AgainError],
         }
-        if resources.memory is not None:
-            asked["memory"] = resources.memory + BESIDE
+        if resources.job_memory is not None:
+            asked["memory"] = resources.job_memory
         if self._special:
             asked["resources"] = self._special
         return ray.remote(carry_out).options(**asked)
@@ -149,8 +146,8 @@ class RayExecutor(Executor):
     def _tell_what_no_node_has(self, resources: Resources) -> None:
         """Ray waits without a word for a node that is large enough: a cluster may grow."""
         wanted = {"CPU": float(resources.cpus), "GPU": float(resources.gpus), **self._special}
-        if resources.memory is not None:
-            wanted["memory"] = float(resources.memory + BESIDE)
+        if resources.job_memory is not None:
+            wanted["memory"] = float(resources.job_memory)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if any(all(node.get(k, 0.0) >= much for k, much in wanted.items()) for node in nodes):
             return

@@ -28,9 +28,6 @@ TIMINGS = "timings."
 SIGNAL = "B:USR1@90"
 """So long before its time limit a job is told, to store where it stands."""
 
-BESIDE = 2**30
-"""Bytes that a job needs beside the process that ``--memory`` limits."""
-
 
 @dataclass(frozen=True)
 class SlurmOptions:
@@ -102,8 +99,8 @@ class SlurmOptions:
             "open-mode": "append",
         }
         memory_is_said = {"mem", "mem-per-cpu", "mem-per-gpu"} & set(site)
-        if resources.memory is not None and not memory_is_said:
-            asked["mem"] = f"{-(-(resources.memory + BESIDE) // 2**20)}M"
+        if resources.job_memory is not None and not memory_is_said:
+            asked["mem"] = f"{-(-resources.job_memory // 2**20)}M"
         if resources.gpus and not any(re.match(r"(gres|gpus|tres)", name) for name in site):
             asked["gres"] = f"gpu:{resources.gpus}"
         if resources.exclusive:

@@ -92,13 +92,7 @@ class SlurmExecutor(Executor):
         arrays = read_arrays(self.site.folder)
         if not arrays:
             return {}
-        tasks: list[Task] = []
-
-        def ask() -> str:
-            tasks[:] = slurm.queue()
-            return ""
-
-        slurm.patiently(ask, self.site.notify, lambda: None)
+        tasks = slurm.patiently(slurm.queue, self.site.notify)
         states = {(task.job, task.task): task.state for task in tasks}
         names = {task.name: task.job for task in tasks}
         found: dict[str, tuple[str, int]] = {}
@@ -119,15 +113,9 @@ class SlurmExecutor(Executor):
         """Submits what waits."""
         if not self._waiting:
             return
-        most: list[int] = []
-
-        def ask() -> str:
-            most[:] = [slurm.most_tasks()]
-            return ""
-
-        slurm.patiently(ask, self.site.notify, lambda: None)
+        most = slurm.patiently(slurm.most_tasks, self.site.notify)
         before: dict[bool, str] = {}
-        for part in self._parts(most[0]):
+        for part in self._parts(most):
             exclusive = self._waiting[part[0]][1].exclusive
             array = self._array(part, self._count)
             self._count += 1

@@ -11,7 +11,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bench.api import BenchError
 
@@ -83,10 +83,15 @@ def call(*command: str, seconds: float = MOST_SECONDS) -> str:
     return ran.stdout
 
 
+Said = TypeVar("Said")
+
+
 def patiently(
-    ask: Callable[[], str], notify: Callable[[str], object], again: Callable[[], str | None]
-) -> str:
-    """What a command prints, once the controller answers.
+    ask: Callable[[], Said],
+    notify: Callable[[str], object],
+    again: Callable[[], Said | None] = lambda: None,
+) -> Said:
+    """What a command says, once the controller answers.
 
     Args:
         ask: calls it.

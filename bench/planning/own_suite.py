@@ -93,7 +93,8 @@ def _packed(arrays: Arrays) -> bytes:
     """An ``.npz`` file, the same for the same arrays."""
     stream = io.BytesIO()
     kind = "images" if arrays.items.dtype == np.uint8 else "features"
-    np.savez(stream, allow_pickle=False, **{kind: arrays.items, "labels": arrays.labels})
+    named: dict[str, Any] = {kind: arrays.items, "labels": arrays.labels}
+    np.savez(stream, **named)
     return stream.getvalue()
 
 

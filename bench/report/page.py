@@ -7,7 +7,7 @@ import datetime
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from bench.report.figures import Drawing, Palette, Picture, data_uri
 from bench.report.figures.style import slug
 from bench.report.learners import LearnerPage
 from bench.results.boards import Board
-from bench.results.families import BoardFamilies
+from bench.results.families import BoardFamilies, FamilySummary
 from bench.results.formats import MISSING, duration
 from bench.results.ranks import ENOUGH_DATASETS, AverageRanks
 from bench.results.rows import Place
@@ -206,11 +206,17 @@ class Page:
 
     def median(self, board: Board, family: str) -> str:
         """That of a family's learners on a board; nothing for fewer than two."""
-        for section in _sections(self.content.suites).get(id(board), []):
-            for own in section.families.families:
-                if own.family == family and own.deviation is not None:
-                    return board.metric.write(own.median)
-        return ""
+        own = self._families.get((id(board), family))
+        return board.metric.write(own.median) if own and own.deviation is not None else ""
+
+    @cached_property
+    def _families(self) -> dict[tuple[int, str], FamilySummary]:
+        sections = [section for suite in self.content.suites for section in suite.sections]
+        return {
+            (id(section.board), own.family): own
+            for section in sections
+            for own in section.families.families
+        }
 
     def against(self, found: BoardFamilies, row: str, column: str) -> str:
         """One family less another, in words."""
@@ -245,10 +251,6 @@ class Page:
 
 def _over_datasets(ranks: Sequence[AverageRanks]) -> list[AverageRanks]:
     return [one for one in ranks if len(one.datasets) > 1]
-
-
-def _sections(suites: Sequence[Suite]) -> dict[int, list[Section]]:
-    return {id(section.board): [section] for suite in suites for section in suite.sections}
 
 
 def _ranks(what: str, ranks: AverageRanks, how: str) -> str:

@@ -27,7 +27,7 @@ LEADS = f"""<!DOCTYPE html>
 </html>
 """
 """What stands in `PAGE` where the report is a site."""
-UNREAD = {layout.LOG, layout.LOCK, layout.CHECKPOINT, layout.WEIGHTS}
+UNREAD = {layout.LOG, layout.LOCK, layout.LEASE, layout.CHECKPOINT, layout.WEIGHTS}
 """Files of a results folder that no page is made of."""
 DEPTH = 4
 """Folders in folders: ``cells/<suite>/<setting>/<cell>/timings``. A link may lead back up."""

@@ -19,6 +19,7 @@ from bench.results.boards import Board, Entry, family_order
 from bench.results.paired_scores import Answers
 from bench.results.pairs import Answered
 from bench.results.ranks import AverageRanks, rank_scores
+from bench.results.written import listed
 from bench.statistics.families import ENOUGH_LEARNERS, compare_families, spread
 from bench.statistics.significance import ALPHA, holm
 
@@ -226,11 +227,7 @@ def family_sentences(found: BoardFamilies) -> list[str]:
     ]
     if few:
         lines.append(
-            f"Not enough learners to speak of {_listed(few)} as "
+            f"Not enough learners to speak of {listed(few)} as "
             f"{'a family' if len(few) == 1 else 'families'} ({ENOUGH_LEARNERS} of each are needed)."
         )
     return lines
-
-
-def _listed(labels: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))

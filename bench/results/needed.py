@@ -103,9 +103,8 @@ def _seeds(answers: Answers) -> float:
 
 
 def more_sentences(more: Sequence[More]) -> list[str]:
-    """That of the closest pair of which something is known, and how many are not known."""
-    unknown = sum(own.seeds is None for own in more)
-    if more and unknown == len(more):
+    """Where nothing is known of any pair, that and why; else the table says it."""
+    if more and all(own.seeds is None for own in more):
         return [
             "How many more seeds would tell learners apart is not known from one seed of each: a "
             "second one shows the variance between trainings."

@@ -78,24 +78,18 @@ def average_ranks(boards: Sequence[Board]) -> AverageRanks | None:
         raise ValueError(f"boards of several budgets: {', '.join(sorted(budgets))}")
     counted = Counter(board.metric.key for board in boards)
     boards = [board for board in boards if board.metric.key == counted.most_common(1)[0][0]]
-    return _ranked(boards, _scores_everywhere(boards))
+    return rank_scores(boards, _scores_everywhere(boards))
 
 
 def rank_scores(
-    boards: Sequence[Board], scores: Mapping[str, Sequence[float] | None]
+    boards: Sequence[Board], everywhere: Mapping[str, Sequence[float] | None]
 ) -> AverageRanks | None:
     """Ranks whatever has a score on every board, as families have.
 
     Args:
         boards: of one budget and one measure.
-        scores: by name one for each board, more is better; None where one is missing.
+        everywhere: by name one for each board, more is better; None where one is missing.
     """
-    return _ranked(boards, scores)
-
-
-def _ranked(
-    boards: Sequence[Board], everywhere: Mapping[str, Sequence[float] | None]
-) -> AverageRanks | None:
     there = [name for name, scores in everywhere.items() if scores is not None]
     datasets = [str(board.cells[0].asked_of[0]) for board in boards]
     distinct = sorted(set(datasets))

@@ -10,8 +10,6 @@ first episodes, ``S`` support images, ``C`` channels, ``H`` by ``W`` pixels.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.api.files import read_regular
 from bench.errors import BenchError
 from bench.store import layout
+from bench.store.arrays import read_arrays
 from bench.store.atomic import save_arrays
 from bench.store.checked import missing
 
@@ -91,14 +89,9 @@ def stored_answers(cell: str | Path) -> StoredAnswers | None:
     if missing(path):
         return None
     try:
-        content = io.BytesIO(read_regular(path))
-        with zipfile.ZipFile(content) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
-                raise ValueError("it unpacks to more than answers")
-        with np.load(content, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(path, MOST_BYTES)
         return _checked(arrays) if arrays else None
-    except Exception as error:  # numpy, zipfile and zlib raise many kinds for a damaged file
+    except Exception as error:  # see `read_arrays`
         raise BenchError(f"{path} is damaged ({error})") from error
 
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel
 from bench.api.files import abandoned, owner
 from bench.errors import BenchError
 from bench.store.checked import set_aside
-from bench.store.layout import LOCK, RESULT
-from bench.store.leases import LEASE, Lease
+from bench.store.layout import LEASE, LOCK, RESULT
+from bench.store.leases import Lease
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,8 +5,6 @@ What is damaged is an error, or a `Problem`, that names the file.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from bench.api.files import MOST_BYTES, read_regular
+from bench.api.files import MOST_BYTES
 from bench.errors import BenchError
 from bench.store import layout
+from bench.store.arrays import read_arrays
 from bench.store.checked import (
     Json,
     Problem,
@@ -162,12 +161,10 @@ def weightings(cell: str | Path) -> Weightings | None:
     if missing(path):
         return None
     try:
-        content = io.BytesIO(read_regular(path))
-        with zipfile.ZipFile(content) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
-                raise ValueError("it unpacks to more than a picture")
-        with np.load(content, allow_pickle=False) as stored:
-            arrays = {name: stored[name] / np.float32(255) for name in stored.files}
+        stored = read_arrays(path, MOST_BYTES)
+        arrays = {
+            name: (array / np.float32(255)).astype(np.float32) for name, array in stored.items()
+        }
         given = {name: arrays.pop(name) for name in ("x", "target", "answer", "mask")}
         heads = {name.removeprefix("head "): array for name, array in arrays.items()}
         shapes = [array.shape for array in (*given.values(), *heads.values())]
@@ -175,7 +172,7 @@ def weightings(cell: str | Path) -> Weightings | None:
         if [len(s) for s in shapes] != dimensions or len({s[0] for s in shapes}) != 1:
             raise ValueError(f"arrays of {shapes} do not fit together")
         return Weightings(**given, heads=heads)
-    except Exception as error:  # numpy, zipfile and zlib raise many kinds for a damaged file
+    except Exception as error:  # see `read_arrays`
         raise BenchError(f"{path} is damaged ({error})") from error
 
 

@@ -47,7 +47,7 @@ RESULT, FAILURE = "result.json", "failure.json"
 AUDITS = "audits.json"
 DEVICES = ".devices"
 RUNS, PLAN, GROUPS, LOGS = ".runs", "plan.json", "groups", "logs"
-LOG, LOCK = "log.txt", ".lock"
+LOG, LOCK, LEASE = "log.txt", ".lock", ".lease"
 
 
 def is_name(name: object) -> bool:

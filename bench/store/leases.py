@@ -24,8 +24,7 @@ from pathlib import Path
 import psutil
 
 from bench.api.files import owner
-
-LEASE = ".lease"
+from bench.store.layout import LEASE
 
 BEAT_SECONDS = 10.0
 """So often an owner touches its lease."""
