@@ -35,7 +35,7 @@ GOOD = ("nearest-code", *SLOW)
 @pytest.fixture
 def cluster(tmp_path_factory, monkeypatch) -> Iterator[Toy]:
     folder = tmp_path_factory.mktemp("slurm") / "toy"
-    with toy(folder, Path("/tmp/bench-slurm-toy.lock")) as cluster:
+    with toy(folder) as cluster:
         monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
         monkeypatch.setenv("PATH", cluster.environment["PATH"])
         yield cluster
