@@ -64,12 +64,6 @@ def is_utf8(name: str) -> bool:
     return True
 
 
-def utf8(text: str) -> bytes:
-    """A text as it is written into a file. Names of files need not be UTF-8, and what says where
-    something lies holds any of them: escapes stand for their bytes."""
-    return text.encode(errors="backslashreplace")
-
-
 def owner() -> str:
     """This process, as a part of the name of what it alone writes: ``host_4026531836-4711``.
 

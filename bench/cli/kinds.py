@@ -69,7 +69,7 @@ def of_kind(kinds: str, *, check_own: bool = True) -> Found[Any]:
     """What is installed of one of `bench.cli.options.KINDS`.
 
     Args:
-        kinds: ``learners``, ``suites``, ``datasets``, ``protocols`` or ``executors``.
+        kinds: ``learners``, ``suites``, ``datasets``, ``protocols``, ``executors`` or ``trackers``.
         check_own: see `bench.suites.installed.suites`.
     """
     from bench import registry as plugins
@@ -81,6 +81,7 @@ def of_kind(kinds: str, *, check_own: bool = True) -> Found[Any]:
         "datasets": plugins.datasets,
         "protocols": plugins.protocols,
         "executors": plugins.executors,
+        "trackers": plugins.trackers,
     }
     found: Found[Any] = finders[kinds]()
     return found

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 @click.argument("kind", type=click.Choice(KINDS))
 @TABLE_FORMAT
 def list_(kind: str, fmt: Format) -> None:
-    """Lists the installed learners, suites, datasets, protocols or executors.
+    """Lists the installed learners, suites, datasets, protocols, executors or trackers.
 
     What is installed and cannot be used is listed too, with the reason.
     """
     from bench.apart.ahead import PRELOAD, import_ahead
 
-    without_torch = kind in {"suites", "executors"}
+    without_torch = kind in {"suites", "executors", "trackers"}
     if not without_torch:
         import_ahead()
     from bench.apart.call import apart

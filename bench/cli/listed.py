@@ -25,7 +25,7 @@ def listed(kind: str) -> Listed:
     from bench.cli.kinds import of_kind
 
     found = of_kind(kind, check_own=False)
-    describe = {"learners": _learner, "suites": _suite}.get(kind, _described)
+    describe = {"learners": _learner, "suites": _suite, "trackers": _tracker}.get(kind, _described)
     rows = []
     for name, thing in found.things.items():
         with touching(f"describing {name}"):
@@ -50,6 +50,10 @@ def _suite(suite: Any) -> dict[str, Any]:
         "split": str(suite.split) or None,
         "settings": ", ".join(suite.settings),
     }
+
+
+def _tracker(tracker: Any) -> dict[str, Any]:
+    return {"summary": first_line(tracker.__doc__)}
 
 
 def _described(thing: Any) -> dict[str, Any]:

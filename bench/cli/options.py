@@ -47,7 +47,7 @@ TABLE_FORMAT = click.option(
     show_default=True,
 )  # fmt: skip
 
-KINDS = ("learners", "suites", "datasets", "protocols", "executors")
+KINDS = ("learners", "suites", "datasets", "protocols", "executors", "trackers")
 """What is found through entry points."""
 
 KIND = click.option(

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from bench.api.files import utf8
 from bench.cli.options import RESULTS, STORED_LEARNERS, STORED_SUITES
 from bench.cli.sources import sources_for
-from bench.store.atomic import write_atomically, writing
 
 if TYPE_CHECKING:
     from bench.cli.terminal import Format
@@ -81,6 +79,7 @@ def _text(
     """One row per cell; as a table only the columns that have something to say."""
     from bench.cli.terminal import render
     from bench.results.table import COLUMNS, columns_of
+    from bench.store.atomic import utf8
 
     columns = [column for column in columns_of(rows) if column not in LEFT_OUT]
     if fmt == "table":
@@ -102,6 +101,7 @@ def _parquet(rows: Sequence[CellRow], listed: Sequence[Mapping[str, Any]], out: 
     from bench.errors import BenchError
     from bench.results.formats import plain
     from bench.results.table import columns_of
+    from bench.store.atomic import utf8
 
     if out is None:
         raise BenchError(
@@ -129,6 +129,8 @@ def _parquet(rows: Sequence[CellRow], listed: Sequence[Mapping[str, Any]], out: 
 
 def _write(path: Path, content: bytes) -> None:
     """Into a file; what is there and is none, as /dev/stdout, is written to and not replaced."""
+    from bench.store.atomic import write_atomically, writing
+
     if path.is_file() or not path.exists():
         write_atomically(path, lambda file: file.write(content))
     else:

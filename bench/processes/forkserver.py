@@ -72,10 +72,10 @@ def read_line(control: socket.socket) -> str:
 
 # -- in bench -------------------------------------------------------------------------------------
 
-KEEP_FREED = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**33))
+KEEP_FREED = {"MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_MMAP_THRESHOLD_": str(2**28)}
 """glibc reads these when a process begins. Feature maps are freed and asked for again in every
 update; each time given back to the system, their pages are cleared and mapped anew: 19,000 faults
-in a MAML update with 5 shots, a fifth of its time."""
+in a MAML update with 5 shots, a fifth of its time. Blocks above 256 MiB are given back."""
 
 
 class ForkServer:

@@ -8,10 +8,11 @@ from bench.registry.installed import (
     learners,
     protocol,
     protocols,
+    trackers,
 )
 from bench.registry.learners import accept_learner, option_types
 
 __all__ = [
     "Found", "Problem", "accept_learner", "datasets", "executors", "installed_sources",
-    "learners", "option_types", "protocol", "protocols",
+    "learners", "option_types", "protocol", "protocols", "trackers",
 ]  # fmt: skip

@@ -1,5 +1,5 @@
-"""What is installed as code: learners, datasets, protocols, executors. Suites, which are files, are
-found by `bench.suites.installed`.
+"""What is installed as code: learners, datasets, protocols, executors, trackers. Suites, which are
+files, are found by `bench.suites.installed`.
 
 Whoever needs one thing asks for it by name, so that no other package is imported: a worker knows
 the package of its learner only."""

@@ -95,6 +95,10 @@ class Line:
         """It has figures."""
         return bool(self.entry.done)
 
+    def seconds(self, place: Place | None) -> float | None:
+        """To the first answer."""
+        return self.entry.time(place, "first_answer") if place else None
+
 
 @dataclass(frozen=True)
 class Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
@@ -12,6 +12,7 @@ from typing import Any
 from bench.report import summary
 from bench.report.audits import failed_audits, with_audits
 from bench.report.board_tables import Table, tables
+from bench.report.differences import Differences, differences
 from bench.report.figures import (
     Palette,
     Picture,
@@ -25,6 +26,7 @@ from bench.report.figures.curves import CurvesRead
 from bench.report.learners import LearnerPage, learner_pages
 from bench.report.matrix import Matrix, matrix
 from bench.report.published import published_curves
+from bench.report.unmeasured import unmeasured
 from bench.report.verdict import verdict
 from bench.results.boards import FAMILIES, Board, boards, family_order
 from bench.results.claims import sentences
@@ -37,7 +39,8 @@ from bench.results.families import (
 )
 from bench.results.labels import devices
 from bench.results.needed import More, how_many_more, more_sentences
-from bench.results.pairs import compare_answered, read_board
+from bench.results.order import OrderChange, order_changes
+from bench.results.pairs import BoardComparisons, compare_answered, read_board
 from bench.results.ranks import AverageRanks, average_ranks, critical_difference
 from bench.results.reading import ResultSet
 from bench.results.rows import CellRow
@@ -62,6 +65,10 @@ class Section:
     """What it takes to tell pairs apart."""
     tables: list[Table]
     pictures: list[Picture]
+    compared: BoardComparisons
+    """Its learners pair by pair."""
+    differences: Differences | None
+    """The same as a table."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ class Overview:
     ranks: list[AverageRanks]
     """Of learners over datasets, one for each budget."""
     family_ranks: AverageRanks | None
+    orders: list[OrderChange]
+    """From one protocol to another."""
     rank_pictures: list[Picture]
     """The learners' mean ranks, where six independent datasets are there."""
     settings: list[str]
@@ -124,6 +133,8 @@ class Content:
     learners: list[LearnerPage]
     devices: list[str]
     gaps: list[Gap]
+    unmeasured: list[str]
+    """What the rest of the report asks for and nobody has measured, in sentences."""
     warnings: dict[str, list[CellRow]]
     """Each warning with the cells that it belongs to."""
     environments: list[tuple[list[Any], int]]
@@ -170,15 +181,27 @@ def gather(found: ResultSet, controls: Collection[str] = NO_CONTROLS) -> Content
         root = None if trainings in shown else found.path
         sections[board.suite].append(_section(board, palette, root, problems, controls, curves))
         shown.add(trainings)
+    for own in sections.values():  # what most was computed for is read first
+        cells_at = Counter(cell.budget for part in own for cell in part.board.cells)
+        own.sort(key=lambda part: -cells_at[part.board.budget])
     return Content(
         path=found.path,
         families=family_order(cell.family for cell in cells),
         palette=palette,
         overview=_overview(cells, sections, palette, problems, controls),
         suites=[_suite(name, own, palette, controls) for name, own in sections.items()],
-        learners=learner_pages(all_boards, palette, found.path, problems, controls, curves),
+        learners=learner_pages(
+            all_boards,
+            palette,
+            found.path,
+            problems,
+            controls,
+            {id(part.board): part.compared for own in sections.values() for part in own},
+            curves,
+        ),
         devices=devices(cells),
         gaps=_gaps(cells, found.path),
+        unmeasured=unmeasured(all_boards).sentences(),
         warnings=_warnings(cells, found.path),
         environments=_environments(cells),
         problems=problems,
@@ -214,7 +237,8 @@ def _section(
         *summary.against_papers(board),
     ]
     own = [table for table in tables(board) if root or table.kind != "audits"]
-    return Section(board, summary.protocol(board), lines, families, more, own, pictures)
+    protocol, square = summary.protocol(board), differences(compared)
+    return Section(board, protocol, lines, families, more, own, pictures, compared, square)
 
 
 def _suite(
@@ -246,6 +270,7 @@ def _overview(
         profiles=profile_picture(costs, palette),
         ranks=[ranked for own in groups if (ranked := average_ranks(own))],
         family_ranks=family_ranks([one for one in families if one.board.key in largest]),
+        orders=order_changes([part.compared for part in parts]),
         rank_pictures=[ranks_picture(one, "all-datasets") for one in drawn if one],
         settings=summary.sentences(all_boards),
     )

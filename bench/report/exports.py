@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from bench.api.files import utf8
 from bench.report.board_tables import MARKS, Line, Table, Value
 from bench.report.figures.style import slug
 from bench.results.boards import UNTRAINED, Board
 from bench.results.formats import spreadsheet_text
-from bench.store.atomic import write_atomically
+from bench.store.atomic import utf8, write_atomically
 
 LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",

@@ -14,11 +14,13 @@ from bench.report.figures.curves import CurvesRead
 from bench.report.figures.episodes import confusion_picture, episode_picture
 from bench.report.figures.learner_curves import learner_curves
 from bench.report.figures.style import Palette, Picture
+from bench.report.opponents import Opponents, opponents
 from bench.report.published import Held, hold_against_papers
 from bench.results.answers import ClassScore, by_class, confusion, episode_of
 from bench.results.boards import UNTRAINED, Board, Entry
 from bench.results.families import is_control
 from bench.results.formats import count, duration, percent
+from bench.results.pairs import BoardComparisons
 from bench.results.rows import CellRow
 from bench.results.written import score, seeds, training_time
 from bench.store.answers import StoredAnswers, stored_answers
@@ -84,6 +86,7 @@ class LearnerPage:
     configs: list[tuple[str, Mapping[str, object]]]
     """Its labels, and with which options; each once."""
     results: list[Result]
+    opponents: Opponents | None
     published: list[Against]
     audits: list[Audited]
     mistakes: list[Mistakes]
@@ -97,6 +100,7 @@ def learner_pages(
     root: Path,
     problems: list[Problem],
     controls: Collection[str],
+    compared: Mapping[int, BoardComparisons] | None = None,
     read: CurvesRead | None = None,
 ) -> list[LearnerPage]:
     """All learners of a report, families in their order.
@@ -107,6 +111,7 @@ def learner_pages(
         root: the results folder.
         problems: damaged files are added to it.
         controls: names of learners that are no members of their family.
+        compared: the pairs of each board by its id; without it nobody is held against others.
         read: learning curves that were read already.
     """
     read = {} if read is None else read
@@ -117,7 +122,18 @@ def learner_pages(
             found[entry.family, entry.cells[0].learner_name].append((board, entry))
     order = {family: place for place, family in enumerate(palette.families)}
     return [
-        _page(name, family, found[family, name], palette, root, problems, controls, read, held)
+        _page(
+            name,
+            family,
+            found[family, name],
+            palette,
+            root,
+            problems,
+            controls,
+            read,
+            held,
+            compared,
+        )
         for family, name in sorted(found, key=lambda key: (order[key[0]], key[1]))
     ]
 
@@ -132,6 +148,7 @@ def _page(
     controls: Collection[str],
     read: CurvesRead,
     held: Mapping[int, list[Held]],
+    compared: Mapping[int, BoardComparisons] | None,
 ) -> LearnerPage:
     cells = list(dict.fromkeys(row for _, entry in own for row in entry.cells))
     kept = _kept(cells, problems)
@@ -157,6 +174,7 @@ def _page(
         is_control(own[0][1], controls),
         list(configs.items()),
         [_result(board, entry) for board, entry in own],
+        opponents(own, compared) if compared else None,
         [against for board, entry in own for against in _against(board, entry, held[id(board)])],
         _audits([entry for _, entry in own]),
         mistakes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -11,6 +11,8 @@ from bench.report.figures.style import short
 from bench.results.boards import UNTRAINED, Board, Entry, family_order
 from bench.results.families import NO_CONTROLS, is_control
 from bench.results.formats import natural
+from bench.results.rows import Place
+from bench.results.tradeoff import main_place
 from bench.results.written import seeds
 
 BRIEF = 24
@@ -45,6 +47,8 @@ class Cell(NamedTuple):
     state: Literal["done", "failed", "unfinished", "absent"]
     chance: bool
     """Its interval reaches what guessing gets."""
+    seconds: float | None = None
+    """To the first answer, at the matrix's place."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Matrix:
     families: dict[str, list[Row]]
     left_out: int
     """Columns of further lengths of memory probes."""
+    place: Place | None = None
+    """Where most were timed."""
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -81,6 +87,11 @@ class Matrix:
             else:
                 spans.append((head.suite, 1))
         return spans
+
+    @property
+    def timed(self) -> bool:
+        """Somebody's first answer is."""
+        return any(cell.seconds is not None for row in self.rows for cell in row.cells)
 
     @property
     def rows(self) -> list[Row]:
@@ -98,8 +109,18 @@ def matrix(
         controls: names of learners that are no members of their family.
         whole: every length of a memory probe has a column, not the longest alone.
     """
-    shown = list(boards) if whole else _longest(boards)
-    shown.sort(key=lambda board: not board.metric.in_percent)  # accuracies beside each other
+    shown = list(boards) if whole else longest(boards)
+    cells_at = Counter[str]()
+    for board in shown:
+        cells_at[board.budget] += len(board.cells)
+    suites = list(dict.fromkeys(board.suite for board in shown))
+    # Accuracies beside each other; of a suite first what most was computed for.
+    shown.sort(
+        key=lambda board: (
+            not board.metric.in_percent, suites.index(board.suite), -cells_at[board.budget]
+        )
+    )  # fmt: skip
+    place = main_place(shown)
     cells: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
     for column, board in enumerate(shown):
         several = {e.learner for e in board.entries if _alike(board, e) > 1}
@@ -112,17 +133,17 @@ def matrix(
     for family in family_order(family for family, _ in cells):
         own = {learner: found for (of, learner), found in cells.items() if of == family}
         families[family] = sorted(
-            (_row(learner, found, columns, controls) for learner, found in own.items()),
+            (_row(learner, found, columns, controls, place) for learner, found in own.items()),
             key=lambda row: (row.control, natural(row.learner.lower())),
         )
-    return Matrix(_heads(shown), families, len(boards) - len(shown))
+    return Matrix(_heads(shown), families, len(boards) - len(shown), place)
 
 
 def _alike(board: Board, entry: Entry) -> int:
     return sum(other.learner == entry.learner for other in board.entries)
 
 
-def _longest(boards: Sequence[Board]) -> list[Board]:
+def longest(boards: Sequence[Board]) -> list[Board]:
     """Of a memory probe only the longest sequences."""
     last: dict[tuple[object, ...], Board] = {}
     for board in boards:
@@ -170,7 +191,11 @@ def _column(board: Board) -> _Column:
 
 
 def _row(
-    learner: str, found: dict[int, Entry], columns: list[_Column], controls: Collection[str]
+    learner: str,
+    found: dict[int, Entry],
+    columns: list[_Column],
+    controls: Collection[str],
+    place: Place | None,
 ) -> Row:
     first = next(iter(found.values()))
     return Row(
@@ -179,12 +204,12 @@ def _row(
         first.cells[0].learner_name,
         first.family,
         is_control(first, controls),
-        [_cell(column, found.get(k)) for k, column in enumerate(columns)],
+        [_cell(column, found.get(k), place) for k, column in enumerate(columns)],
         sorted({row.place for entry in found.values() for row in entry.cells}),
     )
 
 
-def _cell(column: _Column, entry: Entry | None) -> Cell:
+def _cell(column: _Column, entry: Entry | None, where: Place | None) -> Cell:
     if entry is None:
         return Cell("", "", None, None, False, "", "absent", False)
     board, metric = column.board, column.board.metric
@@ -209,6 +234,7 @@ def _cell(column: _Column, entry: Entry | None) -> Cell:
         missing,
         "done",
         at_chance(board, entry),
+        entry.time(where, "first_answer") if where else None,
     )
 
 

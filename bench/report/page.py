@@ -17,13 +17,15 @@ from markupsafe import Markup
 from bench.report import folds
 from bench.report.board_tables import Table
 from bench.report.content import ENVIRONMENT, Content, Gap, Overview, Section, Suite
+from bench.report.differences import Differences
 from bench.report.figures import Drawing, Palette, Picture, data_uri
 from bench.report.figures.style import slug
 from bench.report.learners import LearnerPage
 from bench.results.boards import Board
 from bench.results.families import BoardFamilies
-from bench.results.formats import MISSING
+from bench.results.formats import MISSING, duration
 from bench.results.ranks import ENOUGH_DATASETS, AverageRanks
+from bench.results.rows import Place
 from bench.version import __version__
 
 HERE = Path(__file__).parent / "pages"
@@ -31,6 +33,8 @@ FIGURES = "figures/"
 """Of the assets of a site."""
 MOST_SENTENCES = 6
 """Of a board, before a fold."""
+LIMITS = tuple((s, duration(s)) for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0))
+"""Of the time to the first answer, to be chosen from: seconds, and in words."""
 MOST_RANKS = 12
 """Learners in a sentence of ranks."""
 
@@ -53,6 +57,7 @@ class Fold(NamedTuple):
     pictures: list[Picture]
     more: bool
     """Whether it holds how many more seeds and episodes pairs take."""
+    differences: Differences | None
 
 
 @dataclass
@@ -80,6 +85,7 @@ class Page:
     figures: int = 0
     most_sentences: int = MOST_SENTENCES
     environment: Sequence[str] = ENVIRONMENT
+    limits: Sequence[tuple[float, str]] = LIMITS
 
     # -- what the head says
 
@@ -112,6 +118,12 @@ class Page:
             return Markup("default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'")
         allowed = f"style-src 'unsafe-inline'; script-src '{_hash(script())}'"
         return Markup(f"default-src 'none'; img-src data:; {allowed}")
+
+    @property
+    def place(self) -> Place | None:
+        """Where the times are measured that a reader may limit."""
+        found = self.content.overview.matrix
+        return found.place if found.timed else None
 
     @property
     def family_number(self) -> dict[str, int]:
@@ -188,8 +200,9 @@ class Page:
                 if picture.fold == title and self.drawings.get(id(picture))
             ]
             more = title == folds.PAIRS and any(own.seeds is not None for own in section.more)
-            if tables or pictures or more:
-                yield Fold(title, tables, pictures, more)
+            square = section.differences if title == folds.PAIRS else None
+            if tables or pictures or more or square:
+                yield Fold(title, tables, pictures, more, square)
 
     def median(self, board: Board, family: str) -> str:
         """That of a family's learners on a board; nothing for fewer than two."""
@@ -208,18 +221,30 @@ class Page:
             if pair.reason:
                 return pair.reason.partition(":")[0]
             mean = (pair.mean or 0.0) * (1 if pair.a == row else -1)
+            difference = metric.write_difference(mean, "+").replace("-", "\N{MINUS SIGN}")
             half = metric.write_difference(pair.ci95 or 0.0)
             told = "told apart" if pair.told_apart else "not told apart"
             p = f"p = {pair.p_holm:.2g}" if (pair.p_holm or 0) >= 0.001 else "p < 0.001"
-            return f"{metric.write_difference(mean, '+')} ± {half}; {told}, {p}"
+            return f"{difference} ± {half}; {told}, {p}"
         return MISSING
 
     def rank_sentences(self, overview: Overview) -> list[str]:
-        """Mean ranks of families and learners, and what may be claimed of them."""
-        lines = []
-        if overview.family_ranks:
-            lines.append(_ranks("Families", overview.family_ranks, "by the median learner"))
-        return lines + [_ranks("Learners", ranks, "") for ranks in overview.ranks]
+        """Mean ranks of families and learners over two datasets or more, and what may be claimed
+        of them."""
+        families = [overview.family_ranks] if overview.family_ranks else []
+        how = "by the median learner"
+        lines = [_ranks("Families", one, how) for one in _over_datasets(families)]
+        lines += [_ranks("Learners", one, "") for one in _over_datasets(overview.ranks)]
+        if not lines and overview.ranks:
+            lines.append(
+                "Ranks over datasets are told from two datasets on at one budget; to claim "
+                f"anything of them takes {ENOUGH_DATASETS}."
+            )
+        return lines
+
+
+def _over_datasets(ranks: Sequence[AverageRanks]) -> list[AverageRanks]:
+    return [one for one in ranks if len(one.datasets) > 1]
 
 
 def _sections(suites: Sequence[Suite]) -> dict[int, list[Section]]:

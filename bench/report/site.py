@@ -9,13 +9,12 @@ from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
 
-from bench.api.files import utf8
 from bench.report.content import Content
 from bench.report.figures import Drawing, Picture, draw_all
 from bench.report.figures.style import slug
 from bench.report.page import FIGURES, Page, render, script, style_sheet
 from bench.report.up_to_date import INDEX, LEADS, PAGE, SITE, marked
-from bench.store.atomic import write_atomically
+from bench.store.atomic import utf8, write_atomically
 
 ASSETS = "assets"
 
@@ -31,7 +30,7 @@ def write_page(content: Content, out: Path, made: str) -> list[Path]:
     Raises:
         CannotWriteError: it cannot be written.
     """
-    pictures = content.pictures
+    pictures = [picture for picture in content.pictures if picture.on_page]
     drawings = _drawn(content, pictures)
     whole = Page(content, drawings, content.suites, overview=True, learners=content.learners)
     page = render(whole)
@@ -50,7 +49,7 @@ def write_site(content: Content, out: Path, made: str) -> list[Path]:
         CannotWriteError: a file cannot be written.
     """
     folder = out / SITE
-    pictures = content.pictures
+    pictures = [picture for picture in content.pictures if picture.on_page]
     drawings = _drawn(content, pictures)
     files = _names((suite.name for suite in content.suites), "suite", "html")
     names = {

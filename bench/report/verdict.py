@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from bench.report.summary import counts, labelled_score, number, seeds_said
-from bench.results.boards import Board
+from bench.report.unmeasured import unmeasured
+from bench.results.boards import Board, family_order
 from bench.results.families import BoardFamilies, is_control
 from bench.results.formats import duration
 from bench.results.rows import CellRow
 from bench.results.tradeoff import FIRST_ANSWER, TRAINING, Point, Tradeoff
+from bench.results.written import listed
 from bench.store.checked import Problem
 
 MOST_SUITES = 4
@@ -92,13 +95,21 @@ def _families(found: Sequence[BoardFamilies]) -> str:
             else:
                 tied[min(pair.a, pair.b), max(pair.a, pair.b)] += 1
     parts = [f"{a} is ahead of {b} on {number(n, 'setting')}" for (a, b), n in ahead.most_common(3)]
-    parts += [
-        f"{a} and {b} cannot be told apart on {number(n, 'setting')}"
-        for (a, b), n in tied.most_common(3)
-    ]
+    alike: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for both, n in tied.most_common(3):
+        alike[n].append(both)
+    parts += [f"{_alike(pairs)} told apart on {number(n, 'setting')}" for n, pairs in alike.items()]
     if few:
         parts.append(f"on {number(few, 'setting')} there are not enough learners to say")
     return f"As families: {'; '.join(parts)}." if parts else ""
+
+
+def _alike(pairs: Sequence[tuple[str, str]]) -> str:
+    """``a and b cannot be``, ``no two of a, b and c can be``."""
+    families = family_order(family for pair in pairs for family in pair)
+    if len(pairs) > 1 and len(pairs) == math.comb(len(families), 2):
+        return f"no two of {listed(families)} can be"
+    return f"{', or '.join(map(listed, pairs))} cannot be"
 
 
 def _costs(found: Tradeoff | None) -> str:
@@ -132,29 +143,19 @@ def _cost(point: Point) -> str:
 
 
 def _missing(cells: Sequence[CellRow], boards: Sequence[Board]) -> str:
-    """What is not measured."""
-    status = Counter(cell.status for cell in cells)
+    """What is not measured; the page lists it."""
+    status, lacking = Counter(cell.status for cell in cells), unmeasured(boards)
     parts = [
         number(status[kind], f"{kind} cell") for kind in ("failed", "unfinished") if status[kind]
     ]
-    lacking = [board for board in boards if board.lacking]
-    if lacking:
-        parts.append(f"unequal seeds on {number(len(lacking), 'setting')}")
-    gaps = _gaps(boards)
-    if gaps:
-        parts.append(f"{number(gaps, 'further cell')} of learners that have others of the suite")
-    untimed = sum(not board.places and bool(board.scored) for board in boards)
-    if untimed:
-        parts.append(f"the timings of {number(untimed, 'setting')}")
-    return f"Not measured yet: {_listed(parts)}." if parts else ""
-
-
-def _gaps(boards: Sequence[Board]) -> int:
-    """Learners that a board lacks, of those that another board of its suite and budget has."""
-    there: dict[tuple[str, str], list[set[str]]] = defaultdict(list)
-    for board in boards:
-        there[board.suite, board.budget].append({entry.learner for entry in board.entries})
-    return sum(len(set().union(*own)) - len(learners) for own in there.values() for learners in own)
+    if lacking.seeds:
+        parts.append(f"unequal seeds on {number(len(lacking.seeds), 'setting')}")
+    if lacking.cells:
+        further = number(len(lacking.cells), "further cell")
+        parts.append(f"{further} of learners that have others of the suite")
+    if lacking.untimed:
+        parts.append(f"the timings of {number(len(lacking.untimed), 'setting')}")
+    return f"Not measured yet: {listed(parts)}; see What is missing." if parts else ""
 
 
 def _claims(cells: Sequence[CellRow], boards: Sequence[Board], problems: Sequence[Problem]) -> str:
@@ -170,9 +171,3 @@ def _claims(cells: Sequence[CellRow], boards: Sequence[Board], problems: Sequenc
         parts.append(f"{number(len(problems), 'file')} could not be used, see the end of the page")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
-
-
-def _listed(labels: Iterable[str]) -> str:
-    """``a, b and c``."""
-    found = list(labels)
-    return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))

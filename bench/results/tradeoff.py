@@ -87,7 +87,7 @@ def tradeoff(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -
     shared = shared_boards(boards)
     if not shared:
         return None
-    place = _main_place(shared)
+    place = main_place(shared)
     behind: dict[tuple[str, str], list[float]] = defaultdict(list)
     costs: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     whole: Counter[tuple[str, str]] = Counter()
@@ -134,7 +134,8 @@ def shared_boards(boards: Sequence[Board]) -> list[Board]:
     return [board for board in own if len(board.scored) >= SHARE * most]
 
 
-def _main_place(boards: Sequence[Board]) -> Place | None:
+def main_place(boards: Sequence[Board]) -> Place | None:
+    """Where most learners of these settings were timed."""
     counted: Counter[Place] = Counter()
     for board in boards:
         for place in board.places:

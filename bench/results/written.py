@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.results.formats import duration
@@ -33,3 +34,9 @@ def seeds(entry: Entry) -> str:
     """How many seeds are finished: ``3``, or ``2 of 3``."""
     done = len(entry.done)
     return str(done) if entry.complete else f"{done} of {len(entry.cells)}"
+
+
+def listed(labels: Iterable[str]) -> str:
+    """``a, b and c``."""
+    found = list(labels)
+    return " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))

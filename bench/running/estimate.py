@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def estimate_cells(
     """One row per cell: what it is, its status, and the seconds it still needs on that device.
 
     A training counts with the first of its cells, and so does compiling it, which is also told
-    apart. Seconds are None where the learner fails.
+    apart. Seconds are None where the learner fails. One seed is measured for all of them.
 
     Args:
         plan: has the cells.
@@ -31,18 +32,24 @@ def estimate_cells(
     measure = seconds_of if here else apart(seconds_of, seconds=SECONDS)
     rows = []
     trained: set[str] = set()
+    measured: dict[str, tuple[float, float, float] | None] = {}
     for cell in plan.cells:
         training, status = cell.training, cell.status(results)
         seconds: float | None = 0.0
         told: dict[str, float] = {"compiling": 0.0} if training.compiled else {}
         if status == "unfinished":
-            try:
-                of_training, seconds, compiling = measure(training, cell, device, threads)
+            like = _but_for_seed(cell)
+            if like not in measured:
+                try:
+                    measured[like] = measure(training, cell, device, threads)
+                except (Exception, SystemExit):  # a learner may raise anything; a run will say what
+                    measured[like] = None
+            seconds = None
+            if taken := measured[like]:
+                of_training, seconds, compiling = taken
                 if training.id not in trained and training.status(results) == "unfinished":
                     seconds += of_training + compiling
                     told = {"compiling": round(compiling, 1)} if training.compiled else {}
-            except (Exception, SystemExit):  # a learner may raise anything; a run will say what
-                seconds = None
         trained.add(training.id)
         rows.append(
             {
@@ -58,6 +65,13 @@ def estimate_cells(
             }
         )
     return rows
+
+
+def _but_for_seed(cell: Cell) -> str:
+    """What cells share that take as long as each other."""
+    training = cell.training.identity()
+    del training["seed"]
+    return json.dumps([cell.identity() | {"training": training}], sort_keys=True)
 
 
 def seconds_of(

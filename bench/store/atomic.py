@@ -82,6 +82,12 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             raise
 
 
+def utf8(text: str) -> bytes:
+    """A text as it is written into a file. Names of files need not be UTF-8, and what says where
+    something lies holds any of them: escapes stand for their bytes."""
+    return text.encode(errors="backslashreplace")
+
+
 def write_json(path: Path, record: BaseModel) -> None:
     """Stores a record as JSON that a person can read and git can diff."""
     text = record.model_dump_json(indent=1) + "\n"

@@ -24,7 +24,9 @@ def bench(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments)
 
 
-@pytest.mark.parametrize("kind", ["learners", "suites", "datasets", "protocols", "executors"])
+@pytest.mark.parametrize(
+    "kind", ["learners", "suites", "datasets", "protocols", "executors", "trackers"]
+)
 @pytest.mark.parametrize("fmt", ["table", "csv", "json"])
 def test_everything_installed_is_listed_in_every_format(kind, fmt):
     ran = bench("list", kind, "--format", fmt)

@@ -116,9 +116,15 @@ def test_gradients_are_finite_where_all_items_are_alike(fill):
 
 
 def test_one_training_serves_all_shots_and_ways():
-    task, config = TaskSpec((1, 28, 28), 5), Ridge.Config()
-    asked = Ridge.training_task(config, task)
-    assert asked == Ridge.training_task(config, task.but(ways=20, shots=5))
+    task = TaskSpec((1, 28, 28), 5)
+    asked = Ridge.training_task(Ridge.Config(), task)
+    assert asked == Ridge.training_task(Ridge.Config(), task.but(ways=20, shots=5))
+    assert (asked.ways, asked.shots) == (20, 1)
+    as_tested = Ridge.training_task(Ridge.Config(max_shots=None), task.but(shots=5))
+    assert as_tested.shots == 5
+    paper = Ridge.Config(**Ridge.presets["paper"])
+    asked = Ridge.training_task(paper, task)
+    assert asked == Ridge.training_task(paper, task.but(ways=20, shots=5))
     assert (asked.ways, asked.shots) == (60, (1, 5))
     as_tested = Ridge.training_task(Ridge.Config(training_ways=None), task)
     assert as_tested.ways == 5

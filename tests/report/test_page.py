@@ -130,10 +130,10 @@ def test_probes_have_errors_by_length_and_pictures_of_the_heads(probes: Path) ->
     alts = [attributes["alt"] or "" for tag, attributes in read.tags if tag == "img"]
     assert [alt.partition(".")[0].partition(":")[0] for alt in alts] == [
         "Wrong bits by items",
-        *["Wrong bits by learner", "Paired differences in wrong bits", "ntm, seed 0"] * 3,
+        *["Wrong bits by learner", "ntm, seed 0"] * 3,
     ]
     assert "length50: ntm 8." in alts[0]
-    assert "of 22 steps, its answer, and the heads write, read" in alts[3]
+    assert "of 22 steps, its answer, and the heads write, read" in alts[2]
     assert "Memory probe copy, 50 items a sequence; meta-trained on 1-20 items" in read.text
     assert "400 bits are asked for, and chance is 200 wrong ones" in read.text
     best = r"copy, length20, .*ntm 0\.\d+ ± 0\.\d+ wrong bits is the lowest, then lstm"

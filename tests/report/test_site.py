@@ -48,7 +48,7 @@ def test_an_index_a_page_for_each_suite_and_one_that_leads_there(site: Path) -> 
     ]  # fmt: skip
     leads = (site.parent / "report.html").read_text(encoding="utf-8")
     assert 'href="report/index.html"' in leads
-    assert "47" not in leads
+    assert "47" not in leads.partition("<!--")[0]  # no figure of a result
 
 
 def test_every_link_leads_somewhere_and_every_anchor_is_one(site: Path) -> None:

@@ -62,7 +62,10 @@ def test_what_lacks_is_counted(tmp_path: Path) -> None:
     for setting in ("5way1shot", "5way5shot"):
         write_cell(tmp_path, "a", setting=setting, timed={"cpu": 0.1})
     write_cell(tmp_path, "b", timed={"cpu": 0.1})
-    lacking = "Not measured yet: 1 further cell of learners that have others of the suite."
+    lacking = (
+        "Not measured yet: 1 further cell of learners that have others of the suite; "
+        "see What is missing."
+    )
     assert lacking in said(tmp_path)
 
 

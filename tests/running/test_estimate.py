@@ -69,6 +69,21 @@ def test_a_training_that_serves_two_cells_counts_once(plan_of, tmp_path, monkeyp
     assert [row["seconds"] for row in rows] == [100.0, 0.0]
 
 
+def test_one_seed_is_measured_for_all(plan_of, tmp_path, monkeypatch):
+    measured = []
+
+    def time_once(training, cell, device):
+        measured.append((training.seed, cell.setting))
+        return 2.0, 0.5, 0.0
+
+    monkeypatch.setattr("bench.running.trial.time_once", time_once)
+    rows = estimate_cells(plan_of("nearest-code", seeds=(3, 4, 5)), tmp_path, PLACE, here=True)
+    assert measured == [(3, "5way1shot"), (3, "5way5shot")]
+    assert [(row["seed"], row["seconds"]) for row in rows] == [
+        (seed, seconds) for seconds in (230.0, 130.0) for seed in (3, 4, 5)
+    ]
+
+
 def test_probes_are_timed_on_sequences_of_a_middle_length(tiny_plugins, tiny_probe, tmp_path):
     chosen, who = choose_suites([str(tiny_probe)]), contestants(["recurrent"], plugins.learners())
     plan = make_plan(chosen, who, (0,), "cpu", "smoke", "fp32", tiny_plugins, print)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -15,6 +19,7 @@ from bench.worker import tracking
 from bench.worker.tensorboard import FOLDER
 
 TOLD = []
+PAGE = Path(__file__).parents[2] / "docs" / "running.md"
 
 
 class Remembers(Tracker):
@@ -78,6 +83,33 @@ def test_a_broken_tracker_does_not_stop_a_training(tiny_suite, tmp_path, known):
     assert (
         notes.count("breaks: no network; the training goes on and is not tracked") == 2
     )  # trainings
+
+
+def test_the_example_for_weights_and_biases(tiny_suite, tmp_path, known, monkeypatch):
+    """The page's code, with a package in place of wandb."""
+    blocks = PAGE.read_text(encoding="utf-8").split("```python\n")
+    (code,) = [block.partition("```")[0] for block in blocks if "import wandb" in block]
+    told = []
+
+    class Run:
+        def log(self, values, step):
+            told.append((step, values))
+
+        def finish(self):
+            told.append("finished")
+
+    began = []
+    wandb = SimpleNamespace(init=lambda **about: began.append(about) or Run())
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    names = {}
+    exec(compile(code, str(PAGE), "exec"), names)
+    things = {"wandb": names["WeightsAndBiases"]}
+    monkeypatch.setattr(tracking, "trackers", lambda *names: Found("tracker", things, {}, []))
+    monkeypatch.setattr("bench.running.request.names_of", lambda kind: frozenset(things))
+    run(tiny_suite, tmp_path, "wandb")
+    assert {about["project"] for about in began} == {"bench"}
+    assert len({about["id"] for about in began}) == len(began) == told.count("finished")
+    assert any("val_accuracy" in own[1] for own in told if own != "finished")
 
 
 def test_an_unknown_tracker_is_a_mistake(tiny_suite, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import re
@@ -10,8 +11,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from bench.api.files import utf8
 from bench.report.figures.style import Palette, Picture, page_svg
+from bench.store.atomic import utf8
 from bench.store.checked import Problem
 
 FEW = 6
@@ -61,7 +62,8 @@ def _cores() -> int:
 
 def _in_processes(pictures: int) -> list[tuple[Drawing | None, list[Problem]]]:
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(_cores(), pictures), context) as pool:
+    # What was read is never waste here: without `gc.freeze` each process would look through it.
+    with ProcessPoolExecutor(min(_cores(), pictures), context, gc.freeze) as pool:
         return list(pool.map(_draw, range(pictures), chunksize=4))
 
 

@@ -9,9 +9,8 @@ from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.api.files import utf8
 from bench.report.figures.style import Picture, drawing, style, svg
-from bench.store.atomic import write_atomically
+from bench.store.atomic import utf8, write_atomically
 from bench.store.checked import Problem
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -33,7 +33,8 @@ def grid_picture(boards: Sequence[Board], palette: Palette) -> Picture | None:
         boards: the settings of one suite at one budget.
     """
     grid = grid_of(boards)
-    if len(grid) < 2:
+    points = Counter(line for line, _, _ in lines_over(grid.values()))
+    if len(grid) < 2 or max(points.values(), default=0) < 2:  # no learner has a line
         return None
     first = boards[0]
     texts = [
@@ -57,7 +58,9 @@ def grid_of(boards: Sequence[Board]) -> Grid:
     found: Grid = {}
     for board in boards:
         given = [row.task.get("shots") for row in board.cells]
-        shots = {shot for shot in given if not isinstance(shot, list)}
+        shots = {
+            shot if isinstance(shot, int) else None for shot in given if not isinstance(shot, list)
+        }
         shot = shots.pop() if len(shots) == 1 else None
         if board.ways and isinstance(shot, int) and board.scored:
             found.setdefault((board.ways, shot), board)

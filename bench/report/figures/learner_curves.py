@@ -97,15 +97,18 @@ def _curves(
             found.append(trained)
             plain = entry.label == entry.cells[0].learner_name
             options = "" if plain else entry.label
-            parts.append((board.suite, options, board.budget, board.setting))
+            parts.append((board.suite, board.setting, board.budget, options))
     return [Curve(*pair) for pair in zip(_told_apart(parts), found, strict=True)]
 
 
 def _told_apart(parts: Sequence[tuple[str, ...]]) -> list[str]:
-    """As few parts of each as tell all apart; numbered where all of them do not."""
-    texts: list[str] = []
-    for most in range(1, 1 + max(map(len, parts), default=0)):
-        texts = [", ".join(filter(None, own[:most])) for own in parts]
+    """As few of what differs between them as tells all apart, or the first part; numbered where
+    nothing does."""
+    differ = [place for place, own in enumerate(zip(*parts, strict=True)) if len(set(own)) > 1]
+    texts = [own[0] for own in parts]
+    for most in range(len(differ) + 1):
+        kept = differ[:most] or [0]
+        texts = [", ".join(own[place] for place in kept if own[place]) for own in parts]
         if len(set(texts)) == len(texts):
             return texts
     return [f"{text}, {number}" for number, text in zip(count(1), texts, strict=False)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -44,10 +45,14 @@ if TYPE_CHECKING:
 NARROW = 4.6
 """Inches: beside the overview."""
 MIB = 2**20
+MARK = 5.5
+"""Pixels from a mark's middle to its edge, and a little more."""
 POINTS = (0, 0.5, 1, 2, 5, 10, 20, 50, 100)
 """Ticks of what is behind the best."""
 TIMES = (1, 10, 60, 600, 3600, 36_000, 360_000)
 """Ticks of long times: seconds."""
+FEWEST_SETTINGS = 3
+"""In a profile."""
 MOST_PROFILES = 12
 """Learners in a profile."""
 
@@ -57,6 +62,11 @@ def cost_text(cost: str, value: float) -> str:
     if not value:
         return "no training"
     return f"{value / MIB:,.0f} MiB" if cost == MEMORY else duration(value)
+
+
+def _tick(cost: str, value: float) -> str:
+    """``1 min``, of which `cost_text` makes ``1 min 00 s``."""
+    return re.sub(" 00 (s|min)$", "", cost_text(cost, value))
 
 
 def tradeoff_pictures(found: Tradeoff | None, palette: Palette) -> dict[str, Picture]:
@@ -94,17 +104,18 @@ def _tradeoff_picture(found: Tradeoff, cost: str, palette: Palette) -> Picture:
 def tradeoff_figure(found: Tradeoff, cost: str, palette: Palette) -> Figure:
     """Up and left is better; the front is joined, and named first."""
     points, front = found.measured(cost), found.front(cost)
-    paid = [p.costs[cost] for p in points if p.costs[cost] > 0]
+    unit = MIB if cost == MEMORY else 1
+    paid = [p.costs[cost] / unit for p in points if p.costs[cost] > 0]
     with style():
         figure = Figure(figsize=(NARROW, 4.3), layout="constrained")
         axes = figure.subplots()
-        log_axis(axes, paid, lambda value: cost_text(cost, value), gap=0.22, pad=0.35)
+        log_axis(axes, paid, lambda value: _tick(cost, unit * value), gap=0.22, pad=0.35)
         if cost == TRAINING:
             low, high = axes.get_xlim()
             ticks = [tick for tick in TIMES if low <= tick <= high]
             axes.xaxis.set_major_locator(FixedLocator(ticks if len(ticks) > 1 else paid[:1]))
         free = axes.get_xlim()[0] * 1.15  # where what costs nothing stands
-        place = {id(p): (p.costs[cost] or free, 100 * p.behind) for p in points}
+        place = {id(p): (p.costs[cost] / unit or free, 100 * p.behind) for p in points}
         line = [place[id(p)] for p in front]
         line += [(axes.get_xlim()[1], y) for _, y in line[-1:]]
         if line:
@@ -149,7 +160,7 @@ def _name_points(
     figure.set_layout_engine("none")
     taken = []
     for x, y in axes.transData.transform(places).tolist():
-        taken.append((x - 4, y - 4, x + 4, y + 4))
+        taken.append((x - MARK, y - MARK, x + MARK, y + MARK))
     corners = axes.transData.transform(line).tolist() if line else []
     for (x, y), (next_x, next_y) in pairwise(corners):  # the front goes right, then up
         taken += [(x, y - 2, next_x, y + 2), (next_x - 2, y, next_x + 2, next_y)]
@@ -158,7 +169,7 @@ def _name_points(
     for k, (label, place) in enumerate(zip(labels, places, strict=True)):
         for dx, dy, ha in ((6, 0, "left"), (-6, 0, "right"), (6, 7, "left"), (6, -7, "left"),
                            (-6, 7, "right"), (-6, -7, "right"), (0, 9, "center"),
-                           (0, -9, "center")):  # fmt: skip
+                           (0, -9, "center"), (16, 0, "left"), (14, -9, "left")):  # fmt: skip
             text = axes.annotate(
                 label, place, (dx, dy), textcoords="offset points", ha=ha, va="center",
                 fontsize=7, color=INK if k < on_front else FAINT, parse_math=False,
@@ -178,8 +189,8 @@ def _meet(a: Sequence[float], b: Sequence[float]) -> bool:
 
 
 def profile_picture(found: Tradeoff | None, palette: Palette) -> Picture | None:
-    """Performance profiles; None for fewer than two settings."""
-    if found is None or len(found.boards) < 2:
+    """Performance profiles; None for fewer than three settings, of which shares say nothing."""
+    if found is None or len(found.boards) < FEWEST_SETTINGS:
         return None
     own = profiles(found)
     points, shares = own.points, own.within([0.01])[0]

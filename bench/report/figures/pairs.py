@@ -39,7 +39,7 @@ def differences_picture(compared: BoardComparisons, palette: Palette) -> Picture
     board = compared.board
     unit = board.metric.units
     texts = "; ".join(
-        f"{pair.a.label} less {pair.b.label} {_signed(_points(pair, compared))}"
+        f"{pair.a.label} less {pair.b.label} {signed(_points(pair, compared))}"
         + ("" if pair.told_apart else " (not told apart)")
         for pair in compared.pairs
     )
@@ -53,6 +53,7 @@ def differences_picture(compared: BoardComparisons, palette: Palette) -> Picture
         f"{left} {summary.board_name(board)}.",
         lambda: differences_figure(compared, palette),
         list(board.families),
+        on_page=False,
     )
 
 
@@ -60,7 +61,7 @@ def _points(pair: Comparison, compared: BoardComparisons) -> float:
     return pair.mean * compared.board.metric.scale
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
     """Three figures or so, with a true minus."""
     decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:+.{decimals}f}".replace("-", "−")
@@ -96,7 +97,7 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
         numbers = ~np.eye(n, dtype=bool) if size >= SMALLEST else np.zeros((n, n), bool)
         for i, j in zip(*np.nonzero(numbers), strict=True):
             axes.text(
-                j + 0.5, i + 0.52, _signed(values[i, j]), fontsize=size, ha="center", va="center",
+                j + 0.5, i + 0.52, signed(values[i, j]), fontsize=size, ha="center", va="center",
                 color=readable_on(grounds[i, j]) if apart[i, j] else FAINT, in_layout=False,
             )  # fmt: skip
         axes.set(xlim=(0, max(n, FEWEST_COLUMNS)), ylim=(n, 0))

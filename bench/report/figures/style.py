@@ -76,6 +76,8 @@ class Picture:
     """Those whose colours are in it."""
     fold: str = ""
     """The heading of the fold that it lies in on a page; nothing: it is shown."""
+    on_page: bool = True
+    """Else a table says it there, and it is drawn for files alone."""
 
 
 @cache

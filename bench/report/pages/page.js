@@ -3,10 +3,13 @@
 
 const each = (selector, act, root = document) => root.querySelectorAll(selector).forEach(act);
 
+const words = (cell) => cell.textContent.replace(/\s+/g, " ").replace(/ [↑↓]$/, "").trim();
+
 // -- sorting: a click sorts all families together, the third click groups them again -------------
 
 function key(row, column) {
   const cell = row.cells[column];
+  if (cell.classList.contains("over")) return null;
   const value = cell.dataset.value ?? (column === 0 ? cell.textContent : "");
   return value === "" ? null : isNaN(value) ? value.toLowerCase() : Number(value);
 }
@@ -58,12 +61,50 @@ function makeSortable(table) {
   });
 }
 
-// -- filtering: by learner, family and device, in all tables at once ------------------------------
+// -- filtering: by learner, family, device and time, in all tables at once ------------------------
+
+// Whether a row or a cell answers within a limit; what was not timed does not.
+const answers = (element, limit) => limit === "" || Number(element.dataset.seconds) <= Number(limit);
+
+// The cells of a matrix that take longer are emptied; returns whether anything is left of a row.
+function inTime(row, limit) {
+  const cells = [...row.cells].filter((cell) => (cell.dataset.value ?? "") !== "");
+  cells.forEach((cell) => cell.classList.toggle("over", !answers(cell, limit)));
+  return limit === "" || cells.some((cell) => !cell.classList.contains("over"));
+}
+
+// Who is the best of what is left, marked in the columns and said in words.
+function bestWithin(table, limit) {
+  const rows = [...table.querySelectorAll("tr[data-learner]")];
+  table.classList.toggle("limited", limit !== "");
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells].slice(1);
+  const said = heads.map((head, column) => {
+    const left = [];
+    for (const row of rows) {
+      const cell = row.cells[column + 1];
+      cell.dataset.first ??= cell.classList.contains("best") ? "best" : "";
+      const there = limit === "" ? cell.dataset.first !== "" : false;
+      cell.classList.toggle("best", there);
+      const shown = !row.hidden && cell.dataset.value !== "" && !cell.classList.contains("over");
+      if (shown) left.push({ row, cell, value: Number(cell.dataset.value) });
+    }
+    if (limit === "" || !left.length) return "";
+    const sign = head.dataset.first === "ascending" ? -1 : 1;
+    left.sort((a, b) => sign * (b.value - a.value));
+    const { row, cell, value } = left[0];
+    left.filter((own) => own.value === value).forEach((own) => own.cell.classList.add("best"));
+    const name = row.dataset.learner;
+    return `${head.dataset.name}: ${name} ${words(cell)} (${row.dataset.family})`;
+  });
+  return said.filter((text) => text !== "");
+}
 
 function filter() {
   if (!document.querySelector("#filter")) return;
   const wanted = document.querySelector("#learner").value.trim().toLowerCase();
   const device = document.querySelector("#device")?.value ?? "";
+  const limits = document.querySelector("#limit");
+  const limit = limits?.value ?? "";
   const families = new Set();
   each("#families-shown input:checked", (box) => families.add(box.value));
   const shown = new Set();
@@ -73,7 +114,8 @@ function filter() {
     row.hidden =
       !learner.toLowerCase().includes(wanted) ||
       !families.has(family) ||
-      (device !== "" && !JSON.parse(devices).includes(device));
+      (device !== "" && !JSON.parse(devices).includes(device)) ||
+      !(row.closest(".matrix") ? inTime(row, limit) : answers(row, limit));
     all.add(learner);
     if (!row.hidden) shown.add(learner);
   });
@@ -83,6 +125,15 @@ function filter() {
   each("[data-device]", (cell) => {
     cell.hidden = device !== "" && cell.dataset.device !== device;
   });
+  const best = [];
+  each("table.matrix", (table) => best.push(...bestWithin(table, limit)));
+  const within = document.querySelector("#within");
+  within.hidden = limit === "";
+  if (limit !== "") {
+    const time = `Within ${limits.selectedOptions[0].textContent} on ${limits.dataset.place}`;
+    const none = document.querySelector("table.matrix") ? `${time} nobody answers.` : "";
+    within.textContent = best.length ? `${time} the best is, in ${best.join("; in ")}.` : none;
+  }
   document.querySelector("#shown").textContent = `${shown.size} of ${all.size} learners`;
 }
 
@@ -112,11 +163,20 @@ addEventListener("hashchange", unfold);
 unfold();
 
 let folded = [];
+let unwrapped = []; // a heading that is repeated on each sheet shows text, and no button
 addEventListener("beforeprint", () => {
+  unwrapped = [...document.querySelectorAll("thead button")].map((button) => [button, button.parentElement]);
+  unwrapped.forEach(([button, head]) => head.replaceChildren(...button.childNodes));
   folded = [...document.querySelectorAll("details:not([open])")];
   folded.forEach((fold) => (fold.open = true));
 });
-addEventListener("afterprint", () => folded.forEach((fold) => (fold.open = false)));
+addEventListener("afterprint", () => {
+  folded.forEach((fold) => (fold.open = false));
+  unwrapped.forEach(([button, head]) => {
+    button.append(...head.childNodes);
+    head.append(button);
+  });
+});
 
 // -- copying and keeping: tables as they are shown now, figures as files ---------------------------
 
@@ -130,8 +190,6 @@ const latexOf = {
 const asLatex = (text) => text.replace(/[\\{}$&#%_^~<>|±≈µ–…−·†‡§°]/g, (c) => latexOf[c]);
 const asMarkdown = (text) => text.replace(/[|<>\\`_*~[\]]/g, "\\$&");
 
-const words = (cell) => cell.textContent.replace(/\s+/g, " ").replace(/ [↑↓]$/, "").trim();
-
 // Rows of cells {text, span, right, strong}, the head first; what is hidden is left out.
 function grid(table) {
   const shown = (element) => element.closest("[hidden]") === null;
@@ -139,7 +197,7 @@ function grid(table) {
     head: row.parentElement.tagName === "THEAD",
     family: row.classList.contains("family"),
     cells: [...row.cells].filter(shown).map((cell) => ({
-      text: words(cell),
+      text: cell.classList.contains("over") ? "" : words(cell),
       span: cell.colSpan,
       right: getComputedStyle(cell).textAlign === "right",
       strong: Number(getComputedStyle(cell).fontWeight) > 600 && cell.tagName === "TD",

@@ -1,0 +1,81 @@
+"""Whether learners keep their order from one protocol to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.results.boards import boards
+from bench.results.order import OrderChange, order_changes
+from bench.results.pairs import compare_answered, read_board
+from bench.results.reading import read_results
+from tests.helpers.synthetic import write_cell
+
+
+def changes(root: Path) -> list[OrderChange]:
+    found = boards(read_results(root).rows)
+    return order_changes([compare_answered(read_board(board, [])) for board in found])
+
+
+def learners(root: Path, kshot: dict[str, float], online: dict[str, float], **fields: str) -> None:
+    for name, accuracy in kshot.items():
+        write_cell(root, name, accuracy=accuracy)
+    for name, accuracy in online.items():
+        write_cell(
+            root, name, suite="online", setting="10times", by_presentation=[accuracy] * 3, **fields
+        )
+
+
+def test_places_and_pairs_by_hand(tmp_path: Path) -> None:
+    """a b c d becomes b a d c: of six pairs two swap, tau is (4 - 2) / 6."""
+    learners(
+        tmp_path,
+        {"a": 0.9, "b": 0.8, "c": 0.6, "d": 0.5, "e": 0.4},
+        {"a": 0.7, "b": 0.8, "c": 0.3, "d": 0.5},
+    )
+    (change,) = changes(tmp_path)
+    assert [name for _, name in change.first] == ["a", "b", "c", "d"]
+    assert [name for _, name in change.second] == ["b", "a", "d", "c"]
+    assert change.tau == pytest.approx(2 / 6)
+    swapped = [(a[1], b[1]) for a, b in change.swapped]
+    assert swapped == [("a", "b"), ("c", "d")]
+    assert change.certain == change.swapped  # 200 episodes tell ten points apart
+    told, moves = change.sentences()
+    assert "the 4 learners that have both change their order" in told
+    assert "of 6 pairs 2 swap, 2 of them told apart in both." in told
+    assert moves == (
+        "The largest moves: a from 1st to 2nd, b from 2nd to 1st, c from 3rd to 4th and d from "
+        "4th to 3rd."
+    )
+
+
+def test_a_swap_within_the_noise_is_not_certain(tmp_path: Path) -> None:
+    learners(tmp_path, {"a": 0.9, "b": 0.6, "c": 0.3}, {"a": 0.9, "b": 0.6, "c": 0.605})
+    (change,) = changes(tmp_path)
+    assert [(a[1], b[1]) for a, b in change.swapped] in ([], [("b", "c")])
+    assert change.certain == []
+
+
+def test_the_same_order(tmp_path: Path) -> None:
+    learners(tmp_path, {"a": 0.9, "b": 0.6, "c": 0.3}, {"a": 0.8, "b": 0.5, "c": 0.2})
+    assert changes(tmp_path)[0].sentences() == [
+        "From glyphs-5way, 5way1shot to online, 10times the 3 learners that have both keep their "
+        "order (Kendall's τ = 1.00)."
+    ]
+
+
+def test_other_splits_and_budgets_are_said(tmp_path: Path) -> None:
+    scores = {"a": 0.9, "b": 0.6, "c": 0.3}
+    learners(tmp_path, scores, scores, split="another", budget="smoke")
+    (text,) = changes(tmp_path)[0].sentences()
+    assert "glyphs-5way, 5way1shot (split scripts and budget standard)" in text
+    assert "online, 10times (split another and budget smoke)" in text
+
+
+def test_nothing_is_said_of_few_learners_or_other_data(tmp_path: Path) -> None:
+    two = {"a": 0.9, "b": 0.6}
+    learners(tmp_path / "few", two, two)
+    three = two | {"c": 0.3}
+    learners(tmp_path / "other", three, three, dataset="another")
+    assert changes(tmp_path / "few") == changes(tmp_path / "other") == []
