@@ -25,14 +25,15 @@ from tests.helpers.slurm_toy import wait_for
 ray = pytest.importorskip("ray", reason="needs Ray; tox -e ray has it")
 pytestmark = [pytest.mark.usefixtures("tiny_plugins"), pytest.mark.timeout(900)]
 
-GOOD = ("nearest-code", "slow[seconds=0.1]")
+SLOW = "slow[seconds=0.1]"
 
 
 @pytest.fixture
-def cluster(tiny_plugins, monkeypatch) -> Iterator:
+def cluster(tiny_plugins, monkeypatch, tmp_path) -> Iterator:
     """A cluster whose head does no work."""
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setenv("TEST_CLUSTER", str(tmp_path))  # its processes are known by it
     monkeypatch.setenv("RAY_worker_niceness", "0")  # this machine does other things too
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     yield cluster
@@ -40,8 +41,21 @@ def cluster(tiny_plugins, monkeypatch) -> Iterator:
 
 
 @pytest.fixture
-def suite(tiny_suite, tmp_path) -> Path:
-    return one_setting(tiny_suite, tmp_path / "one.toml")
+def suite(tiny_suite, tmp_path_factory) -> Path:
+    """One setting, so that a learner has one training. Results tell its path."""
+    return one_setting(tiny_suite, tmp_path_factory.getbasetemp() / "one.toml")
+
+
+@pytest.fixture
+def local(suite, tmp_path_factory) -> dict[str, object]:
+    """Results of the same, carried out on this machine; made once."""
+    folder = tmp_path_factory.getbasetemp() / "local"
+    if not folder.exists():
+        asked = {"suites": [suite], "learners": ["nearest-code", SLOW], "budget": "standard"}
+        new = folder.with_suffix(".new")
+        prepare(Request(**asked, threads=1, results=new, executor="inline")).run()
+        new.rename(folder)
+    return results_of(folder)
 
 
 def start(suite: Path, results: Path, address: str, *learners: str, more=()) -> subprocess.Popen:
@@ -62,56 +76,31 @@ def kinds(results: Path) -> dict[str, str]:
     return {f.parent.name.rpartition("-")[0]: json.loads(f.read_text())["kind"] for f in files}
 
 
-def workers() -> set[int]:
-    """Processes that run a learner's code, or guard one."""
+def workers(folder: Path) -> set[int]:
+    """Processes of a test's cluster that run a learner's code, or guard one."""
     found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or [""]
-        if words[0] == sys.executable and "bench.processes.forkserver" in words:
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        words, variables = process.info["cmdline"] or [""], process.info["environ"] or {}
+        server = words[0] == sys.executable and "bench.processes.forkserver" in words
+        if server and variables.get("TEST_CLUSTER") == str(folder):
             found |= {child.pid for child in process.children(recursive=True)}
     return found
 
 
-def test_a_node_that_dies_changes_nothing(cluster, suite, tmp_path):
-    asked = {"suites": [suite], "learners": GOOD, "budget": "standard", "threads": 1}
-    prepare(Request(**asked, results=tmp_path / "local", executor="inline")).run()
+def test_a_node_that_dies_changes_nothing(cluster, suite, tmp_path, local):
     first = cluster.add_node(num_cpus=2)
-    run = start(suite, tmp_path / "r", cluster.address, *GOOD)
+    run = start(suite, tmp_path / "r", cluster.address, "nearest-code", SLOW)
     wait_for(lambda: list(tmp_path.glob("r/trainings/slow-*/checkpoint.pt")), 240)
     finished = finished_files(tmp_path / "r")
     cluster.add_node(num_cpus=2)
     cluster.remove_node(first, allow_graceful=False)
     output, _ = run.communicate(timeout=400)
     assert run.returncode == 0, output
-    assert results_of(tmp_path / "r") == results_of(tmp_path / "local")
+    assert results_of(tmp_path / "r") == local
     assert finished.items() <= finished_files(tmp_path / "r").items()
     assert len(list(tmp_path.glob("r/cells/*/*/*/timings/cpu.json"))) == 2
     told = [json.loads(file.read_text()) for file in tmp_path.glob("r/.runs/*/groups/*.json")]
     assert max(one["attempts"] for one in told) == 2
-
-
-def test_failures_have_the_words_that_they_have_locally_and_ctrl_c_leaves_nothing(
-    cluster, suite, tmp_path
-):
-    cluster.add_node(num_cpus=3)
-    bad = ("raises", "exits", "hangs", "allocates", "nearest-code")
-    limits = ["--timeout", "15s", "--memory", "1.5GiB"]
-    run = start(suite, tmp_path / "bad", cluster.address, *bad, more=limits)
-    output, _ = run.communicate(timeout=400)
-    assert run.returncode == 1, output
-    found = {"raises": "error", "exits": "exit", "hangs": "timeout", "allocates": "memory"}
-    assert kinds(tmp_path / "bad") == found
-    assert "exit code 3" in output
-    assert "still running after 15 s (--timeout)" in output
-    assert "1 of 5 cells done" in output
-    run = start(suite, tmp_path / "r", cluster.address, "hangs")
-    wait_for(lambda: list(tmp_path.glob("r/trainings/hangs-*/log.txt")), 240)
-    assert workers()
-    run.send_signal(signal.SIGINT)
-    output, _ = run.communicate(timeout=60)
-    assert run.returncode == 130, output
-    wait_for(lambda: not workers(), 5)
-    assert kinds(tmp_path / "r") == {}
 
 
 def test_no_cluster_there_is_told(tmp_path):
@@ -195,3 +184,34 @@ def test_what_a_task_asks_for(tmp_path, monkeypatch):
     assert asked["resources"] == {"a100": 1.0}
     executor._task(Resources(cpus=4, exclusive=True), "a")
     assert asked["num_cpus"] == 16.0
+
+
+def test_ctrl_c_leaves_nothing_and_failures_have_the_words_that_they_have_locally(
+    cluster, suite, tmp_path, local
+):
+    cluster.add_node(num_cpus=4)
+    run = start(suite, tmp_path / "r", cluster.address, SLOW)
+    wait_for(lambda: list(tmp_path.glob("r/trainings/slow-*/checkpoint.pt")), 240)
+    assert workers(tmp_path)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    wait_for(lambda: not workers(tmp_path), 5)
+    assert not list(tmp_path.rglob("*result.json")), "it was in the middle"
+    assert kinds(tmp_path / "r") == {}
+    run = start(suite, tmp_path / "r", cluster.address, SLOW)  # it goes on, beside another
+    bad = ("raises", "exits", "hangs", "allocates", "nearest-code")
+    limits = ["--timeout", "15s", "--memory", "1.5GiB"]
+    beside = start(suite, tmp_path / "bad", cluster.address, *bad, more=limits)
+    output, _ = beside.communicate(timeout=400)
+    assert beside.returncode == 1, output
+    found = {"raises": "error", "exits": "exit", "hangs": "timeout", "allocates": "memory"}
+    assert kinds(tmp_path / "bad") == found
+    assert "exit code 3" in output
+    assert "still running after 15 s (--timeout)" in output
+    assert "1 of 5 cells done" in output
+    output, _ = run.communicate(timeout=400)
+    assert run.returncode == 0, output
+    assert results_of(tmp_path / "r") == {
+        name: of for name, of in local.items() if "/slow-" in name
+    }

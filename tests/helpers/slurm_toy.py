@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 SCRIPT = Path(__file__).with_name("slurm_toy.sh")
 NEEDS = ("slurmctld", "slurmd", "sbatch", "munged")
@@ -27,11 +28,12 @@ def why_not() -> str | None:
 class Toy:
     """The cluster. Nodes are n1, n2 and n3, with two CPUs each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, slot: int) -> None:
         self.folder = folder
         self.environment = {
             **os.environ,
             "SLURM_TOY": str(folder),
+            "SLOT": str(slot),
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": f"{os.environ['PATH']}:/usr/sbin",
         }
@@ -72,24 +74,34 @@ class Toy:
         self.slurm("scontrol", "update", f"nodename={node}", "state=resume")
 
 
+SLOTS = 2
+"""So many clusters side by side on this machine; further ones wait for their turn."""
+
+
 @contextlib.contextmanager
-def toy(folder: Path, lock: Path) -> Iterator[Toy]:
-    """A cluster for one test; others wait for theirs.
+def toy(folder: Path, locks: Path = Path("/tmp")) -> Iterator[Toy]:
+    """A cluster for one test.
 
     Args:
         folder: for its files.
-        lock: a file that all who use one share: there can be one on a machine.
+        locks: a folder that all who use one share.
     """
-    with lock.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        files = [
+            held.enter_context((locks / f"bench-slurm-toy-{slot}.lock").open("a+"))
+            for slot in range(SLOTS)
+        ]
+        while (slot := _taken(files)) is None:
+            time.sleep(0.5)
+        file = files[slot]
         file.seek(0)
         before = file.read().strip()
         if before and Path(before).exists():  # of tests that were killed
-            Toy(Path(before)).do("stop")
+            Toy(Path(before), slot).do("stop")
         file.truncate(0)
         file.write(str(folder))
         file.flush()
-        cluster = Toy(folder)
+        cluster = Toy(folder, slot)
         folder.mkdir(parents=True)
         try:
             cluster.do("start", "3", "2")
@@ -98,6 +110,15 @@ def toy(folder: Path, lock: Path) -> Iterator[Toy]:
         finally:
             cluster.do("stop")
             file.truncate(0)  # to stop what has stopped takes 20 s: scancel waits for an answer
+
+
+def _taken(files: list[IO[str]]) -> int | None:
+    """The number of the first that nobody has locked; it is locked now."""
+    for number, file in enumerate(files):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number
+    return None
 
 
 def wait_for(true: Callable[[], object], seconds: float = 240.0) -> None:
