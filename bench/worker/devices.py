@@ -96,6 +96,9 @@ class Device:
         if self.kind == "cuda":
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
+            # fp32 is what a CPU means by it: cuDNN would round the factors to 10 bits (TF32)
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
 
     def synchronise(self) -> None:
         """Waits until the device has done everything it was asked for."""
