@@ -8,7 +8,7 @@ import os
 import re
 import reprlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.planning.jobs import DeviceKind
@@ -96,9 +96,7 @@ class Device:
         if self.kind == "cuda":
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
-            # fp32 is what a CPU means by it: cuDNN would round the factors to 10 bits (TF32)
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cuda.matmul.allow_tf32 = False
+            turn_tf32_off()
 
     def synchronise(self) -> None:
         """Waits until the device has done everything it was asked for."""
@@ -108,6 +106,23 @@ class Device:
             torch.cuda.synchronize(self.torch)
         elif self.kind == "mps":
             torch.mps.synchronize()
+
+
+def turn_tf32_off() -> None:
+    """Makes fp32 on CUDA what it is on a CPU: otherwise cuDNN rounds the factors of convolutions to
+    10 bits (TF32), which moves the gradient of Conv4 by some percent.
+
+    torch 2.9 has a second set of switches, which wins, and complains where the two disagree.
+    """
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    switches: list[Any] = [torch.backends.cuda.matmul]
+    switches += [getattr(torch.backends.cudnn, name, None) for name in ("conv", "rnn")]
+    for switch in switches:
+        if hasattr(switch, "fp32_precision"):
+            switch.fp32_precision = "ieee"
 
 
 def keep_memory() -> None:
