@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import traceback
 
 from bench.api.executor import Ended, PlanMismatchError
+
+
+NO_MEMORY = re.compile(
+    r"out of memory|_ALLOC_FAILED|can't allocate memory|cannot allocate memory", re.I
+)
+"""How torch and CUDA's libraries say that a device or the machine has no memory left; some of them
+as a plain `RuntimeError`."""
 
 
 def failure_of(error: BaseException) -> Ended:
@@ -18,7 +26,11 @@ def failure_of(error: BaseException) -> Ended:
         trace = "".join(traceback.format_exception(error))
     except Exception:  # a `__str__` of its own
         text, trace = "(its text cannot be made)", "".join(traceback.format_tb(error.__traceback__))
-    return Ended("error", f"{name}: {text}" if text else name, trace)
+    reason = f"{name}: {text}" if text else name
+    short = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and NO_MEMORY.search(text)
+    )
+    return Ended("memory" if short else "error", reason, trace)
 
 
 def how_it_ended(code: int | None, last_line: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,30 @@ def test_name_text_and_traceback():
     assert ended.traceback is not None
     assert "test_failure.py" in ended.traceback
     assert raised(KeyboardInterrupt()).reason == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 540.00 MiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_no_memory_left(error):
+    ended = raised(error)
+    assert ended.kind == "memory"
+    assert ended.traceback is not None
+
+
+def test_the_machine_s_memory_is_asked_for_in_vain():
+    try:
+        torch.empty(2**60, dtype=torch.uint8)
+    except BaseException as error:
+        assert failure_of(error).kind == "memory"
+    else:
+        pytest.fail("an exbibyte was there")
+    assert raised(ValueError("out of memory is only a word here")).kind == "error"
 
 
 def test_an_exception_without_a_text_of_its_own():
