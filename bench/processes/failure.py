@@ -8,7 +8,6 @@ import traceback
 
 from bench.api.executor import Ended, PlanMismatchError
 
-
 NO_MEMORY = re.compile(
     r"out of memory|_ALLOC_FAILED|can't allocate memory|cannot allocate memory", re.I
 )
