@@ -147,8 +147,8 @@ def _dataset(board: Board) -> str:
 
 
 def _largest(boards: Sequence[Board], scores: Mapping[str, Sequence[float | None]]) -> list[int]:
-    """The boards of the largest table, names by datasets, in which all were asked everywhere; of two
-    datasets or more, where there is one. Of equal ones that of more datasets, then of more boards.
+    """The boards of the largest table, names by datasets, in which all were asked everywhere, of
+    two datasets or more where there is one; of equal tables that of more datasets, of more boards.
     """
     asked = [
         frozenset(name for name, own in scores.items() if own[k] is not None)
