@@ -26,6 +26,7 @@ from bench.results.families import BoardFamilies, FamilySummary
 from bench.results.formats import MISSING, duration
 from bench.results.ranks import ENOUGH_DATASETS, AverageRanks
 from bench.results.rows import Place
+from bench.results.written import listed
 from bench.version import __version__
 
 HERE = Path(__file__).parent / "pages"
@@ -255,12 +256,14 @@ def _over_datasets(ranks: Sequence[AverageRanks]) -> list[AverageRanks]:
 
 def _ranks(what: str, ranks: AverageRanks, how: str) -> str:
     shown = list(zip(ranks.names, ranks.ranks, strict=True))
-    listed = ", ".join(f"{name} {rank:.2f}" for name, rank in shown[:MOST_RANKS])
+    names = ", ".join(f"{name} {rank:.2f}" for name, rank in shown[:MOST_RANKS])
     more = f" and {len(shown) - MOST_RANKS} more" if len(shown) > MOST_RANKS else ""
     datasets = f"{len(ranks.datasets)} dataset{'' if len(ranks.datasets) == 1 else 's'}"
     text = f"{what} by mean rank over {datasets}{f', {how}' if how else ''}"
     text += "" if ranks.budget == "none" else f", budget {ranks.budget}"
-    text += f": {listed}{more}."
+    text += f": {names}{more}."
+    if ranks.datasets_left_out:
+        text += f" Not all of them were asked on {listed(ranks.datasets_left_out)}."
     if ranks.p is None:
         few = len(ranks.datasets) < ENOUGH_DATASETS
         why = f"{ENOUGH_DATASETS} datasets" if few else "three that stand on all of them"

@@ -223,7 +223,7 @@ class Board:
         fair = self.complete and self.one_bank and not self.lacking
         return scored[0] if fair and len(scored) > 1 else None
 
-    @property
+    @cached_property
     def places(self) -> list[Place]:
         """Devices that somebody was timed on."""
         return places(row for entry in self.entries for row in entry.done)

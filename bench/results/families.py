@@ -8,6 +8,7 @@ points of the group ``bench.controls``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -183,15 +184,13 @@ def family_ranks(found: Sequence[BoardFamilies]) -> AverageRanks | None:
     """
     boards = [one.board for one in found]
     names = family_order(own.family for one in found for own in one.families if own.best)
-    scores: dict[str, list[float] | None] = {}
-    for name in names:
-        medians = [
-            own.median * one.board.metric.sign
-            for one in found
-            for own in one.families
-            if own.family == name and own.median is not None
-        ]
-        scores[name] = medians if len(medians) == len(boards) else None
+    scores: dict[str, list[float | None]] = {name: [None] * len(boards) for name in names}
+    for k, one in enumerate(found):
+        for own in one.families:
+            asked = len(own.controls) < len(one.board.families[own.family])
+            if own.family in scores and asked:
+                median = math.nan if own.median is None else own.median * one.board.metric.sign
+                scores[own.family][k] = median
     return rank_scores(boards, scores)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,8 @@ class AverageRanks:
     """Mean rank of each, 1 the best."""
     left_out: list[str]
     """What is not complete on every board."""
+    datasets_left_out: list[str]
+    """Where not all of them were asked."""
     p: float | None
     """Friedman's test of "all are alike"; None below `ENOUGH_DATASETS` datasets or three names."""
     ahead: list[tuple[str, str]]
@@ -60,9 +64,11 @@ def average_ranks(boards: Sequence[Board]) -> AverageRanks | None:
     """Ranks learners over independent datasets, however few.
 
     A dataset counts once, however many suites and settings use it: the learners are ranked by the
-    mean over its boards. Only those take part that stand on every board exactly once and complete.
-    What is ranked by another measure asks for other learners (a memory probe for others than
-    classification does): of several measures only that of most boards counts.
+    mean over its boards. Of learners that were not all asked on the same boards the largest table
+    of learners by datasets counts (see `rank_scores`); of it those take part that stand on every
+    board exactly once and complete. What is ranked by another measure asks for other learners (a
+    memory probe for others than classification does): of several measures only that of most boards
+    counts.
 
     Args:
         boards: of one budget.
@@ -78,25 +84,36 @@ def average_ranks(boards: Sequence[Board]) -> AverageRanks | None:
         raise ValueError(f"boards of several budgets: {', '.join(sorted(budgets))}")
     counted = Counter(board.metric.key for board in boards)
     boards = [board for board in boards if board.metric.key == counted.most_common(1)[0][0]]
-    return rank_scores(boards, _scores_everywhere(boards))
+    return rank_scores(boards, _scores(boards))
 
 
 def rank_scores(
-    boards: Sequence[Board], everywhere: Mapping[str, Sequence[float] | None]
+    boards: Sequence[Board], scores: Mapping[str, Sequence[float | None]]
 ) -> AverageRanks | None:
-    """Ranks whatever has a score on every board, as families have.
+    """Ranks whatever has scores on boards, as families have.
+
+    Which boards count is chosen by who was asked, never by what came of it: what failed on a board
+    is left out, and the board is not.
 
     Args:
         boards: of one budget and one measure.
-        everywhere: by name one for each board, more is better; None where one is missing.
+        scores: by name one for each board, more is better; NaN where it is not complete, None where
+            nobody asked.
     """
-    there = [name for name, scores in everywhere.items() if scores is not None]
-    datasets = [str(board.cells[0].asked_of[0]) for board in boards]
+    kept = _largest(boards, scores)
+    datasets = [_dataset(boards[k]) for k in kept]
+    asked = {name: [own[k] for k in kept] for name, own in scores.items()}
+    asked = {name: own for name, own in asked.items() if any(score is not None for score in own)}
+    there = [
+        name
+        for name, own in asked.items()
+        if all(score is not None and not math.isnan(score) for score in own)
+    ]
     distinct = sorted(set(datasets))
     if not distinct or len(there) < 2:
         return None
-    scores = np.array([everywhere[name] for name in there]).T  # (boards, learners)
-    means = np.array([scores[[name == d for d in datasets]].mean(0) for name in distinct])
+    table = np.array([asked[name] for name in there], float).T  # (boards, learners)
+    means = np.array([table[[name == d for d in datasets]].mean(0) for name in distinct])
     tested = len(distinct) >= ENOUGH_DATASETS and len(there) >= 3
     found = rank_over_datasets(means) if tested else None
     ranks = found.mean if found else mean_ranks(means)
@@ -117,11 +134,37 @@ def rank_scores(
         distinct,
         [there[k] for k in order],
         ranks[order].tolist(),
-        [name for name, own in everywhere.items() if own is None],
+        [name for name in asked if name not in there],
+        sorted({_dataset(board) for board in boards} - set(distinct)),
         found.p if found else None,
         ahead,
         found.critical_difference if found else None,
     )
+
+
+def _dataset(board: Board) -> str:
+    return str(board.cells[0].asked_of[0])
+
+
+def _largest(boards: Sequence[Board], scores: Mapping[str, Sequence[float | None]]) -> list[int]:
+    """The boards of the largest table, names by datasets, in which all were asked everywhere, of
+    two datasets or more where there is one; of equal tables that of more datasets, of more boards.
+    """
+    asked = [
+        frozenset(name for name, own in scores.items() if own[k] is not None)
+        for k in range(len(boards))
+    ]
+    own = set(asked)
+    groups = own | {a & b for a, b in combinations(own, 2)}
+    best: tuple[bool, int, int, int] = False, 0, 0, 0
+    found: list[int] = []
+    for names in sorted((group for group in groups if len(group) > 1), key=sorted):
+        kept = [k for k, there in enumerate(asked) if names <= there]
+        datasets = len({_dataset(boards[k]) for k in kept})
+        size = datasets > 1, len(names) * datasets, datasets, len(kept)
+        if size > best:
+            best, found = size, kept
+    return found
 
 
 def critical_difference(boards: Sequence[Board]) -> CriticalDifference | None:
@@ -158,15 +201,17 @@ def _runs(ranks: NDArray[np.float64], width: float) -> list[tuple[int, int]]:
     return runs
 
 
-def _scores_everywhere(boards: Sequence[Board]) -> dict[str, list[float] | None]:
-    """By learner its score on every board, more is better; None where one is missing."""
-    found: dict[str, list[float] | None] = {}
-    for name in dict.fromkeys(entry.learner for board in boards for entry in board.entries):
-        scores: list[float] = []
-        for board in boards:
-            metric = board.metric
-            there = [entry for entry in board.entries if entry.learner == name]
-            score = there[0].score(metric) if len(there) == 1 and there[0].complete else None
-            scores += [] if score is None else [metric.sign * score]
-        found[name] = scores if len(scores) == len(boards) else None
+def _scores(boards: Sequence[Board]) -> dict[str, list[float | None]]:
+    """By learner its score on every board, more is better; see `rank_scores`."""
+    names = dict.fromkeys(entry.learner for board in boards for entry in board.entries)
+    found: dict[str, list[float | None]] = {name: [None] * len(boards) for name in names}
+    for k, board in enumerate(boards):
+        metric = board.metric
+        for name, several in Counter(entry.learner for entry in board.entries).items():
+            found[name][k] = math.nan
+            if several > 1:
+                continue
+            entry = next(entry for entry in board.entries if entry.learner == name)
+            if entry.complete and (score := entry.score(metric)) is not None:
+                found[name][k] = metric.sign * score
     return found

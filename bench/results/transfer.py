@@ -15,6 +15,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from bench.results.boards import Board, Entry, family_order
+from bench.results.labels import devices
+from bench.results.rows import Place
 
 
 class Loss(NamedTuple):
@@ -35,6 +37,15 @@ class Learner:
     """On the data of meta-training."""
     losses: dict[str, Loss]
     """By setting."""
+
+    @property
+    def devices(self) -> list[str]:
+        """Where it was tested or timed."""
+        return devices(self.entry.cells)
+
+    def seconds(self, place: Place | None) -> float | None:
+        """To the first answer, on the data of meta-training."""
+        return self.entry.time(place, "first_answer") if place else None
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,34 @@ def test_headings_follow_what_was_filtered_while_sorted(browser: Any) -> None:
     assert "metric-based" not in shown
 
 
+def test_the_keyboard_reaches_all_that_can_be_used(browser: Any, page: Path) -> None:
+    """Tab comes to each link, field, button, fold and part that scrolls; Enter and Space work."""
+    keys = pytest.importorskip("selenium.webdriver").Keys
+    browser.get(page.as_uri())
+    wanted = browser.execute_script(
+        "window.wanted = [...document.querySelectorAll('a[href], button, input, select, summary,"
+        " [tabindex]')].filter(one => one.checkVisibility() && one.tabIndex >= 0"
+        " && !(one.type === 'radio' && !one.checked)); window.reached = new Set();"
+        "addEventListener('focusin', event => window.reached.add(event.target));"
+        "return window.wanted.length"
+    )
+    assert wanted > 30
+    for _ in range(wanted):
+        browser.switch_to.active_element.send_keys(keys.TAB)
+    missed = browser.execute_script(
+        "return window.wanted.filter(one => !window.reached.has(one)).map(one => one.outerHTML)"
+    )
+    assert missed == []
+    grouped = learners(browser)
+    head = "table.board:not(.matrix) thead button"
+    browser.find_element("css selector", head).send_keys(keys.ENTER)
+    assert learners(browser) == sorted(grouped, key=str.lower)
+    fold = browser.find_element("css selector", "details:not([open]) summary")
+    fold.send_keys(keys.SPACE)
+    assert fold.find_element("xpath", "..").get_attribute("open")
+    browser.get(page.as_uri())
+
+
 @pytest.mark.parametrize("width", [390, 820, 1280])
 def test_the_page_is_as_wide_as_the_window(browser: Any, width: int) -> None:
     """Wide tables and figures scroll in themselves: on a phone nothing else moves."""

@@ -114,3 +114,17 @@ def test_families_are_ranked_by_their_medians(tmp_path):
     few = family_ranks(found[:5])
     assert (few.ranks, few.p, few.ahead) == ([1, 2, 3], None, [])
     assert family_ranks([]) is None
+
+
+def test_a_suite_without_a_family_does_not_keep_families_from_being_ranked(tmp_path):
+    for k in range(3):
+        for family, mean in {"alpha": 0.9, "be": 0.7}.items():
+            write_cell(
+                tmp_path, family, family, accuracy=mean, suite=f"suite{k}", dataset=f"data{k}"
+            )
+    write_cell(tmp_path, "alpha", "alpha", suite="alone", dataset="alone")
+    write_cell(tmp_path, "pixels", "be", suite="alone", dataset="alone", budget="none")
+    found = [families_of(read_board(board)) for board in boards(read_results(tmp_path).rows)]
+    ranked = family_ranks(found)
+    assert (ranked.names, ranked.ranks, len(ranked.datasets)) == (["alpha", "be"], [1, 2], 3)
+    assert ranked.datasets_left_out == ["alone"]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from bench.results.boards import boards
-from bench.results.ranks import CriticalDifference, critical_difference
+from bench.results.ranks import CriticalDifference, average_ranks, critical_difference
 from bench.results.reading import read_results
 from tests.helpers.synthetic import write_cell, write_probe
 
@@ -53,6 +53,35 @@ def test_no_ranks_over_unequal_sets_of_cells(tmp_path):
     write_cell(tmp_path, "b", suite="suite3", dataset="data3", seed=1, status="failed")
     ranked = critical_difference(boards(read_results(tmp_path).rows))
     assert (ranked.learners, ranked.left_out) == (["a", "c", "d"], ["b"])
+
+
+def test_a_suite_that_few_share_does_not_keep_the_others_from_being_ranked(tmp_path):
+    write_datasets(tmp_path, 6)
+    for learner in "abcd":
+        write_cell(tmp_path, learner, suite="other", dataset="other")
+    write_cell(tmp_path, "a", suite="alone", dataset="alone")
+    ranked = average_ranks(boards(read_results(tmp_path).rows))
+    assert ranked.datasets_left_out == ["alone"]
+    assert (ranked.names, len(ranked.datasets)) == (["a", "b", "c"], 7)
+    assert ranked.left_out == ["d"]
+
+
+def test_many_learners_of_one_dataset_do_not_keep_few_of_several_from_being_ranked(tmp_path):
+    write_datasets(tmp_path, 2)
+    for number in range(20):
+        write_cell(tmp_path, f"other-{number}", suite="other", dataset="other")
+    ranked = average_ranks(boards(read_results(tmp_path).rows))
+    assert (ranked.names, ranked.datasets) == (["a", "b", "c"], ["data0", "data1"])
+    assert ranked.datasets_left_out == ["other"]
+
+
+def test_where_a_learner_failed_is_not_left_out_for_that(tmp_path):
+    """Who was asked decides, not what came of it: else failing where it is hard ranks well."""
+    write_datasets(tmp_path, 7, ("a", "b", "c", "d"))
+    write_cell(tmp_path, "b", suite="suite3", dataset="data3", seed=1, status="failed")
+    ranked = average_ranks(boards(read_results(tmp_path).rows))
+    assert (ranked.names, ranked.left_out) == (["a", "c", "d"], ["b"])
+    assert (len(ranked.datasets), ranked.datasets_left_out) == (7, [])
 
 
 def test_probes_do_not_keep_learners_of_classes_from_being_ranked(tmp_path):

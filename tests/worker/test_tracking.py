@@ -85,10 +85,19 @@ def test_a_broken_tracker_does_not_stop_a_training(tiny_suite, tmp_path, known):
     )  # trainings
 
 
-def test_the_example_for_weights_and_biases(tiny_suite, tmp_path, known, monkeypatch):
-    """The page's code, with a package in place of wandb."""
+def use_example(monkeypatch, package, stand_in, name):
+    """The page's code for a package, with another in its place."""
     blocks = PAGE.read_text(encoding="utf-8").split("```python\n")
-    (code,) = [block.partition("```")[0] for block in blocks if "import wandb" in block]
+    (code,) = [b.partition("```")[0] for b in blocks if b.startswith(f"import {package}\n")]
+    monkeypatch.setitem(sys.modules, package, stand_in)
+    names = {}
+    exec(compile(code, str(PAGE), "exec"), names)
+    things = {package: names[name]}
+    monkeypatch.setattr(tracking, "trackers", lambda *names: Found("tracker", things, {}, []))
+    monkeypatch.setattr("bench.running.request.names_of", lambda kind: frozenset(things))
+
+
+def test_the_example_for_weights_and_biases(tiny_suite, tmp_path, known, monkeypatch):
     told = []
 
     class Run:
@@ -100,16 +109,44 @@ def test_the_example_for_weights_and_biases(tiny_suite, tmp_path, known, monkeyp
 
     began = []
     wandb = SimpleNamespace(init=lambda **about: began.append(about) or Run())
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
-    names = {}
-    exec(compile(code, str(PAGE), "exec"), names)
-    things = {"wandb": names["WeightsAndBiases"]}
-    monkeypatch.setattr(tracking, "trackers", lambda *names: Found("tracker", things, {}, []))
-    monkeypatch.setattr("bench.running.request.names_of", lambda kind: frozenset(things))
+    use_example(monkeypatch, "wandb", wandb, "WeightsAndBiases")
     run(tiny_suite, tmp_path, "wandb")
     assert {about["project"] for about in began} == {"bench"}
     assert len({about["id"] for about in began}) == len(began) == told.count("finished")
     assert any("val_accuracy" in own[1] for own in told if own != "finished")
+
+
+def test_the_example_for_mlflow(tiny_suite, tmp_path, known, monkeypatch):
+    runs = {}  # by the training's tag
+    active = []
+
+    def start_run(run_id=None, run_name=None, tags=None):
+        assert not active, "a run at a time"
+        active.append(run_id or tags["training"])
+        runs.setdefault(active[0], {"params": 0, "metrics": [], "begun": 0})["begun"] += 1
+
+    def search_runs(filter_string, output_format):
+        assert output_format == "list"
+        mine = filter_string.split("'")[1]
+        return [SimpleNamespace(info=SimpleNamespace(run_id=mine))] if mine in runs else []
+
+    def log_params(about):
+        runs[active[0]]["params"] += 1
+
+    def log_metrics(values, step):
+        runs[active[0]]["metrics"].append((step, values))
+
+    mlflow = SimpleNamespace(
+        set_experiment=lambda name: None, start_run=start_run, search_runs=search_runs,
+        log_params=log_params, log_metrics=log_metrics, end_run=active.clear,
+    )  # fmt: skip
+    use_example(monkeypatch, "mlflow", mlflow, "MLflow")
+    run(tiny_suite, tmp_path, "mlflow")
+    assert not active
+    assert len(runs) == 2
+    assert all(any("val_accuracy" in own for _, own in one["metrics"]) for one in runs.values())
+    run(tiny_suite, tmp_path / "again", "mlflow")  # as what is interrupted goes on
+    assert [(one["begun"], one["params"]) for one in runs.values()] == [(2, 1)] * 2
 
 
 def test_an_unknown_tracker_is_a_mistake(tiny_suite, tmp_path):

@@ -148,6 +148,18 @@ if (form) {
   filter(); // a reloaded page keeps what stood in the fields
 }
 
+// -- what is wider than the page goes on under a fading edge ----------------------------------------
+
+function edge(part) {
+  part.classList.toggle("more", part.scrollLeft + part.clientWidth < part.scrollWidth - 1);
+}
+
+const sizes = new ResizeObserver((changed) => changed.forEach(({ target }) => edge(target.closest(".scroll"))));
+each(".scroll", (part) => {
+  part.addEventListener("scroll", () => edge(part), { passive: true });
+  [part, part.firstElementChild].forEach((element) => sizes.observe(element));
+});
+
 // -- folds: a link into one opens it, and paper shows them all -------------------------------------
 
 function unfold() {
