@@ -1,0 +1,100 @@
+"""The results of a run: written after each row, so that one that is cut off loses nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from bench.api.errors import BenchError
+from bench.store.atomic import utf8, write_atomically
+from bench.worker.environment import checkout, driver, processor
+from benchmarks.part import Row
+
+NAME = "results.json"
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Where it is measured and with what, in words."""
+    commit, changed = checkout()
+    words: dict[str, Any] = {
+        "processor": processor(),
+        "device": device.type,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "commit": commit and f"{commit}{', changed' if changed else ''}",
+    }
+    if device.type == "cuda":
+        words["gpu"] = torch.cuda.get_device_name(device)
+        words["cuda"] = f"{torch.version.cuda}, driver {driver()}"
+    return words
+
+
+@dataclass
+class Results:
+    """What was measured so far.
+
+    Attributes:
+        machine: see `machine`.
+        asked: what was asked for that decides the numbers.
+        peaks: floating-point operations per second of a large product, by precision.
+        rows: what was measured, by part and name.
+        skipped: why something was not, by part and name.
+    """
+
+    machine: dict[str, Any]
+    asked: dict[str, Any]
+    peaks: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    skipped: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Those of a file.
+
+        Raises:
+            BenchError: it holds none.
+        """
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise BenchError(f"{path} holds no results of the benchmarks: {error}") from error
+
+    def write(self, path: Path) -> None:
+        """All of it, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = utf8(json.dumps(vars(self), indent=1) + "\n")
+        write_atomically(path, lambda file: file.write(text))
+
+    def go_on(self, path: Path) -> None:
+        """Takes over what a file has, if it is there; what was skipped is tried again.
+
+        Raises:
+            BenchError: it is of another machine, another commit, or was asked for otherwise.
+        """
+        if not path.exists():
+            return
+        before = Results.read(path)
+        for what in ("machine", "asked"):
+            one, other = getattr(before, what), getattr(self, what)
+            different = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+            if different:
+                said = ", ".join(
+                    f"{key}: {one.get(key)}, now {other.get(key)}" for key in different
+                )
+                raise BenchError(
+                    f"{path} is of another run ({said}); name another folder with --output, or "
+                    "begin anew with --fresh"
+                )
+        self.peaks, self.rows = before.peaks, before.rows
+
+    def keep(self, part: str, name: str, row: Row) -> None:
+        """A row that was measured."""
+        self.rows.setdefault(part, {})[name] = row
+
+    def skip(self, part: str, name: str, reason: str) -> None:
+        """A row that was not."""
+        self.skipped.setdefault(part, {})[name] = reason
