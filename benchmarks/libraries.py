@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import sys
 from collections.abc import Iterator
 from itertools import cycle
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
@@ -76,15 +79,24 @@ class LearnToLearnEpisodes:
     """A `Taskset` of new tasks: ``N`` ways of ``shots + queries`` items, split by their
     `partition_task`, as in their examples.
 
+    Args:
+        data: what they are drawn from.
+        task: ways, shots and queries.
+        decoding: each item is decoded and resized when it is taken, as
+            `learn2learn.vision.benchmarks.omniglot_tasksets` has it, but from memory.
+
     Raises:
         SkippedError: learn2learn is not there.
     """
 
-    def __init__(self, data: ImageClasses, task: TaskSpec) -> None:
+    def __init__(self, data: ImageClasses, task: TaskSpec, decoding: bool = False) -> None:
         l2l = learn2learn("data")
         transforms = learn2learn("data.transforms")
         self._partition, self._shots = l2l.partition_task, task.shot_range[1]
-        dataset = l2l.MetaDataset(TensorDataset(*in_memory(data)))
+        images, labels = in_memory(data)
+        items_of: Any = Drawings(labels.tolist()) if decoding else TensorDataset(images, labels)
+        numbered = dict(enumerate(labels.tolist()))
+        dataset = l2l.MetaDataset(items_of, indices_to_labels=numbered)
         items = task.shot_range[1] + task.queries
         self._tasks = l2l.Taskset(
             dataset,
@@ -151,6 +163,32 @@ def _task_sampler() -> Any:
 def _again_and_again(loader: Any) -> Iterator[Any]:
     for _ in cycle([None]):
         yield from loader
+
+
+class Drawings(Dataset[tuple[Tensor, int]]):
+    """Items as Omniglot's: black on white, 105x105, in PNG files, of which the content lies in
+    memory; resized to 28x28."""
+
+    def __init__(self, labels: list[int]) -> None:
+        self.labels, self.files = labels, [_png(number) for number in range(20)]
+
+    def __getitem__(self, number: int) -> tuple[Tensor, int]:
+        with Image.open(io.BytesIO(self.files[number % len(self.files)])) as image:
+            small = image.convert("L").resize((28, 28), Image.Resampling.LANCZOS)
+        pixels = torch.from_numpy(np.array(small)).float().div(255)
+        return 1 - pixels[None], self.labels[number]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _png(seed: int) -> bytes:
+    """A drawing of eight strokes."""
+    image, file = Image.new("1", (105, 105), 1), io.BytesIO()
+    ends = np.random.default_rng(seed).integers(10, 95, (9, 2))
+    ImageDraw.Draw(image).line([tuple(end) for end in ends.tolist()], fill=0, width=3)
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 class _Labelled(Dataset[tuple[Tensor, int]]):

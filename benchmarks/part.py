@@ -151,4 +151,4 @@ def bars(
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
     if len(known) > 1:
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

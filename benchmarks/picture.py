@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.parts import PARTS
 from benchmarks.results import Results
 
-WIDTH, ROW, MARGIN = 9.0, 0.32, 1.3
+WIDTH, ROW, MARGIN = 10.0, 0.3, 1.1
 """Inches: of the picture, of a row, and of what stands around a panel."""
 
 

@@ -15,7 +15,7 @@ from bench.registry.installed import learners
 from bench.worker.updates import make_optimizer, update
 from benchmarks.data import built, episode_pool
 from benchmarks.measuring import interleaved, under
-from benchmarks.part import Asked, Measurement, Part, Row, at, number
+from benchmarks.part import Asked, Measurement, Part, Row, at, bars, number
 
 LEARNERS = ("prototypical", "maml", "snail", "mann")
 BASE = {"ways": 5, "shots": 1, "side": 28, "episodes": 8}
@@ -71,10 +71,13 @@ def call_of(name: str, at_point: Mapping[str, int], asked: Asked) -> Callable[[]
 
 
 def draw(axes: Any, found: Mapping[str, Row]) -> None:
-    """Slopes, a bar for each learner and axis."""
-    axes.barh(list(found), [row["slope"] for row in found.values()])
+    """Slopes, for each learner one of each axis."""
+    by_learner: dict[str, Row] = {}
+    for name, row in found.items():
+        learner, _, axis = name.partition(", ")
+        by_learner.setdefault(learner, {})[axis] = row["slope"]
+    bars(axes, by_learner, list(ALONG), at)
     axes.axvline(1, color="black", linewidth=1)
-    axes.invert_yaxis()
     axes.set_xlabel("slope: 1 is twice the cost for twice as much")
 
 

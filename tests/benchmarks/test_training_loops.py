@@ -39,3 +39,13 @@ def test_episodes_of_other_libraries_are_episodes(library):
     assert support_y.bincount().tolist() == [2] * 5
     assert query_y.bincount().tolist() == [3] * 5
     assert 0 <= float(support.min()) <= float(support.max()) <= 1
+
+
+def test_episodes_that_are_decoded_are_drawings():
+    if importlib.util.find_spec("learn2learn") is None:
+        pytest.skip("learn2learn is not installed")
+    episodes = LearnToLearnEpisodes(characters(16, 16), SETTING.task, decoding=True)
+    support, support_y, _, _ = episodes.split()
+    assert support.shape == (10, 1, 28, 28)
+    assert support_y.bincount().tolist() == [2] * 5
+    assert 0 < float(support.mean()) < 0.5  # ink is 1, and less than paper
