@@ -16,8 +16,8 @@ from bench.worker.evaluation import autocast
 CPU = torch.device("cpu")
 
 WARM_UPS = {"cpu": 2, "cuda": 4}
-"""Calls that do not count: the first ones ask the system for memory, half a million pages in a large
-batch, and on a GPU they choose kernels."""
+"""Calls that do not count: the first ones ask the system for memory, half a million pages of it in
+a large batch, and on a GPU they choose kernels."""
 GPU_SECONDS, GPU_REPEATS = 0.3, 100
 """On a GPU, where a call may be over in a millisecond, a median is of more calls than asked for: of
 so many seconds, and of so many calls at most."""
