@@ -15,7 +15,7 @@ from bench.registry.installed import learners
 from bench.worker.updates import make_optimizer, update
 from benchmarks.data import built, episode_pool
 from benchmarks.measuring import interleaved, under
-from benchmarks.part import Asked, Measurement, Part, Row, at, bars, number
+from benchmarks.part import Asked, Measurement, Part, Row, at, bars, number, significant
 
 LEARNERS = ("prototypical", "maml", "snail", "mann")
 BASE = {"ways": 5, "shots": 1, "side": 28, "episodes": 8}
@@ -82,7 +82,7 @@ def draw(axes: Any, found: Mapping[str, Row]) -> None:
 
 
 def _points(row: Row) -> str:
-    return ", ".join(f"{1000 * t:.3g} ({x})" for x, t in at(row, "seconds").items())
+    return ", ".join(f"{significant(1000 * t)} ({x})" for x, t in at(row, "seconds").items())
 
 
 PART = Part(
