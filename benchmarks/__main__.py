@@ -21,7 +21,7 @@ from benchmarks.measuring import precisions, product_peak
 from benchmarks.part import Asked, Row
 from benchmarks.parts import PARTS
 from benchmarks.picture import draw
-from benchmarks.results import NAME, Results, machine
+from benchmarks.results import NAME, Results, commit, machine
 from benchmarks.table import tables
 
 
@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--small", action="store_true", help="tiny shapes: whether all works")
     add("--output", type=Path, default=Path("benchmarks-results"), metavar="FOLDER")
-    add("--fresh", action="store_true", help="nothing that is in the folder is kept")
+    add(
+        "--fresh", action="store_true", help="measures these parts anew, though the folder has them"
+    )
     add(
         "--table",
         type=Path,
@@ -75,13 +77,17 @@ def run(asked: argparse.Namespace) -> None:
     device = Device.parse("cuda" if asked.device == "cuda" else "cpu/1")
     device.check()
     device.use(threads=1)
+    commit()  # what is changed from now on is not what measures
     began, path = time.monotonic(), asked.output / NAME
     found = Results(
         machine(device.torch),
         {"small": asked.small, "repeats": asked.repeats, "compile": asked.compile},
     )
-    if not asked.fresh:
+    if asked.only or not asked.fresh:
         found.go_on(path)
+    if asked.fresh:
+        for name in asked.only or PARTS:
+            found.forget(name)
     for precision in precisions(device.torch):
         size = 64 if asked.small else 8192 if device.kind == "cuda" else 1024
         found.peaks.setdefault(

@@ -12,6 +12,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
+LAYERS = {
+    torch.ops.aten.mkldnn_rnn_layer,
+    torch.ops.aten.mkldnn_rnn_layer_backward,
+    torch.ops.aten._cudnn_rnn,
+    torch.ops.aten._cudnn_rnn_backward,
+}
+"""torch's recurrent layers."""
+
 
 @dataclass(frozen=True)
 class Like:
@@ -34,7 +42,7 @@ def products(call: Callable[[], Any]) -> Callable[[], None]:
     """A call that makes the products and convolutions of another one, forward and backward, in
     their order and nothing else; torch's recurrent layers, which do more, as the products that they
     are made of."""
-    recorder = _Recorder()
+    recorder = Recorder()
     with recorder:
         call()
     made: dict[Like, Tensor] = {}
@@ -52,7 +60,7 @@ def products(call: Callable[[], Any]) -> Callable[[], None]:
     return replay
 
 
-class _Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):
     """Keeps what is called, and with tensors of which shapes."""
 
     def __init__(self) -> None:
@@ -64,15 +72,16 @@ class _Recorder(TorchDispatchMode):
         packet = func.overloadpacket
         if packet in flop_registry:
             self.calls.append((func, tree_map(_like, (args, kwargs))))
-        elif packet is torch.ops.aten.mkldnn_rnn_layer:
-            self._add_layer(args[0], args[1], args[2], backward=False)
-        elif packet is torch.ops.aten.mkldnn_rnn_layer_backward:
-            self._add_layer(args[0], args[1], args[2], backward=True)
-        elif packet in {torch.ops.aten._cudnn_rnn, torch.ops.aten._cudnn_rnn_backward}:
-            inputs, recurrent = args[1][:2]
-            self._add_layer(
-                args[0], inputs, recurrent, backward=packet is torch.ops.aten._cudnn_rnn_backward
-            )
+        elif packet in LAYERS:
+            names = (argument.name for argument in func._schema.arguments)
+            named = dict(zip(names, args, strict=False)) | kwargs
+            # cuDNN's take the weights as a list, and sequences in either layout.
+            cudnn = "weight" in named
+            inputs, recurrent = named["weight"][:2] if cudnn else args[1:3]
+            x = named["input"]
+            if cudnn and named.get("batch_first"):
+                x = x.transpose(0, 1)
+            self._add_layer(x, inputs, recurrent, backward="backward" in packet.__name__)
         return func(*args, **kwargs)
 
     def _add_layer(self, x: Tensor, inputs: Tensor, recurrent: Tensor, backward: bool) -> None:
@@ -80,13 +89,12 @@ class _Recorder(TorchDispatchMode):
         by step.
 
         Args:
-            x: the sequence.
+            x: the sequence, (T, B, D).
             inputs: weights (4H, D).
             recurrent: weights (4H, H).
             backward: whether it is the derivative, by the sequence and by the weights.
         """
-        first, second, features = x.shape  # sequence and batch, in whichever order
-        steps, batch = (second, first) if x.stride(0) < x.stride(1) else (first, second)
+        steps, batch, features = x.shape
         gates, units = recurrent.shape
 
         def product(rows: int, inner: int, columns: int, times: int = 1) -> None:

@@ -19,18 +19,22 @@ NAME = "results.json"
 
 def machine(device: torch.device) -> dict[str, Any]:
     """Where it is measured and with what, in words."""
-    commit, changed = checkout()
     words: dict[str, Any] = {
         "processor": processor(),
         "device": device.type,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "commit": commit and f"{commit}{', changed' if changed else ''}",
     }
     if device.type == "cuda":
         words["gpu"] = torch.cuda.get_device_name(device)
         words["cuda"] = f"{torch.version.cuda}, driver {driver()}"
     return words
+
+
+def commit() -> str:
+    """That of the code that measures."""
+    number, changed = checkout()
+    return f"{number}{', changed' if changed else ''}" if number else "unknown"
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Results:
         machine: see `machine`.
         asked: what was asked for that decides the numbers.
         peaks: floating-point operations per second of a large product, by precision.
-        rows: what was measured, by part and name.
+        rows: what was measured, by part and name; each says at which commit.
         skipped: why something was not, by part and name.
     """
 
@@ -73,7 +77,7 @@ class Results:
         """Takes over what a file has, if it is there; what was skipped is tried again.
 
         Raises:
-            BenchError: it is of another machine, another commit, or was asked for otherwise.
+            BenchError: it is of another machine, or was asked for otherwise.
         """
         if not path.exists():
             return
@@ -89,11 +93,17 @@ class Results:
                     f"{path} is of another run ({said}); name another folder with --output, or "
                     "begin anew with --fresh"
                 )
-        self.peaks, self.rows = before.peaks, before.rows
+        self.peaks, self.rows, self.skipped = before.peaks, before.rows, before.skipped
+
+    def forget(self, part: str) -> None:
+        """All of a part."""
+        self.rows.pop(part, None)
+        self.skipped.pop(part, None)
 
     def keep(self, part: str, name: str, row: Row) -> None:
         """A row that was measured."""
-        self.rows.setdefault(part, {})[name] = row
+        self.rows.setdefault(part, {})[name] = {**row, "commit": commit()}
+        self.skipped.get(part, {}).pop(name, None)
 
     def skip(self, part: str, name: str, reason: str) -> None:
         """A row that was not."""

@@ -23,11 +23,12 @@ def words(found: Results) -> str:
     """Where it was measured and with what."""
     machine, asked = found.machine, found.asked
     threads = machine["threads"]
+    commits = dict.fromkeys(row["commit"] for part in found.rows.values() for row in part.values())
     said = [
         *([f"{machine['gpu']}, CUDA {machine['cuda']}"] if "gpu" in machine else []),
         f"{machine['processor']}, {threads} thread{'s' if threads > 1 else ''}",
         f"torch {machine['torch']}",
-        f"commit {machine['commit'] or 'unknown'}",
+        f"commit {' and '.join(commits)}",
         f"medians of {asked['repeats']}" + (" or more" if "gpu" in machine else ""),
     ]
     peaks = ", ".join(

@@ -13,6 +13,7 @@ from benchmarks import __main__
 from benchmarks.__main__ import main
 from benchmarks.part import Asked, Part, number
 from benchmarks.parts import PARTS
+from benchmarks.results import commit
 
 MEASURED = [name for name in PARTS if name not in {"overhead", "compiled_updates"}]
 
@@ -82,8 +83,13 @@ def test_what_is_there_is_not_measured_again(tmp_path, parts):
 
 def test_it_is_measured_again_where_that_is_asked_for(tmp_path, parts):
     small(tmp_path, "--only", "one")
-    small(tmp_path, "--only", "one", "--fresh")
+    found = small(tmp_path)
     assert parts["one"].__dict__["told"] == ["good", "last"] * 2
+    found["rows"]["two"]["good"]["value"] = 3.0
+    (tmp_path / "results.json").write_text(json.dumps(found))
+    found = small(tmp_path, "--only", "one", "--fresh")
+    assert parts["one"].__dict__["told"] == ["good", "last"] * 3
+    assert found["rows"]["two"]["good"]["value"] == 3.0  # another part is left as it is
 
 
 def test_what_has_not_begun_in_time_is_left_out_and_made_up_for(tmp_path, parts):
@@ -105,7 +111,7 @@ def test_a_row_is_written_before_the_next_begins(tmp_path, parts, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         small(tmp_path)
     found = json.loads((tmp_path / "results.json").read_text())
-    assert found["rows"] == {"one": {"good": {"value": 1.0}}}
+    assert found["rows"] == {"one": {"good": {"value": 1.0, "commit": commit()}}}
 
 
 @pytest.mark.usefixtures("parts")

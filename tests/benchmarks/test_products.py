@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from benchmarks.measuring import operations
-from benchmarks.products import Like, products
+from benchmarks.products import Like, Recorder, products
 
 
 def gradient(module: nn.Module, x: torch.Tensor):
@@ -26,6 +26,15 @@ def test_convolutions_and_products_are_made_again():
 def test_a_recurrent_layer_is_made_again_as_products():
     call = gradient(nn.LSTM(6, 5, batch_first=True), torch.rand(2, 3, 6, requires_grad=True))
     assert operations(products(call)) == operations(call) > 0
+
+
+def test_states_come_step_by_step():
+    """3 steps of 2 sequences: the inputs at once, then three products of the states."""
+    recorder = Recorder()
+    with recorder, torch.no_grad():
+        nn.LSTM(6, 5, batch_first=True)(torch.rand(2, 3, 6))
+    shapes = [(one.shape, other.shape) for _, ((one, other), _) in recorder.calls]
+    assert shapes == [((6, 6), (6, 20))] + 3 * [((2, 5), (5, 20))]
 
 
 def test_nothing_but_products_is_called():

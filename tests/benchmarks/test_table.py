@@ -34,13 +34,18 @@ def test_cells_of_a_row():
 
 
 def test_columns_without_anything_are_left_out_and_reasons_are_gathered():
-    rows = {"encoders": {"a": {"seconds": {"fp32": 0.001}}, "b": {"seconds": {"fp32": 2.0}}}}
+    rows = {
+        "encoders": {
+            "a": {"seconds": {"fp32": 0.001}, "commit": "abc"},
+            "b": {"seconds": {"fp32": 2.0}, "commit": "def"},
+        }
+    }
     found = Results(
-        {"processor": "P", "device": "cpu", "torch": "2", "threads": 1, "commit": None},
+        {"processor": "P", "device": "cpu", "torch": "2", "threads": 1},
         {"repeats": 3}, {"fp32": 1e9}, rows, {"encoders": {"c": "no memory", "d": "no memory"}},
     )  # fmt: skip
     text = tables(found)
-    assert text.startswith("P, 1 thread; torch 2; commit unknown; medians of 3.")
+    assert text.startswith("P, 1 thread; torch 2; commit abc and def; medians of 3.")
     assert "Product peak: 1.00 GFLOP/s in fp32." in text
     assert "| | fp32, ms |\n| --- | ---: |\n| a | 1.00 |\n| b | 2,000 |" in text
     assert "Not measured: c; d (no memory)." in text
@@ -59,5 +64,6 @@ def test_the_page_shows_what_the_committed_results_say(path):
 def test_committed_results_are_of_real_sizes_and_of_a_commit(path):
     found = Results.read(path)
     assert not found.asked["small"]
-    assert found.machine["commit"]
-    assert "changed" not in found.machine["commit"]
+    commits = {row["commit"] for part in found.rows.values() for row in part.values()}
+    assert commits
+    assert not any("changed" in commit or commit == "unknown" for commit in commits)
