@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
     }
     if device.type == "cuda":
         words["gpu"] = torch.cuda.get_device_name(device)
@@ -45,7 +47,8 @@ class Results:
         machine: see `machine`.
         asked: what was asked for that decides the numbers.
         peaks: floating-point operations per second of a large product, by precision.
-        rows: what was measured, by part and name; each says at which commit.
+        rows: what was measured, by part and name; each says at which commit, and how many processes
+            the whole machine had running about then.
         skipped: why something was not, by part and name.
     """
 
@@ -102,7 +105,8 @@ class Results:
 
     def keep(self, part: str, name: str, row: Row) -> None:
         """A row that was measured."""
-        self.rows.setdefault(part, {})[name] = {**row, "commit": commit()}
+        about = {"commit": commit(), "load": round(os.getloadavg()[0], 1)}
+        self.rows.setdefault(part, {})[name] = {**row, **about}
         self.skipped.get(part, {}).pop(name, None)
 
     def skip(self, part: str, name: str, reason: str) -> None:

@@ -23,6 +23,7 @@ def words(found: Results) -> str:
     """Where it was measured and with what."""
     machine, asked = found.machine, found.asked
     threads = machine["threads"]
+    loads = [row["load"] for part in found.rows.values() for row in part.values() if "load" in row]
     commits = dict.fromkeys(row["commit"] for part in found.rows.values() for row in part.values())
     said = [
         *([f"{machine['gpu']}, CUDA {machine['cuda']}"] if "gpu" in machine else []),
@@ -31,6 +32,8 @@ def words(found: Results) -> str:
         f"commit {' and '.join(commits)}",
         f"medians of {asked['repeats']}" + (" or more" if "gpu" in machine else ""),
     ]
+    if loads:
+        said.append(f"a load of {min(loads):g} to {max(loads):g} on {machine['cores']} cores")
     peaks = ", ".join(
         f"{significant(peak / 1e9)} GFLOP/s in {precision}"
         for precision, peak in found.peaks.items()

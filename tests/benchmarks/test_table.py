@@ -36,16 +36,18 @@ def test_cells_of_a_row():
 def test_columns_without_anything_are_left_out_and_reasons_are_gathered():
     rows = {
         "encoders": {
-            "a": {"seconds": {"fp32": 0.001}, "commit": "abc"},
-            "b": {"seconds": {"fp32": 2.0}, "commit": "def"},
+            "a": {"seconds": {"fp32": 0.001}, "commit": "abc", "load": 1.5},
+            "b": {"seconds": {"fp32": 2.0}, "commit": "def", "load": 3.0},
         }
     }
     found = Results(
-        {"processor": "P", "device": "cpu", "torch": "2", "threads": 1},
+        {"processor": "P", "device": "cpu", "torch": "2", "threads": 1, "cores": 2},
         {"repeats": 3}, {"fp32": 1e9}, rows, {"encoders": {"c": "no memory", "d": "no memory"}},
     )  # fmt: skip
     text = tables(found)
-    assert text.startswith("P, 1 thread; torch 2; commit abc and def; medians of 3.")
+    assert text.startswith(
+        "P, 1 thread; torch 2; commit abc and def; medians of 3; a load of 1.5 to 3 on 2 cores."
+    )
     assert "Product peak: 1.00 GFLOP/s in fp32." in text
     assert "| | fp32, ms |\n| --- | ---: |\n| a | 1.00 |\n| b | 2,000 |" in text
     assert "Not measured: c; d (no memory)." in text
