@@ -1,87 +1,149 @@
-"""``python -m benchmarks``: measures, prints a table, writes JSON and a picture."""
+"""``python -m benchmarks``: measures, prints, writes JSON, a table and a picture.
+
+Each row is measured for itself: one that fails is told and left out, and what was measured is
+written at once. The same command again goes on where it was cut off, and tries what was left out.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from bench.worker.environment import processor
-from benchmarks import meta_updates
-from benchmarks.measuring import interleaved, operations, product_peak
+from bench.errors import BenchError
+from bench.worker.devices import Device
+from benchmarks.measuring import precisions, product_peak
+from benchmarks.part import Asked, Row
+from benchmarks.parts import PARTS
+from benchmarks.picture import draw
+from benchmarks.results import NAME, Results, commit, machine
+from benchmarks.table import tables
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs what can be run here."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--small", action="store_true", help="tiny shapes: whether all works")
-    parser.add_argument("--repeats", type=int, default=5, help="calls that a median is of")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks-results"))
-    asked = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    found: dict[str, Any] = {
-        "processor": processor(), "torch": torch.__version__, "threads": 1, "small": asked.small,
-        "skipped": {},
-    }  # fmt: skip
-    peak = product_peak(asked.repeats, 64 if asked.small else 1024)
-    found |= {"product_peak": peak, "meta_updates": []}
-    reason = meta_updates.available()
-    if reason is not None:
-        found["skipped"]["meta_updates"] = reason
-        print(f"meta-updates: skipped, {reason}")
-    else:
-        for setting in meta_updates.settings(asked.small):
-            row = meta_update(setting, asked.repeats, peak, 4 if asked.small else 64)
-            found["meta_updates"].append(row)
-            print(
-                f"{row['setting']}: {row['ratio']:.2f} times learn2learn's speed, "
-                f"{row['share_of_peak']:.0%} of the product peak",
-                flush=True,
+    """The command line; see `parser`."""
+    asked = parser().parse_args(arguments)
+    try:
+        if asked.table:
+            print("\n\n".join(tables(Results.read(path)) for path in asked.table))
+            return
+        run(asked)
+    except BenchError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = made.add_argument
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="cpu: one thread of it")
+    add("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
+    add("--limit", type=float, metavar="SECONDS", help="what has not begun by then is left out")
+    add("--repeats", type=int, default=5, help="calls that a median is of  [default: 5]")
+    add(
+        "--compile",
+        choices=("none", "few", "all"),
+        default="few",
+        help="which meta-gradients are compiled too, in a minute or more each; few: those of "
+        "second order and 1 step, on characters  [default: few]",
+    )
+    add("--small", action="store_true", help="tiny shapes: whether all works")
+    add("--output", type=Path, default=Path("benchmarks-results"), metavar="FOLDER")
+    add(
+        "--fresh", action="store_true", help="measures these parts anew, though the folder has them"
+    )
+    add(
+        "--table",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measures nothing: prints what these results.json say, as Markdown",
+    )
+    return made
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Measures what is not there yet.
+
+    Raises:
+        BenchError: no such device; the folder holds what was measured elsewhere.
+    """
+    device = Device.parse("cuda" if asked.device == "cuda" else "cpu/1")
+    device.check()
+    device.use(threads=1)
+    commit()  # what is changed from now on is not what measures
+    began, path = time.monotonic(), asked.output / NAME
+    found = Results(
+        machine(device.torch),
+        {"small": asked.small, "repeats": asked.repeats, "compile": asked.compile},
+    )
+    if asked.only or not asked.fresh:
+        found.go_on(path)
+    if asked.fresh:
+        for name in asked.only or PARTS:
+            found.forget(name)
+    for precision in precisions(device.torch):
+        size = 64 if asked.small else 8192 if device.kind == "cuda" else 1024
+        found.peaks.setdefault(
+            precision, product_peak(asked.repeats, size, device.torch, precision)
+        )
+    to_parts = Asked(device.torch, asked.repeats, asked.small, asked.compile, found.peaks)
+    for name in asked.only or PARTS:
+        for row, measure in PARTS[name].rows(to_parts):
+            if row in found.rows.get(name, {}):
+                continue
+            late = asked.limit is not None and time.monotonic() - began > asked.limit
+            reason = (
+                f"not begun within {asked.limit:g} s"
+                if late
+                else one_row(found, name, row, measure)
             )
-    asked.output.mkdir(parents=True, exist_ok=True)
-    (asked.output / "results.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    if found["meta_updates"]:
-        draw(found, asked.output / "results.svg")
-    print(f"written: {asked.output}")
+            if reason is not None:
+                found.skip(name, row, reason)
+                print(f"{name}: {row}: skipped, {reason}", flush=True)
+            found.write(path)
+    path.with_suffix(".md").write_text(tables(found) + "\n", "utf-8")
+    draw(found, path.with_suffix(".svg"))
+    print(f"written: {path}, {path.stem}.md and {path.stem}.svg")
 
 
-def meta_update(
-    setting: meta_updates.Setting, repeats: int, peak: float, filters: int
-) -> dict[str, Any]:
-    """One row: seconds, their ratio, and the share of the peak that `maml` reaches."""
-    batch = meta_updates.batch_of(setting.task)
-    learners = meta_updates.contestants(setting, filters)
-    calls = {name: meta_updates.update(learner, batch) for name, learner in learners.items()}
-    losses = {name: float(call()) for name, call in calls.items()}
-    torch.testing.assert_close(losses["maml"], losses["learn2learn"], atol=1e-3, rtol=1e-3)
-    seconds = interleaved(calls, repeats)
-    return {
-        "setting": str(setting),
-        "seconds": seconds,
-        "ratio": seconds["learn2learn"] / seconds["maml"],
-        # The library's own products are counted: it multiplies what an update has to.
-        "share_of_peak": operations(calls["learn2learn"]) / seconds["maml"] / peak,
-    }
+def one_row(found: Results, part: str, name: str, measure: Callable[[], Row]) -> str | None:
+    """Measures a row and keeps it, or returns why it cannot be."""
+    started = time.monotonic()
+    try:
+        row = measure()
+    except Exception as error:  # another library, the machine's memory, a learner
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        return words[0] if isinstance(error, BenchError) else f"{type(error).__name__}: {words[0]}"
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    found.keep(part, name, row)
+    cells = ", ".join(
+        f"{heading} {text}".strip()
+        for heading, text in PARTS[part].cells(row).items()
+        if text != "–"
+    )
+    print(f"{part}: {name}: {cells} [{time.monotonic() - started:.0f} s]", flush=True)
+    return None
 
 
-def draw(found: dict[str, Any], path: Path) -> None:
-    """A bar for each setting: how many times as fast as learn2learn."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+def as_a_worker() -> None:
+    """Begins anew with what a worker of bench has in its environment: glibc reads it when a process
+    begins."""
+    from bench.processes.forkserver import KEEP_FREED
 
-    rows = found["meta_updates"]
-    figure = Figure(figsize=(8, 1 + 0.35 * len(rows)), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.subplots()
-    axes.barh([row["setting"] for row in rows], [row["ratio"] for row in rows])
-    axes.axvline(1, color="black", linewidth=1)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"times learn2learn's speed, one thread, {found['processor']}")
-    figure.savefig(path)
+    if not KEEP_FREED.keys() <= os.environ.keys():
+        environment = {**KEEP_FREED, **os.environ, "OMP_NUM_THREADS": "1"}
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]], environment)
 
 
 if __name__ == "__main__":
+    as_a_worker()
     main()

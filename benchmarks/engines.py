@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
             with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
                 turns.append(measure(engine, asked.suite, asked.learner, asked.seeds, folder))
             print(f"{engine}: {turns[-1][0]:.2f} s per group", file=sys.stderr, flush=True)
-    table = {}
+    table: dict[str, dict[str, float]] = {}
     print(f"{'engine':24} {'s per group':>12} {'more than local':>16} {'first begins':>13}")
     for engine, turns in found.items():
         group, first = (statistics.median(column) for column in zip(*turns, strict=True))

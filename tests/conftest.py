@@ -17,6 +17,7 @@ from bench import registry as plugins
 from bench.api import TaskSpec
 from bench.api.dataset import DataFolders
 from bench.planning.jobs import Training
+from bench.registry import discovery
 from bench.suites.schema import Budget
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -48,6 +49,7 @@ def forget_plugins() -> None:
     """Lets `bench.registry.discovery` look again at what is installed."""
     for found in (plugins.learners, plugins.datasets, plugins.protocols, plugins.executors):
         found.cache_clear()
+    discovery.installed_points.cache_clear()
 
 
 @pytest.fixture

@@ -228,7 +228,9 @@ def test_tests_mirror_the_code():
     strays = set()
     for path in sorted((ROOT / "tests").glob("*/**/test_*.py")):
         place = path.relative_to(ROOT / "tests")
-        home = ROOT / ("" if place.parts[0] == "plugins" else "bench") / place.parent
+        home = (
+            ROOT / ("" if place.parts[0] in {"plugins", "benchmarks"} else "bench") / place.parent
+        )
         words = path.stem.removeprefix("test_").split("_")
         names = ["_".join(words[:k]) for k in range(len(words), 0, -1)]
         if not any(any(home.rglob(f"{name}.py")) for name in names) and words[0] not in (

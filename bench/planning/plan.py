@@ -27,7 +27,7 @@ from bench.planning.transfer import not_here
 from bench.registry.contestants import Contestant
 from bench.registry.installed import protocol
 from bench.store.records import LEAST_EPISODES, Measure
-from bench.suites.installed import suites
+from bench.suites.installed import files_called, suites
 from bench.suites.schema import Budget, Suite, read_suite
 
 PRESETS = ("smoke", "standard", "paper")
@@ -70,7 +70,9 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
         if name.endswith(".toml"):
             named = [read_suite(Path(name))]
         else:
-            found = suites()
+            found = suites(name)
+            if not found.things:
+                found = suites()  # to say what is wrong with it, or which names there are
             fitting = [known for known in sorted(found.things) if fnmatch.fnmatch(known, name)]
             named = [found.get(match) for match in fitting or [name]]
         for suite in named:
@@ -85,8 +87,7 @@ def choose_suites(names: Sequence[str]) -> list[Suite]:
 
 def file_of(suite: Suite) -> str | None:
     """The path that a suite has to be asked for by; None: its name is enough, it is installed."""
-    installed = suites().things.get(suite.name)
-    if installed is not None and installed.file.resolve() == suite.file.resolve():
+    if files_called(suite.name) == [suite.file.resolve()]:
         return None
     return str(suite.file)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -13,10 +14,11 @@ from bench.suites import FOLDER
 from bench.suites.schema import Suite, read_suite
 
 
-def suites(*, check_own: bool = True) -> Found[Suite]:
-    """The installed suites.
+def suites(pattern: str = "*", *, check_own: bool = True) -> Found[Suite]:
+    """The installed suites, or those that fit a name or glob.
 
     Args:
+        pattern: files that say another name are not looked at any further.
         check_own: the built-in ones are validated too, which imports their protocols, and torch.
     """
     files: Found[list[Path]] = discover("suite", _suite_files, unique=False, isolated=False)
@@ -24,6 +26,8 @@ def suites(*, check_own: bool = True) -> Found[Suite]:
     origins = {path.resolve(): name for name, paths in files.things.items() for path in paths}
     named: dict[str, list[tuple[Suite, str]]] = defaultdict(list)
     for path, origin in origins.items():
+        if pattern != "*" and not fnmatch.fnmatch(_name(path) or "", pattern):
+            continue
         package = files.packages[origin]
         try:
             own = path.parent == Path(FOLDER)
@@ -41,6 +45,23 @@ def suites(*, check_own: bool = True) -> Found[Suite]:
         reason = f"the name is claimed by {len(claims)} files, {paths}; uninstall all but one"
         found.problems.append(Problem("suite", name, packages, reason))
     return found
+
+
+def files_called(name: str) -> list[Path]:
+    """The installed files that say this name, without their symbolic links; they may be no suites
+    otherwise."""
+    files: Found[list[Path]] = discover("suite", _suite_files, unique=False, isolated=False)
+    paths = {path.resolve() for found in files.things.values() for path in found}
+    return sorted(path for path in paths if _name(path) == name)
+
+
+def _name(path: Path) -> str | None:
+    """What a file says that its suite is called; None: it cannot be read, or does not say."""
+    try:
+        name = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("name")
+    except (OSError, ValueError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def as_written(path: Path) -> Suite:

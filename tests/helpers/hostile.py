@@ -7,6 +7,7 @@ worker that imports nothing begins in half a second.
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import re
@@ -66,6 +67,11 @@ def frees_and_asks_again(argument: str, tell: Tell) -> None:
 def says_where_it_is(argument: str, tell: Tell) -> None:
     about = {"environment": dict(os.environ), "folder": str(Path.cwd()), "path": sys.path}
     (folder(argument) / "about").write_text(json.dumps(about))
+    finish(argument)
+
+
+def says_whether_it_collects(argument: str, tell: Tell) -> None:
+    (folder(argument) / "collects").write_text(str(gc.isenabled()))
     finish(argument)
 
 

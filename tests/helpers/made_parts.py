@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.registry.installed import learners
+from benchmarks.results import Results
+from benchmarks.table import tables
 from tests.helpers.pages import ROOT, parse, reference_cells, reference_commands, reference_training
 from tests.test_layout import LAW
 
@@ -186,11 +188,18 @@ def _first_line(path: Path) -> str:
     return docstring.partition("\n\n")[0].replace("\n", " ")
 
 
+def benchmarks(name: str) -> str:
+    """Tables of what `python -m benchmarks` has measured on a machine."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    return tables(Results.read(path)) if path.exists() else "Not measured yet."
+
+
 MAKE: dict[str, Callable[[str], str]] = {
     "options": options,  # of a learner
     "results": reference_results,  # of a learner
     "published": published,  # of a learner
     "packages": packages,
+    "benchmarks": benchmarks,  # of a kind of device
 }
 
 

@@ -88,6 +88,11 @@ def test_it_has_the_environment_and_the_folder_of_now_and_no_other_modules_first
     assert str(tmp_path) in about["path"][1:]
 
 
+def test_it_collects_garbage_though_the_fork_server_does_not(work, tmp_path):
+    assert run(work("says_whether_it_collects")) is None
+    assert (tmp_path / "collects").read_text() == "True"
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about glibc")
 def test_memory_that_is_freed_and_asked_for_again_is_mapped_once(work, tmp_path):
     """Given back in between, it would be 16,384 pages each time."""

@@ -9,6 +9,7 @@ import pytest
 from bench import registry as plugins
 from bench.cli.kinds import of_kind
 from bench.errors import BenchError
+from bench.registry import discovery
 from bench.registry.discovery import Problem
 from bench.suites import installed as suites
 
@@ -250,3 +251,43 @@ def test_a_file_that_is_registered_twice_is_one_suite(install):
     (folder / "a.toml").write_text(TINY)
     assert "tiny" in suites.suites().things
     assert not suites.suites().problems
+
+
+def test_suites_that_fit_a_pattern_and_no_others(install):
+    folder = install(
+        "some_suites", "FOLDER = __file__.rpartition('/')[0]",
+        suites={"these": "some_suites:FOLDER"},
+    )  # fmt: skip
+    (folder / "bad.toml").write_text("name = ")
+    (folder / "good.toml").write_text(TINY)
+    (folder / "wrong.toml").write_text('name = "tiny-wrong"')
+    assert list(suites.suites("tiny").things) == ["tiny"]
+    assert sorted(suites.suites("omniglot-?way").things) == ["omniglot-5way"]
+    found = suites.suites("tiny*")
+    assert list(found.things) == ["tiny"]
+    assert [told.name for told in found.problems] == ["wrong"]
+    assert suites.suites("bad").things == {}
+
+
+def test_the_files_that_say_a_name(install):
+    folder = install(
+        "named_suites", "FOLDER = __file__.rpartition('/')[0]",
+        suites={"these": "named_suites:FOLDER"},
+    )  # fmt: skip
+    (folder / "a.toml").write_text(TINY)
+    (folder / "b.toml").write_text("name = 'tiny'")
+    (folder / "c.toml").write_text("name = ['tiny']")
+    expected = [(folder / name).resolve() for name in ("a.toml", "b.toml")]
+    assert suites.files_called("tiny") == expected
+    assert suites.files_called("no-such-suite") == []
+
+
+def test_what_is_put_on_the_path_later_is_found(tmp_path, monkeypatch):
+    """What is installed is looked up once for each path."""
+    before = discovery.names_of("suite")
+    info = tmp_path / "later-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: later\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[bench.suites]\nlater = later:FOLDER\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert discovery.names_of("suite") == before | {"later"}
