@@ -56,7 +56,7 @@ def draw(axes: Any, found: Mapping[str, Row]) -> None:
 PART = Part(
     title="MAML's meta-gradient compiled",
     about=(
-        "As above, with `bench run --compile`; × says how many times as fast as learn2learn, and "
+        "As above, compiled (`--compile`); × says how many times as fast as learn2learn, and "
         "as the same without compiling. Compiling takes its seconds once for each shape of a "
         "batch; its results are kept in the cache, where the next process finds them."
     ),

@@ -19,7 +19,14 @@ from typing import Any
 from bench.registry.installed import learners
 from benchmarks.results import Results
 from benchmarks.table import tables
-from tests.helpers.pages import ROOT, parse, reference_cells, reference_commands, reference_training
+from tests.helpers.pages import (
+    ROOT,
+    coming_cells,
+    parse,
+    reference_cells,
+    reference_commands,
+    reference_training,
+)
 from tests.test_layout import LAW
 
 PART = re.compile(r"(<!-- made: (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -82,8 +89,8 @@ def _learning(cells: list[dict[str, Any]]) -> list[str]:
     rows = []
     for name, cell in {cell["training"]: cell for cell in reversed(cells)}.items():
         training = reference_training(name)
-        if not training["curve"]:
-            continue
+        if not training["curve"] or training["curve"][0]["val_accuracy"] is None:
+            continue  # nothing was trained, or numbers, of which there is no accuracy
         until = [part * training["examples"] for part in PARTS.values()]
         points = [min(training["curve"], key=lambda p: abs(p["examples"] - at)) for at in until]
         words = [
@@ -106,6 +113,8 @@ def _task(task: dict[str, Any]) -> str:
     """A training task in a few words."""
     if task["protocol"] == "sequence":
         return f"{_range(task['items'])} items"
+    if task["protocol"] in {"regression", "online-regression"}:
+        return f"{_range(task['shots'])} points"
     shots = f"{_range(task['shots'])}-shot" if task["protocol"] == "kshot" else "online"
     return f"{task['ways']}-way {shots}"
 
@@ -120,8 +129,12 @@ def _learners_of(command: str) -> set[str]:
 
 
 def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
-    size = [int(digits) for digits in re.findall(r"\d+", cell["setting"])]
-    return cell["suite"], cell["learner"], size, cell["examples"]
+    return cell["suite"], cell["learner"], _size(cell["setting"]), cell["examples"]
+
+
+def _size(setting: str) -> list[int]:
+    """The numbers in the name of a setting."""
+    return [int(digits) for digits in re.findall(r"\d+", setting)]
 
 
 def _changed(cell: dict[str, Any]) -> str:
@@ -140,16 +153,71 @@ def _row(cell: dict[str, Any]) -> str:
 
 
 def _result(cell: dict[str, Any]) -> str:
-    """Accuracy, online also by presentation; of probes wrong bits."""
+    """Accuracy, online also by presentation; of probes wrong bits, of regression squared errors."""
     if "bit_errors" in cell["metrics"]:
         wrong = cell["metrics"]["bit_errors"]
         return f"{wrong['mean']:.3g} ± {wrong['ci95']:.2g} wrong bits of {cell['bits']}"
+    if "mse" in cell["metrics"]:
+        error = cell["metrics"]["mse"]
+        return f"{error['mean']:.3g} ± {error['ci95']:.2g}"
     accuracy = cell["metrics"]["accuracy"]
     text = f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f} %"
     if cell.get("by_presentation"):
         at = {k: cell["by_presentation"][k - 1]["mean"] for k in (1, 2, 5, 10)}
         text += "; presentation " + ", ".join(f"{k}: {100 * mean:.1f}" for k, mean in at.items())
     return text
+
+
+def board(suite: str) -> str:
+    """A row for each learner of a suite's reference, those of a family by their first setting."""
+    return _board([cell for cell in reference_cells(suite) if cell["budget"] in STANDARD])
+
+
+def coming(suite: str) -> str:
+    """The same of what is to take a reference's place, from both folders; the mean of its seeds."""
+    return _board([cell for cell in coming_cells(suite) if cell["budget"] in STANDARD])
+
+
+STANDARD = {"standard", "none"}
+FAMILIES = ["model-based", "metric-based", "optimization-based"]
+Row = dict[str, list[dict[str, Any]]]
+"""Cells of a row, one for each seed, by setting."""
+
+
+def _board(cells: list[dict[str, Any]]) -> str:
+    settings = sorted({cell["setting"] for cell in cells}, key=_size)
+    rows: dict[tuple[str, ...], Row] = {}
+    for cell in cells:
+        row = rows.setdefault((cell["learner"], cell["device"].partition("/")[0]), {})
+        row.setdefault(cell["setting"], []).append(cell)
+
+    def order(row: Row) -> tuple[Any, ...]:
+        (first,) = [row[setting][0] for setting in settings if setting in row][:1]
+        metric = next(name for name in ("accuracy", "mse") if name in first["metrics"])
+        mean = first["metrics"][metric]["mean"]
+        missing = settings[0] not in row
+        return FAMILIES.index(first["family"]), missing, mean if metric == "mse" else -mean
+
+    table = [
+        "| " + " | ".join(["learner", "family", *settings, "seeds", "device"]) + " |",
+        "| " + " | ".join(["---"] * (4 + len(settings))) + " |",
+    ]
+    for row in sorted(rows.values(), key=order):
+        some = next(iter(row.values()))[0]
+        words = [f"`{some['learner']}`", some["family"]]
+        words += [_of_seeds(row[setting]) if setting in row else "-" for setting in settings]
+        seeds = sorted({cell["seed"] for cells in row.values() for cell in cells})
+        words += [", ".join(map(str, seeds)), some["device"].partition("/")[0]]
+        table.append("| " + " | ".join(words) + " |")
+    return "\n".join(table)
+
+
+def _of_seeds(cells: list[dict[str, Any]]) -> str:
+    """The result of one training; of several their mean, and the lowest and the highest."""
+    if len(cells) == 1:
+        return _result(cells[0])
+    means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
+    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %"
 
 
 def published(name: str) -> str:
@@ -195,6 +263,8 @@ def benchmarks(name: str) -> str:
 
 
 MAKE: dict[str, Callable[[str], str]] = {
+    "board": board,  # of a suite
+    "coming": coming,  # of a suite
     "options": options,  # of a learner
     "results": reference_results,  # of a learner
     "published": published,  # of a learner
