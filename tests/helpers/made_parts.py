@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import re
 import sys
 import tomllib
@@ -262,7 +263,27 @@ def benchmarks(name: str) -> str:
     return tables(Results.read(path)) if path.exists() else "Not measured yet."
 
 
+def side_by_side(name: str) -> str:
+    """Updates of many learners at once on one GPU."""
+    path = ROOT / "benchmarks" / "results" / "side" / f"{name}.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    versions = f"driver {told['driver']}, torch {told['torch']}"
+    said = f"{told['device']}, {versions}, {told['processes']} processes."
+    table = [
+        "| learner | update, ms | building its batch, ms | memory, MiB | first loss against the CPU's |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in told["rows"]:
+        cpu, gpu = row["loss"]
+        table.append(
+            f"| {row['learner']} | {row['ms']:.1f} | {row['batch_ms']:.1f} | {row['MiB']:.0f} | "
+            f"{abs(gpu - cpu) / cpu:.0e} |"
+        )
+    return "\n".join([said, "", *table])
+
+
 MAKE: dict[str, Callable[[str], str]] = {
+    "side": side_by_side,  # of a file in benchmarks/results/side
     "board": board,  # of a suite
     "coming": coming,  # of a suite
     "options": options,  # of a learner
