@@ -270,7 +270,7 @@ def side_by_side(name: str) -> str:
     versions = f"driver {told['driver']}, torch {told['torch']}"
     said = f"{told['device']}, {versions}, {told['processes']} processes."
     table = [
-        "| learner | update, ms | building its batch, ms | memory, MiB | first loss against the CPU's |",
+        "| learner | update, ms | building its batch, ms | memory, MiB | first loss away by |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for row in told["rows"]:
