@@ -143,7 +143,7 @@ def accuracy_table(board: Board) -> Table:
     kind, metric = board.kind, board.metric
     columns = [
         Column(metric.heading, lambda entry: entry.score(metric), partial(score, board)),
-        *(_column(also.heading, also.value, also.write) for also in kind.also),
+        *_told(board, [_column(also.heading, also.value, also.write) for also in kind.also]),
     ]
     if kind.series:
         columns += [
@@ -154,9 +154,13 @@ def accuracy_table(board: Board) -> Table:
         columns += [Column("seeds", lambda entry: len(entry.done), seeds)]
     if board.seeds > 1:
         columns += [_column("seed SD", lambda entry: entry.seed_deviation(metric), metric.write)]
-    columns += [
+    calibration = [
         _column("NLL", _mean(lambda row: row.score("nll").mean), number),
         _column("ECE", _mean(lambda row: row.score("ece").mean), number),
+    ]
+    calibration = _told(board, calibration)
+    columns += [
+        *calibration,
         _column(kind.episodes, _mean(lambda row: row.episodes), count),
     ]
     if kind.classes:
@@ -172,13 +176,20 @@ def accuracy_table(board: Board) -> Table:
     notes = [f"± is the half-width of the 95 % interval over {kind.episodes} (Student-t)"]
     if board.seeds > 1:
         notes += [f"seed SD: standard deviation between trainings, in {metric.deviation_units}"]
-    notes += [f"NLL in nats per {kind.answer}", "ECE: expected calibration error, 15 bins"]
+    if calibration:
+        notes += [f"NLL in nats per {kind.answer}", "ECE: expected calibration error, 15 bins"]
     if board.best is not None:
         notes += [f"bold: {metric.best}"]
     if threads := threads_note(board):
         notes += [threads]
     caption = f"{metric.title} and meta-training"
     return _table("accuracy", board, caption, columns, notes, best=True)
+
+
+def _told(board: Board, columns: list[Column]) -> list[Column]:
+    """Those in which something stands: numbers, for instance, have no calibration."""
+    entries = [entry for family in board.families.values() for entry in family if entry.done]
+    return [c for c in columns if any(c.text(entry) != MISSING for entry in entries)]
 
 
 def published_table(board: Board) -> Table | None:

@@ -117,6 +117,17 @@ def test_its_measure_is_a_column_of_the_results(ranking: Path) -> None:
     assert all(float(row["rank"]) > 1 for row in stored)
 
 
+def test_columns_in_which_nothing_stands_are_left_out(ranking: Path, tmp_path: Path) -> None:
+    """Ranks have no calibration."""
+    accuracy, *_ = tables(board_of(ranking))
+    assert not {"NLL", "ECE"} & {column.title for column in accuracy.columns}
+    assert not [note for note in accuracy.notes if "ECE" in note]
+    write_cell(tmp_path / "classes", "prototypical")
+    accuracy, *_ = tables(board_of(tmp_path / "classes"))
+    assert {"NLL", "ECE"} <= {column.title for column in accuracy.columns}
+    assert [note for note in accuracy.notes if "ECE" in note]
+
+
 def test_less_is_better_on_its_board(ranking: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = board_of(ranking)
     assert [entry.learner for entry in board.entries] == ["sorting", "guessing"]
