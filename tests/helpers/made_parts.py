@@ -186,7 +186,7 @@ Row = dict[str, list[dict[str, Any]]]
 
 
 def _board(cells: list[dict[str, Any]]) -> str:
-    settings = sorted({cell["setting"] for cell in cells}, key=_size)
+    settings = sorted({cell["setting"] for cell in cells}, key=lambda name: (_size(name), name))
     rows: dict[tuple[str, ...], Row] = {}
     for cell in cells:
         row = rows.setdefault((cell["learner"], cell["device"].partition("/")[0]), {})
