@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from bench.nn import Conv4
+from bench.worker.evaluation import autocast
 from benchmarks.measuring import (
-    autocasting,
     interleaved,
     operations,
     precisions,
@@ -78,7 +78,7 @@ class ChannelsFirst(nn.Module):
 def passes(encoder: nn.Module, images: torch.Tensor, precision: str) -> None:
     """Forward and backward."""
     encoder.zero_grad(set_to_none=True)
-    with autocasting(images.device, precision):
+    with autocast(images.device, precision):
         features = encoder(images)
     features.float().sum().backward()
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.worker.evaluation import autocast
+from bench.worker.devices import allow_tf32
 
 CPU = torch.device("cpu")
 
@@ -87,17 +87,13 @@ def precisions(device: torch.device) -> tuple[str, ...]:
 
 @contextmanager
 def tensor_cores(precision: str) -> Iterator[None]:
-    """Whether products and convolutions in float32 may be rounded to TF32. By default torch allows
-    it in convolutions and not in products."""
-    switches: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
-    before = [switch.allow_tf32 for switch in switches]
-    for switch in switches:
-        switch.allow_tf32 = precision == "tf32"
+    """Whether products and convolutions in float32 may be rounded to TF32; afterwards they may not,
+    as in bench's own trainings."""
+    allow_tf32(precision == "tf32")
     try:
         yield
     finally:
-        for switch, allowed in zip(switches, before, strict=True):
-            switch.allow_tf32 = allowed
+        allow_tf32(False)
 
 
 def under(precision: str, call: Callable[[], Any]) -> Callable[[], Any]:
@@ -174,8 +170,3 @@ def peak_memory(call: Callable[[], Any], device: torch.device) -> int | None:
     torch.cuda.reset_peak_memory_stats(device)
     call()
     return int(torch.cuda.max_memory_allocated(device))
-
-
-def autocasting(device: torch.device, precision: str) -> torch.autocast:
-    """Around what is under autocast in ``bf16``."""
-    return autocast(device, precision)

@@ -11,9 +11,9 @@ import torch
 
 from bench.api import Episodes, Learner, MissingRequirementError, TaskSpec
 from bench.worker.compiled import CompiledLoss
+from bench.worker.evaluation import autocast
 from bench_plugins.optimization_based.maml import MAML
 from benchmarks.measuring import (
-    autocasting,
     interleaved,
     operations,
     precisions,
@@ -144,7 +144,7 @@ def update(
 
     def call() -> torch.Tensor:
         learner.zero_grad(set_to_none=True)
-        with autocasting(device, precision):
+        with autocast(device, precision):
             loss = learner.loss(batch) if compiled is None else compiled(batch)
         loss.backward()
         return loss.detach()

@@ -72,56 +72,19 @@ def at(row: Row, *keys: str) -> Any:
     return found
 
 
-def milliseconds(*keys: str) -> Callable[[Row], str]:
-    """A cell of seconds."""
-
-    def text(row: Row) -> str:
-        value = at(row, *keys)
-        return NOTHING if value is None else significant(1000 * value)
-
-    return text
+Cell = Callable[..., Callable[[Row], str]]
+"""Of the keys of a value: what writes it as a cell, or that there is none."""
 
 
-def times(*keys: str) -> Callable[[Row], str]:
-    """A cell of a ratio."""
+def _cell(write: Callable[[Any], str]) -> Cell:
+    def of(*keys: str) -> Callable[[Row], str]:
+        def text(row: Row) -> str:
+            value = at(row, *keys)
+            return NOTHING if value is None else write(value)
 
-    def text(row: Row) -> str:
-        value = at(row, *keys)
-        return NOTHING if value is None else f"{significant(value)}×"
+        return text
 
-    return text
-
-
-def percent(*keys: str) -> Callable[[Row], str]:
-    """A cell of a fraction."""
-
-    def text(row: Row) -> str:
-        value = at(row, *keys)
-        return NOTHING if value is None else f"{significant(100 * value)} %"
-
-    return text
-
-
-def mebibytes(*keys: str) -> Callable[[Row], str]:
-    """A cell of bytes."""
-
-    def text(row: Row) -> str:
-        value = at(row, *keys)
-        return NOTHING if value is None else f"{value / 2**20:,.0f}"
-
-    return text
-
-
-def number(*keys: str) -> Callable[[Row], str]:
-    """A cell of a number, or of a text."""
-
-    def text(row: Row) -> str:
-        value = at(row, *keys)
-        if value is None:
-            return NOTHING
-        return value if isinstance(value, str) else significant(value)
-
-    return text
+    return of
 
 
 def significant(value: float) -> str:
@@ -131,6 +94,13 @@ def significant(value: float) -> str:
     size = abs(value)
     places = 0 if size >= 99.5 else 1 if size >= 9.95 else 2 if size >= 0.995 else 3
     return f"{value:,.{places}f}"
+
+
+milliseconds = _cell(lambda seconds: significant(1000 * seconds))
+times = _cell(lambda ratio: f"{significant(ratio)}×")
+percent = _cell(lambda fraction: f"{significant(100 * fraction)} %")
+mebibytes = _cell(lambda count: f"{count / 2**20:,.0f}")
+number = _cell(lambda value: value if isinstance(value, str) else significant(value))
 
 
 def bars(

@@ -52,8 +52,8 @@ class CompiledLoss:
         started, known = time.perf_counter(), key in self._by_shape
         if not known:
             recorded = self._recorded(batch, values)
-            # One graph as it is. `fullgraph` would say so, but with torch 2.11 it also refuses a
-            # generator that something else runs meanwhile: two trainings of ten failed of it.
+            # One graph as it is. With `fullgraph` torch 2.11 refused two trainings of ten on a GPU
+            # for a generator ("Attempt to trace generator"), of which the graph has none.
             self._by_shape[key] = torch.compile(recorded, dynamic=False)
         with torch.no_grad(), torch.autocast(values[0].device.type, enabled=False):
             loss, *gradients = self._by_shape[key](values, tensors)

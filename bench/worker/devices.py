@@ -96,7 +96,7 @@ class Device:
         if self.kind == "cuda":
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
-            turn_tf32_off()
+            allow_tf32(False)  # fp32 is what it is on a CPU
 
     def synchronise(self) -> None:
         """Waits until the device has done everything it was asked for."""
@@ -108,21 +108,22 @@ class Device:
             torch.mps.synchronize()
 
 
-def turn_tf32_off() -> None:
-    """Makes fp32 on CUDA what it is on a CPU: otherwise cuDNN rounds the factors of convolutions to
-    10 bits (TF32), which moves the gradient of Conv4 by some percent.
+def allow_tf32(allowed: bool) -> None:
+    """Says whether CUDA may round the factors of products and convolutions in fp32 to 10 bits
+    (TF32). torch allows it in convolutions by default, where it moves the gradient of Conv4 by some
+    percent from what a CPU computes.
 
-    torch 2.9 has a second set of switches, which wins, and complains where the two disagree.
+    torch 2.9 has a second set of switches, and complains where the two disagree: both are set.
     """
     import torch
 
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.backends.cuda.matmul.allow_tf32 = allowed
     switches: list[Any] = [torch.backends.cuda.matmul]
     switches += [getattr(torch.backends.cudnn, name, None) for name in ("conv", "rnn")]
     for switch in switches:
         if hasattr(switch, "fp32_precision"):
-            switch.fp32_precision = "ieee"
+            switch.fp32_precision = "tf32" if allowed else "ieee"
 
 
 def keep_memory() -> None:
