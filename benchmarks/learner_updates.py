@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from bench.worker.captured import CapturedLoss
 from bench.worker.updates import make_optimizer, update
 from benchmarks.data import built, episode_pool, learner_names, planned, typical_batch
 from benchmarks.measuring import (
@@ -28,8 +29,11 @@ from benchmarks.part import (
     milliseconds,
     number,
     percent,
+    times,
 )
 
+PEAKS = {"captured": "fp32"}
+"""Calls of another name than the precision they are in."""
 SMALL = ("prototypical", "mann", "pixel-nearest-neighbour")
 
 
@@ -58,6 +62,14 @@ def measure(name: str, asked: Asked) -> Row:
         )
         for precision in (precisions(device) if device.type == "cuda" else ("fp32",))
     }
+    if device.type == "cuda":
+        captured = CapturedLoss(learner)
+        whole = partial(update, learner, optimizer, batch, "fp32", captured)
+        calls["captured"] = under("fp32", whole)
+        for _ in range(captured.warm_up):
+            calls["captured"]()
+        if captured.refused is not None:
+            del calls["captured"]
     failed = what_fails(calls)
     calls = {precision: call for precision, call in calls.items() if precision not in failed}
     seconds = interleaved(calls, asked.repeats, device)
@@ -71,8 +83,10 @@ def measure(name: str, asked: Asked) -> Row:
         },
         "operations": count,
         "failed": failed,
+        "than_eager": {name: seconds["fp32"] / found for name, found in seconds.items()},
+        "not_captured": captured.refused if device.type == "cuda" else None,
         "share_of_peak": {
-            precision: share_of_peak(count, found, asked.peaks.get(precision))
+            precision: share_of_peak(count, found, asked.peaks.get(PEAKS.get(precision, precision)))
             for precision, found in seconds.items()
         },
         "peak_memory": {precision: peak_memory(call, device) for precision, call in calls.items()},
@@ -97,7 +111,7 @@ def draw(axes: Any, found: Mapping[str, Row]) -> None:
     bars(
         axes,
         found,
-        ("fp32", "tf32", "bf16"),
+        ("fp32", "captured", "tf32", "bf16"),
         lambda row, name: (
             None if at(row, "share_of_peak", name) is None else 100 * row["share_of_peak"][name]
         ),
@@ -110,8 +124,9 @@ PART = Part(
     about=(
         "The whole update that `bench run --suite omniglot-5way` makes, on the task that the "
         "learner asks for to be tested 5-way 1-shot; of a range of shots the middle one. On "
-        "random images. `share`: of the product peak in the same precision. Conv4 is in channels-"
-        "last everywhere, on CPUs and GPUs. Memory is what torch had allocated at most."
+        "random images. `share`: of the product peak in the same precision. `captured`: as one "
+        "CUDA graph (`--compile` on a GPU), in fp32. Conv4 is in channels-last everywhere, on "
+        "CPUs and GPUs. Memory is what torch had allocated at most."
     ),
     rows=rows,
     columns={
@@ -119,6 +134,9 @@ PART = Part(
         "fp32, ms": milliseconds("seconds", "fp32"),
         "images/s": number("images_per_second", "fp32"),
         "share": percent("share_of_peak", "fp32"),
+        "captured, ms": milliseconds("seconds", "captured"),
+        "than eager": times("than_eager", "captured"),
+        "captured share": percent("share_of_peak", "captured"),
         "tf32, ms": milliseconds("seconds", "tf32"),
         "tf32 share": percent("share_of_peak", "tf32"),
         "bf16, ms": milliseconds("seconds", "bf16"),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from bench.api import Episodes, Learner, MissingRequirementError, TaskSpec
+from bench.worker.captured import CapturedLoss
 from bench.worker.compiled import CompiledLoss
 from bench.worker.evaluation import autocast
 from bench_plugins.optimization_based.maml import MAML
@@ -137,7 +138,7 @@ def update(
     learner: Learner,
     batch: Any,
     precision: str = "fp32",
-    compiled: CompiledLoss | None = None,
+    compiled: CompiledLoss | CapturedLoss | None = None,
 ) -> Callable[[], torch.Tensor]:
     """A call that computes a meta-gradient."""
     device = next(learner.parameters()).device

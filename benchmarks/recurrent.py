@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.api import Learner, Stream, TaskSpec
+from bench.worker.captured import CapturedLoss
 from bench_plugins.model_based.lstm import LSTM
 from bench_plugins.model_based.mann import MANN
 from bench_plugins.model_based.ntm import NTM
@@ -39,6 +40,11 @@ def measure(name: str, asked: Asked) -> Row:
         plain = PlainNTM(learner).to(device)
         calls["plain loop"] = gradient(plain, partial(plain_loss, plain, batch))
         torch.testing.assert_close(calls["bench"](), calls["plain loop"](), atol=1e-3, rtol=1e-3)
+    if device.type == "cuda":
+        captured = CapturedLoss(learner)
+        calls["captured"] = gradient(learner, partial(captured, batch))
+        for _ in range(captured.warm_up):
+            calls["captured"]()
     count = operations(calls["bench"])
     calls["products"] = products(calls["bench"])
     calls = {key: under("fp32", call) for key, call in calls.items()}
@@ -48,6 +54,9 @@ def measure(name: str, asked: Asked) -> Row:
         "of_products": seconds["bench"] / seconds["products"],
         "share_of_peak": share_of_peak(count, seconds["bench"], asked.peaks.get("fp32")),
     }
+    if "captured" in seconds:
+        row["captured_of_products"] = seconds["captured"] / seconds["products"]
+        row["not_captured"] = captured.refused
     if "plain loop" in seconds:
         row["ratio"] = seconds["plain loop"] / seconds["bench"]
     return row
@@ -98,7 +107,7 @@ def draw(axes: Any, found: Mapping[str, Row]) -> None:
     bars(
         axes,
         found,
-        ("bench", "plain loop"),
+        ("bench", "captured", "plain loop"),
         lambda row, name: (
             at(row, "seconds", name) and row["seconds"][name] / row["seconds"]["products"]
         ),
@@ -113,13 +122,16 @@ PART = Part(
         "Loss and gradient of 16 streams of 50 images of 20x20, 5 ways; `ntm`, `mann` and `lstm` "
         "see pixels, `snail` its convolutions. `products`: the same matrix products and "
         "convolutions, forward and backward, and nothing else. The plain loop is the same NTM, "
-        "from the same weights, with an LSTM cell, head by head (`benchmarks/plain_ntm.py`)."
+        "from the same weights, with an LSTM cell, head by head (`benchmarks/plain_ntm.py`). "
+        "`captured`: as one CUDA graph."
     ),
     rows=rows,
     columns={
         "bench, ms": milliseconds("seconds", "bench"),
         "products, ms": milliseconds("seconds", "products"),
         "of its products": times("of_products"),
+        "captured, ms": milliseconds("seconds", "captured"),
+        "captured, of its products": times("captured_of_products"),
         "plain loop, ms": milliseconds("seconds", "plain loop"),
         "than the plain loop": times("ratio"),
         "share": percent("share_of_peak"),

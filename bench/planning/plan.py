@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.apart.blame import touching
-from bench.api import TaskSpec
+from bench.api import Learner, TaskSpec
 from bench.api.dataset import DataFolders, Notify
 from bench.episodes.banks import Bank
 from bench.episodes.pools import Pool
@@ -223,6 +223,17 @@ def make_plan(
     return plan
 
 
+def why_not_compiled(contestant: Contestant, task: TaskSpec, device: DeviceKind) -> str | None:
+    """Why a learner's update is not compiled; None: it is. On a CUDA GPU it is captured instead
+    (`bench.worker.captured`), of whichever learner does not say no itself: each is compared."""
+    asked: Any = contestant.learner.why_not_compiled
+    unsaid: Any = Learner.why_not_compiled
+    if device == "cuda" and asked.__func__ is unsaid.__func__:
+        return None
+    reason: str | None = asked(contestant.config, task)
+    return reason
+
+
 def refuse(not_compiled: dict[str, str]) -> None:
     """Says who cannot be compiled, and why.
 
@@ -362,7 +373,7 @@ def make_training(
     compiled = compiled and trained
     if compiled:
         with asking(contestant, "why_not_compiled"):
-            reason = contestant.learner.why_not_compiled(contestant.config, task)
+            reason = why_not_compiled(contestant, task, device)
         if reason is not None:
             raise NotCompiledError(reason)
     with asking(contestant, "Config"):

@@ -11,7 +11,7 @@ from bench.api import TaskSpec
 from bench.planning.jobs import Cell, Training
 from bench.protocols.answers import answer
 from bench.registry.installed import protocol
-from bench.worker.compiled import CompiledLoss
+from bench.worker.compiled import compiled_loss
 from bench.worker.devices import Device
 from bench.worker.evaluation import autocast
 from bench.worker.loading import load_learner, training_source
@@ -34,7 +34,7 @@ def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, fl
     """Seconds of one update and of one test episode, on random inputs, after one of each; and of
     compiling the update, less than in a first run where it lies in the cache."""
     learner, _ = load_learner(training, device)
-    compiled = CompiledLoss(learner) if training.compiled else None
+    compiled = compiled_loss(learner) if training.compiled else None
     batch = any_batch(training, training.task).to(device.torch)
     test = any_batch(training, cell.task.but(episodes_per_update=TEST_BATCH)).to(device.torch)
 
@@ -51,7 +51,8 @@ def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, fl
         optimizer, _ = make_optimizer(learner, 1)
     for function in (train, test_once):
         learner.train(function is train)
-        function()
+        for _ in range(compiled.warm_up if compiled and function is train else 1):
+            function()
         device.synchronise()
         started = time.perf_counter()
         function()

@@ -1,4 +1,5 @@
-"""A learner's loss and meta-gradient as one compiled function: ``bench run --compile``.
+"""A learner's loss and meta-gradient as one compiled function: ``bench run --compile``, but on a
+CUDA GPU, where `bench.worker.captured` does it.
 
 The loss and its whole gradient, of second order where an inner loop has one, are recorded once for
 each shape of a batch, as a flat list of torch's operations, without data; inductor makes loops of
@@ -13,7 +14,6 @@ import shutil
 import sysconfig
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,16 @@ from torch import Tensor, nn
 from bench.api import BenchError, Learner
 from bench.api.compiling import compiling
 from bench.data.folders import data_folders
+from bench.worker.captured import CapturedLoss
+from bench.worker.recorded import given, put_together, taken_apart
 
 Compiled = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
+
+
+def compiled_loss(learner: Learner) -> CompiledLoss | CapturedLoss:
+    """What ``--compile`` makes of the loss of a learner on its device."""
+    cuda = next(learner.parameters()).device.type == "cuda"
+    return CapturedLoss(learner) if cuda else CompiledLoss(learner)
 
 
 class CompiledLoss:
@@ -35,7 +43,12 @@ class CompiledLoss:
 
     Attributes:
         seconds: spent so far on recording and compiling.
+        refused: why it goes on without; never here.
     """
+
+    warm_up = 1
+    """So many calls with a batch of a new shape take longer than all others of that shape."""
+    refused: str | None = None
 
     def __init__(self, learner: Learner) -> None:
         check_compiler(next(learner.parameters()).device.type)
@@ -47,7 +60,7 @@ class CompiledLoss:
     def __call__(self, batch: Any) -> Tensor:
         """The loss of a batch, a scalar to call `backward` of."""
         named = dict(self.learner.named_parameters())
-        tensors, key = _taken_apart(batch)
+        tensors, key = taken_apart(batch)
         values = [parameter.detach() for parameter in named.values()]
         started, known = time.perf_counter(), key in self._by_shape
         if not known:
@@ -59,7 +72,7 @@ class CompiledLoss:
             loss, *gradients = self._by_shape[key](values, tensors)
         if not known:  # the first call compiles
             self.seconds += time.perf_counter() - started
-        surrogate: Tensor = _Given.apply(loss, gradients, *named.values())
+        surrogate: Tensor = given(loss, gradients, list(named.values()))
         return surrogate
 
     def _recorded(self, batch: Any, values: list[Tensor]) -> nn.Module:
@@ -71,14 +84,14 @@ class CompiledLoss:
 
         def function(values: list[Tensor], tensors: list[Tensor]) -> list[Tensor]:
             weights = [value.detach().requires_grad_() for value in values]
-            arguments = (_put_together(batch, tensors),)
+            arguments = (put_together(batch, tensors),)
             named = dict(zip(names, weights, strict=True))
             loss = torch.func.functional_call(objective, named, arguments)
             gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
             return [loss.detach(), *gradients]
 
         with compiling():
-            return make_fx(function, tracing_mode="fake")(values, _taken_apart(batch)[0])
+            return make_fx(function, tracing_mode="fake")(values, taken_apart(batch)[0])
 
 
 class _Objective(nn.Module):
@@ -92,42 +105,6 @@ class _Objective(nn.Module):
         return self.learner.loss(batch)
 
 
-class _Given(torch.autograd.Function):
-    """A loss whose gradients by the parameters are there already."""
-
-    @staticmethod
-    def forward(ctx: Any, loss: Tensor, gradients: list[Tensor], *parameters: Tensor) -> Tensor:
-        ctx.gradients = gradients
-        return loss.clone()
-
-    @staticmethod
-    def backward(ctx: Any, of_loss: Tensor) -> Any:
-        return None, None, *(of_loss * gradient for gradient in ctx.gradients)
-
-
-def _taken_apart(batch: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
-    """The tensors of a batch, and all else that decides what is computed of them."""
-    tensors: list[Tensor] = []
-    key: list[Any] = [type(batch)]
-    for one in fields(batch):
-        value = getattr(batch, one.name)
-        if isinstance(value, Tensor):
-            tensors.append(value)
-            key.append((one.name, tuple(value.shape), value.dtype))
-        else:
-            key.append((one.name, value))
-    return tensors, tuple(key)
-
-
-def _put_together(like: Any, tensors: list[Tensor]) -> Any:
-    """A batch of other tensors."""
-    left = iter(tensors)
-    values = ((one.name, getattr(like, one.name)) for one in fields(like))
-    return type(like)(
-        **{name: next(left) if isinstance(value, Tensor) else value for name, value in values}
-    )
-
-
 # -- what it needs --------------------------------------------------------------------------------
 
 
@@ -137,11 +114,13 @@ def keep_compiled() -> None:
 
 
 def check_compiler(kind: str) -> None:
-    """Looks for what inductor needs on that kind of device.
+    """Looks for what inductor needs on that kind of device; on a CUDA GPU nothing is compiled.
 
     Raises:
         BenchError: it is not there.
     """
+    if kind == "cuda":
+        return
     named = os.environ.get("CXX")
     compilers = [named] if named else ["g++", "clang++", "c++"]
     if not any(map(shutil.which, compilers)):

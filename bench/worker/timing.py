@@ -19,7 +19,8 @@ from bench.protocols.answers import answer
 from bench.store.atomic import write_json
 from bench.store.records import Phase, TimingResult
 from bench.worker.assignment import Assignment
-from bench.worker.compiled import CompiledLoss
+from bench.worker.captured import CapturedLoss
+from bench.worker.compiled import CompiledLoss, compiled_loss
 from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.evaluation import autocast, fitting, protocol_of
@@ -39,7 +40,7 @@ def time_phase(assignment: Assignment, device: Device, progress: Progress) -> No
     load_weights(learner, training, assignment.results)
     bank = load_bank(cell, assignment.folders).to(device.torch)
     smoke = training.budget_name == "smoke"
-    compiled = CompiledLoss(learner) if training.compiled else None
+    compiled = compiled_loss(learner) if training.compiled else None
     seconds = SMOKE_SECONDS if smoke else None
     watch = Stopwatch(learner, device, training.precision, seconds, compiled)
     progress({"fraction": 0.1})
@@ -129,7 +130,7 @@ class Stopwatch:
     device: Device
     precision: str
     seconds: float | None = None
-    compiled: CompiledLoss | None = None
+    compiled: CompiledLoss | CapturedLoss | None = None
 
     def meta_train(self, batch: Any, images: int) -> dict[str, Phase]:
         """One update (loss, backward, optimizer step) on a ready batch, and its share per image

@@ -26,7 +26,7 @@ from bench.store import layout
 from bench.store.checked import UnreadableError, missing
 from bench.store.tensors import load_torch, save_torch
 from bench.worker.checkpoints import give_state, resumable_state, try_out
-from bench.worker.compiled import CompiledLoss
+from bench.worker.compiled import compiled_loss
 from bench.worker.evaluation import evaluate, protocol_of
 from bench.worker.schedule import advance, steps_due
 from bench.worker.updates import make_optimizer, update
@@ -59,6 +59,8 @@ class History:
     """The part of it in the learner's own loss, backward and optimizer step."""
     compile_seconds: float = 0.0
     """Time spent on compiling; in none of the others."""
+    not_compiled: str | None = None
+    """Why the updates were not the compiled ones that were asked for, though they could be."""
     validation_seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
     """Fields of `bench.store.records.CurvePoint`."""
@@ -120,7 +122,7 @@ class MetaTraining:
         self.history = History()
         self.planned = planned_updates(training.task, training.budget)
         self.optimizer, self.scheduler = make_optimizer(learner, self.planned)
-        self.compiled = CompiledLoss(learner) if training.compiled else None
+        self.compiled = compiled_loss(learner) if training.compiled else None
         self._last_checkpoint = self._last_progress = time.monotonic()
         self._resumable = False
         """Whether a checkpoint of it was read back."""
@@ -169,6 +171,7 @@ class MetaTraining:
         if self.compiled is None:
             return 0.0
         seconds, self.compiled.seconds = self.compiled.seconds, 0.0
+        self.history.not_compiled = self.compiled.refused
         self.history.compile_seconds += seconds
         return seconds
 
@@ -376,6 +379,8 @@ def warnings(history: History, bank: Bank) -> list[str]:
             f"it diverged after {history.updates} updates; the weights are those of update "
             f"{history.best['updates']}"
         )
+    if history.not_compiled is not None:
+        messages.append(f"its updates were not compiled: {history.not_compiled}")
     if history.skipped:
         messages.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bench.api import Learner
+from bench.worker.captured import CapturedLoss
 from bench.worker.compiled import CompiledLoss
 from bench.worker.evaluation import autocast
 
@@ -30,7 +31,7 @@ def update(
     optimizer: torch.optim.Optimizer,
     batch: Any,
     precision: str,
-    compiled: CompiledLoss | None = None,
+    compiled: CompiledLoss | CapturedLoss | None = None,
 ) -> float | None:
     """One meta-training update, of the learner's own loss or of the compiled one. Returns the loss,
     None where it was skipped as not finite."""
