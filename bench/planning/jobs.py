@@ -142,14 +142,16 @@ class Training(Job):
     precision: Precision
     compiled: bool = False
     """Whether the update is compiled, which rounds differently."""
+    captured: bool = False
+    """Whether the update is a CUDA graph where it can be, which is the same by another way."""
     device: DeviceKind
     """The kind: which one of several it was is told to the worker, and stands in the environment of
     the result."""
 
     def identity(self) -> dict[str, Any]:
-        """Everything but the names that only describe. An installed learner is what its name says;
+        """Everything but the names that only describe, and the way by which it is computed. An installed learner is what its name says;
         of one that is not, the code counts, and not the place."""
-        descriptive = {"learner", "family", "budget_name", "images", "file"}
+        descriptive = {"learner", "family", "budget_name", "images", "file", "captured"}
         content = self.model_dump(mode="json", exclude=descriptive)
         if self.file is not None:
             content["code"] = self.file.code
@@ -160,6 +162,11 @@ class Training(Job):
         if self.budget is not None:  # how long the meta-test is does not change the weights
             content["budget"].pop("test_episodes")
         return content
+
+    @property
+    def compiles(self) -> bool:
+        """Whether something is made of the update before it is used."""
+        return self.compiled or self.captured
 
     def folder(self, results: Path) -> Path:
         """``trainings/<learner>-<id>``."""

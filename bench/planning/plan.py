@@ -396,7 +396,8 @@ def make_training(
             bank_seed=suite.test.seed,
             seed=seed if trained else 0,
             precision=precision,
-            compiled=compiled,
+            compiled=compiled and device != "cuda",
+            captured=compiled and device == "cuda",
             device=device,
         )
         json.dumps(training.identity())  # what it is has to be something that can be written down

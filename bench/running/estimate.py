@@ -36,7 +36,7 @@ def estimate_cells(
     for cell in plan.cells:
         training, status = cell.training, cell.status(results)
         seconds: float | None = 0.0
-        told: dict[str, float] = {"compiling": 0.0} if training.compiled else {}
+        told: dict[str, float] = {"compiling": 0.0} if training.compiles else {}
         if status == "unfinished":
             like = _but_for_seed(cell)
             if like not in measured:
@@ -49,7 +49,7 @@ def estimate_cells(
                 of_training, seconds, compiling = taken
                 if training.id not in trained and training.status(results) == "unfinished":
                     seconds += of_training + compiling
-                    told = {"compiling": round(compiling, 1)} if training.compiled else {}
+                    told = {"compiling": round(compiling, 1)} if training.compiles else {}
         trained.add(training.id)
         rows.append(
             {

@@ -34,7 +34,7 @@ def time_once(training: Training, cell: Cell, device: Device) -> tuple[float, fl
     """Seconds of one update and of one test episode, on random inputs, after one of each; and of
     compiling the update, less than in a first run where it lies in the cache."""
     learner, _ = load_learner(training, device)
-    compiled = compiled_loss(learner) if training.compiled else None
+    compiled = compiled_loss(training, learner)
     batch = any_batch(training, training.task).to(device.torch)
     test = any_batch(training, cell.task.but(episodes_per_update=TEST_BATCH)).to(device.torch)
 

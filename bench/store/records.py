@@ -147,7 +147,8 @@ class TrainingResult(Requested):
     """Fraction of `seconds` outside the learner's own loss, backward and optimizer step."""
     validation_seconds: float
     compile_seconds: float | None = None
-    """Time spent on compiling the update, in none of the others; None: it was not compiled."""
+    """Time spent on compiling the update, or on recording it as a CUDA graph, in none of the
+    others; None: neither was asked for."""
     stopped: Literal["budget", "early stopping", "diverged", "nothing to train"]
     best_update: int
     best_val_accuracy: float | None

@@ -12,6 +12,7 @@ recorded, the training goes on in the ordinary way, and says why.
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -143,7 +144,7 @@ class CapturedLoss:
             )
             recorded.checks += 1
         except Exception as error:  # whatever a learner does that no graph can hold
-            self.refused = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            self.refused = _words(error)
         finally:
             self._put_back(after)
         if self.refused is not None:
@@ -210,6 +211,7 @@ class CudaGraphs:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._pool: Any = None
+        self._stream: Any = None
 
     def record(self, run: Callable[[], Result]) -> Callable[[], Result]:
         """See `Graphs.record`.
@@ -219,9 +221,12 @@ class CudaGraphs:
         """
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
+            self._stream = torch.cuda.Stream(self.device)
         self._rehearse(run)
+        # What is left of earlier autograd graphs would wait for the stream that they ran on.
+        gc.collect()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
             result = run()
 
         def replay() -> Result:
@@ -233,17 +238,16 @@ class CudaGraphs:
     def _rehearse(self, run: Callable[[], Result]) -> None:
         """What is made at a first call is made now; and what waits for the GPU raises here, and not
         in the middle of a recording, which would leave torch's generator unusable."""
-        stream = torch.cuda.Stream(self.device)
-        stream.wait_stream(torch.cuda.current_stream(self.device))
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))
         before = torch.cuda.get_sync_debug_mode()
         try:
-            with torch.cuda.stream(stream):
+            with torch.cuda.stream(self._stream):
                 run()
                 torch.cuda.set_sync_debug_mode("error")
                 run()
         finally:
             torch.cuda.set_sync_debug_mode(before)
-        torch.cuda.current_stream(self.device).wait_stream(stream)
+        torch.cuda.current_stream(self.device).wait_stream(self._stream)
 
     def random_state(self) -> Tensor:
         """Of the device's generator."""
@@ -265,6 +269,14 @@ def no_autocast_cache() -> Iterator[None]:
         yield
     finally:
         torch.set_autocast_cache_enabled(before)
+
+
+def _words(error: BaseException) -> str:
+    """What was first to fail: a recording that is broken off complains as well."""
+    while error.__context__ is not None:
+        error = error.__context__
+    lines = str(error).strip().splitlines()
+    return ": ".join([type(error).__name__, *lines[:1]])
 
 
 def _scalar(loss: Tensor | None) -> Tensor:

@@ -23,16 +23,20 @@ from torch import Tensor, nn
 from bench.api import BenchError, Learner
 from bench.api.compiling import compiling
 from bench.data.folders import data_folders
+from bench.planning.jobs import Training
 from bench.worker.captured import CapturedLoss
 from bench.worker.recorded import given, put_together, taken_apart
 
 Compiled = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 
 
-def compiled_loss(learner: Learner) -> CompiledLoss | CapturedLoss:
-    """What ``--compile`` makes of the loss of a learner on its device."""
+def compiled_loss(training: Training, learner: Learner) -> CompiledLoss | CapturedLoss | None:
+    """What is made of the loss of a learner on its device, as ``--compile`` asked for it; None:
+    it stays what it is, as that of a learner which was trained on a GPU and is timed on a CPU."""
+    if training.compiled:
+        return CompiledLoss(learner)
     cuda = next(learner.parameters()).device.type == "cuda"
-    return CapturedLoss(learner) if cuda else CompiledLoss(learner)
+    return CapturedLoss(learner) if training.captured and cuda else None
 
 
 class CompiledLoss:

@@ -63,7 +63,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
             "seconds": history.seconds,
             "overhead": history.overhead,
             "validation_seconds": history.validation_seconds,
-            "compile_seconds": history.compile_seconds if training.compiled else None,
+            "compile_seconds": history.compile_seconds if training.compiles else None,
             "stopped": history.stopped,
             "best_update": history.best["updates"],
             "best_val_accuracy": history.best["val_accuracy"],

@@ -40,7 +40,7 @@ def time_phase(assignment: Assignment, device: Device, progress: Progress) -> No
     load_weights(learner, training, assignment.results)
     bank = load_bank(cell, assignment.folders).to(device.torch)
     smoke = training.budget_name == "smoke"
-    compiled = compiled_loss(learner) if training.compiled else None
+    compiled = compiled_loss(training, learner)
     seconds = SMOKE_SECONDS if smoke else None
     watch = Stopwatch(learner, device, training.precision, seconds, compiled)
     progress({"fraction": 0.1})

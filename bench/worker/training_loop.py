@@ -59,8 +59,6 @@ class History:
     """The part of it in the learner's own loss, backward and optimizer step."""
     compile_seconds: float = 0.0
     """Time spent on compiling; in none of the others."""
-    not_compiled: str | None = None
-    """Why the updates were not the compiled ones that were asked for, though they could be."""
     validation_seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
     """Fields of `bench.store.records.CurvePoint`."""
@@ -122,8 +120,9 @@ class MetaTraining:
         self.history = History()
         self.planned = planned_updates(training.task, training.budget)
         self.optimizer, self.scheduler = make_optimizer(learner, self.planned)
-        self.compiled = compiled_loss(learner) if training.compiled else None
+        self.compiled = compiled_loss(training, learner)
         self._last_checkpoint = self._last_progress = time.monotonic()
+        self._refused = False
         self._resumable = False
         """Whether a checkpoint of it was read back."""
         self._resume()
@@ -171,7 +170,9 @@ class MetaTraining:
         if self.compiled is None:
             return 0.0
         seconds, self.compiled.seconds = self.compiled.seconds, 0.0
-        self.history.not_compiled = self.compiled.refused
+        if self.compiled.refused is not None and not self._refused:
+            self._refused = True
+            self.progress({"note": f"trains without CUDA graphs: {self.compiled.refused}"})
         self.history.compile_seconds += seconds
         return seconds
 
@@ -379,8 +380,6 @@ def warnings(history: History, bank: Bank) -> list[str]:
             f"it diverged after {history.updates} updates; the weights are those of update "
             f"{history.best['updates']}"
         )
-    if history.not_compiled is not None:
-        messages.append(f"its updates were not compiled: {history.not_compiled}")
     if history.skipped:
         messages.append(f"{history.skipped} updates were skipped: loss or gradient were not finite")
     if history.best is not None:

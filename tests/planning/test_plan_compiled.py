@@ -13,9 +13,9 @@ from bench.results.rows import COMPILED
 
 @pytest.fixture
 def plan_of(tiny_plugins, tiny_suite):
-    def plan(*specs, compiled):
+    def plan(*specs, compiled, device="cpu"):
         who = contestants(specs, plugins.learners())
-        asked = (choose_suites([str(tiny_suite)]), who, (0,), "cpu", "standard", "fp32")
+        asked = (choose_suites([str(tiny_suite)]), who, (0,), device, "standard", "fp32")
         return make_plan(*asked, tiny_plugins, print, compiled=compiled)
 
     return plan
@@ -36,6 +36,16 @@ def test_who_cannot_be_compiled_is_told_with_the_reason(plan_of):
     with pytest.raises(BenchError, match=told) as refused:
         plan_of("nearest-code", "maml", "reptile", "untrained", compiled=True)
     assert "  maml:" not in str(refused.value)
+
+
+def test_on_a_cuda_gpu_any_learner_that_does_not_say_no_is_captured_and_stays_what_it_is(plan_of):
+    who = ("nearest-code", "maml")
+    plain, captured = (plan_of(*who, compiled=flag, device="cuda") for flag in (False, True))
+    assert [t.id for t in plain.trainings] == [t.id for t in captured.trainings]
+    assert [(t.captured, t.compiled) for t in captured.trainings] == [(True, False)] * 2
+    assert not any(t.compiles for t in plain.trainings)
+    with pytest.raises(BenchError, match="reptile: nothing goes through its inner loop"):
+        plan_of("reptile", compiled=True, device="cuda")
 
 
 def test_what_has_nothing_to_train_has_nothing_to_compile(plan_of):
