@@ -59,8 +59,9 @@ PART = Part(
     title="MAML's meta-gradient compiled",
     about=(
         "As above, compiled (`--compile`), on a GPU as one CUDA graph; × says how many times as "
-        "fast as learn2learn, and as the same without compiling. Compiling takes its seconds once for each shape of a "
-        "batch; its results are kept in the cache, where the next process finds them."
+        "fast as learn2learn, and as the same without compiling. Compiling takes its seconds once "
+        "for each shape of a batch; its results are kept in the cache, where the next process "
+        "finds them."
     ),
     rows=rows,
     columns={

@@ -42,7 +42,7 @@ def test_on_a_cuda_gpu_any_learner_that_does_not_say_no_is_captured_and_stays_wh
     who = ("nearest-code", "maml")
     plain, captured = (plan_of(*who, compiled=flag, device="cuda") for flag in (False, True))
     assert [t.id for t in plain.trainings] == [t.id for t in captured.trainings]
-    assert [(t.captured, t.compiled) for t in captured.trainings] == [(True, False)] * 2
+    assert [(t.captured, t.compiled) for t in captured.trainings] == [(True, False)] * 4
     assert not any(t.compiles for t in plain.trainings)
     with pytest.raises(BenchError, match="reptile: nothing goes through its inner loop"):
         plan_of("reptile", compiled=True, device="cuda")
