@@ -11,11 +11,15 @@ from benchmarks.results import Results
 
 def tables(found: Results) -> str:
     """The machine's words, then a table for each part."""
-    parts = [words(found)]
+    parts, nothing = [words(found)], []
     for name, part in PARTS.items():
         rows, skipped = found.rows.get(name, {}), found.skipped.get(name, {})
-        if rows or skipped:
+        if rows or len(set(skipped.values())) > 1:
             parts.append(_part(part, rows, skipped))
+        elif skipped:
+            nothing.append(f"- {part.title}: {next(iter(skipped.values()))}.")
+    if nothing:
+        parts.append("\n".join(["Nothing was measured of:", "", *nothing]))
     return "\n\n".join(parts)
 
 

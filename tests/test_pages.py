@@ -55,29 +55,6 @@ def test_a_wrong_figure_in_a_made_part_is_noticed():
     assert renewed(page.replace("98.4 ± 0.2 %", "98.5 ± 0.2 %")) == page
 
 
-def test_accuracies_are_the_stored_ones():
-    rows = rows_below(REFERENCE, "Omniglot, 5-way, accuracy in percent")
-    assert len(rows) == 16
-    for name, family, *figures, precision in rows:
-        for setting, figure in zip(("5way1shot", "5way5shot"), figures, strict=True):
-            found = stored("omniglot-5way", setting, name_in(name))
-            (cell,) = [cell for cell in found if cell["budget"] in {"standard", "none"}]
-            accuracy = cell["metrics"]["accuracy"]
-            assert figure == f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f}", name
-            assert (family, precision) == (cell["family"], cell["precision"]), name
-
-
-def test_longer_trainings_are_the_stored_ones():
-    (sentence,) = re.findall(r"After two million images\s(.+?\.)\s", REFERENCE, re.DOTALL)
-    said = re.findall(r"`(.+?)` is at (.+? ± .+?) in\s(\d)-shot", sentence)
-    assert len(said) == 2
-    for learner, figure, shots in said:
-        found = stored("omniglot-5way", f"5way{shots}shot", learner)
-        (cell,) = [cell for cell in found if cell["budget"] == "2000000examples"]
-        accuracy = cell["metrics"]["accuracy"]
-        assert figure == f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f}"
-
-
 def test_presentations_are_the_stored_ones():
     rows = rows_below(REFERENCE, "Omniglot, online, 5 classes, accuracy")
     rows = [row for row in rows if "`" in row[0]]

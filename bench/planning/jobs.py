@@ -149,8 +149,9 @@ class Training(Job):
     the result."""
 
     def identity(self) -> dict[str, Any]:
-        """Everything but the names that only describe, and the way by which it is computed. An installed learner is what its name says;
-        of one that is not, the code counts, and not the place."""
+        """Everything but the names that only describe, and the way by which it is computed. An
+        installed learner is what its name says; of one that is not, the code counts, and not the
+        place."""
         descriptive = {"learner", "family", "budget_name", "images", "file", "captured"}
         content = self.model_dump(mode="json", exclude=descriptive)
         if self.file is not None:

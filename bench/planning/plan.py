@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.apart.blame import touching
-from bench.api import Learner, TaskSpec
+from bench.api import TaskSpec
 from bench.api.dataset import DataFolders, Notify
 from bench.episodes.banks import Bank
 from bench.episodes.pools import Pool
 from bench.episodes.words import Purpose
 from bench.errors import BenchError
+from bench.planning.compiled import NotCompiledError, refuse, why_not_compiled
 from bench.planning.data import SuiteData, load_suite_data, setting_data
 from bench.planning.jobs import Cell, DeviceKind, Plan, Precision, TestedData, Training
 from bench.planning.transfer import not_here
@@ -36,10 +37,6 @@ BUDGET = re.compile(r"([0-9][0-9_]{0,18})\s*examples|([0-9]{1,9}(?:\.[0-9]{1,9})
 
 class UnplannedError(BenchError):
     """A learner failed while it was planned: its own fault, which is not to stop the others."""
-
-
-class NotCompiledError(BenchError):
-    """A learner's update cannot be compiled."""
 
 
 @contextmanager
@@ -221,31 +218,6 @@ def make_plan(
         raise BenchError("nothing to run: " + "; ".join(plan.notes))
     plan.cells = [cell for cell in known.values() if cell.training.learner not in plan.failed]
     return plan
-
-
-def why_not_compiled(contestant: Contestant, task: TaskSpec, device: DeviceKind) -> str | None:
-    """Why a learner's update is not compiled; None: it is. On a CUDA GPU it is captured instead
-    (`bench.worker.captured`), of whichever learner does not say no itself: each is compared."""
-    asked: Any = contestant.learner.why_not_compiled
-    unsaid: Any = Learner.why_not_compiled
-    if device == "cuda" and asked.__func__ is unsaid.__func__:
-        return None
-    reason: str | None = asked(contestant.config, task)
-    return reason
-
-
-def refuse(not_compiled: dict[str, str]) -> None:
-    """Says who cannot be compiled, and why.
-
-    Raises:
-        BenchError: where there are any.
-    """
-    if not_compiled:
-        told = "\n".join(f"  {label}: {reason}" for label, reason in not_compiled.items())
-        raise BenchError(
-            f"--compile: not every learner has an update that can be compiled\n{told}\n"
-            "name others with --learner, or run these without --compile"
-        )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The parts of docs/ that are not written by hand: they follow from code and stored results.
 
 ``python -m tests.helpers.made_parts`` writes them again, after an option, a reference result or the
-import law has changed; tests/test_docs.py holds the pages against them. A part stands between
+import law has changed; tests/test_pages.py holds the pages against them. A part stands between
 ``<!-- made: KIND NAME -->`` and ``<!-- end -->``; for the kinds see `MAKE`.
 """
 
@@ -22,7 +22,6 @@ from benchmarks.results import Results
 from benchmarks.table import tables
 from tests.helpers.pages import (
     ROOT,
-    coming_cells,
     parse,
     reference_cells,
     reference_commands,
@@ -73,8 +72,8 @@ def reference_results(name: str) -> str:
         return "None yet."
     made = [line for line in reference_commands() if name in _learners_of(line)]
     head = [
-        "| suite | setting | options | budget | seen | result | precision |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| suite | setting | options | budget | seen | result | precision | seed | device |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     cells.sort(key=_order)
     table = [*head, *map(_row, cells)]
@@ -130,7 +129,8 @@ def _learners_of(command: str) -> set[str]:
 
 
 def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
-    return cell["suite"], cell["learner"], _size(cell["setting"]), cell["examples"]
+    where = cell["suite"], cell["learner"], _size(cell["setting"])
+    return *where, cell["budget"], cell["seed"]
 
 
 def _size(setting: str) -> list[int]:
@@ -148,7 +148,7 @@ def _row(cell: dict[str, Any]) -> str:
     seen = f"{cell['examples']:,}" if cell["examples"] else "-"
     words = (
         cell["suite"], cell["setting"], _changed(cell), cell["budget"], seen,
-        _result(cell), cell["precision"],
+        _result(cell), cell["precision"], str(cell["seed"]), cell["device"].partition("/")[0],
     )  # fmt: skip
     return "| " + " | ".join(words) + " |"
 
@@ -174,11 +174,6 @@ def board(suite: str) -> str:
     return _board([cell for cell in reference_cells(suite) if cell["budget"] in STANDARD])
 
 
-def coming(suite: str) -> str:
-    """The same of what is to take a reference's place, from both folders; the mean of its seeds."""
-    return _board([cell for cell in coming_cells(suite) if cell["budget"] in STANDARD])
-
-
 STANDARD = {"standard", "none"}
 FAMILIES = ["model-based", "metric-based", "optimization-based"]
 Row = dict[str, list[dict[str, Any]]]
@@ -187,9 +182,9 @@ Row = dict[str, list[dict[str, Any]]]
 
 def _board(cells: list[dict[str, Any]]) -> str:
     settings = sorted({cell["setting"] for cell in cells}, key=lambda name: (_size(name), name))
-    rows: dict[tuple[str, ...], Row] = {}
+    rows: dict[str, Row] = {}
     for cell in cells:
-        row = rows.setdefault((cell["learner"], cell["device"].partition("/")[0]), {})
+        row = rows.setdefault(cell["learner"], {})
         row.setdefault(cell["setting"], []).append(cell)
 
     def order(row: Row) -> tuple[Any, ...]:
@@ -208,9 +203,15 @@ def _board(cells: list[dict[str, Any]]) -> str:
         words = [f"`{some['learner']}`", some["family"]]
         words += [_of_seeds(row[setting]) if setting in row else "-" for setting in settings]
         seeds = sorted({cell["seed"] for cells in row.values() for cell in cells})
-        words += [", ".join(map(str, seeds)), some["device"].partition("/")[0]]
+        words += [", ".join(map(str, seeds)), ", ".join(_devices(row))]
         table.append("| " + " | ".join(words) + " |")
     return "\n".join(table)
+
+
+def _devices(row: Row) -> list[str]:
+    """Where the trainings of a row were made, those of its settings in their order."""
+    kinds = [cell["device"].partition("/")[0] for cells in row.values() for cell in cells]
+    return list(dict.fromkeys(kinds))
 
 
 def _of_seeds(cells: list[dict[str, Any]]) -> str:
@@ -270,14 +271,17 @@ def side_by_side(name: str) -> str:
     versions = f"driver {told['driver']}, torch {told['torch']}"
     said = f"{told['device']}, {versions}, {told['processes']} processes."
     table = [
-        "| learner | update, ms | building its batch, ms | memory, MiB | first loss away by |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| learner | update, ms | as a CUDA graph, ms | faster | recording, s | shapes | "
+        "building its batch, ms | memory, MiB | first loss away by | gradient |",
+        "| --- |" + " ---: |" * 9,
     ]
     for row in told["rows"]:
         cpu, gpu = row["loss"]
         table.append(
-            f"| {row['learner']} | {row['ms']:.1f} | {row['batch_ms']:.1f} | {row['MiB']:.0f} | "
-            f"{abs(gpu - cpu) / cpu:.0e} |"
+            f"| {row['learner']} | {row['ms']:.1f} | {row['captured_ms']:.1f} | "
+            f"{row['ms'] / row['captured_ms']:.1f}× | {row['recording_seconds']:.1f} | "
+            f"{row['shapes']} | {row['batch_ms']:.1f} | {row['MiB']:.0f} | "
+            f"{abs(gpu - cpu) / cpu:.0e} | {row['gradient_error']:.0e} |"
         )
     return "\n".join([said, "", *table])
 
@@ -285,7 +289,6 @@ def side_by_side(name: str) -> str:
 MAKE: dict[str, Callable[[str], str]] = {
     "side": side_by_side,  # of a file in benchmarks/results/side
     "board": board,  # of a suite
-    "coming": coming,  # of a suite
     "options": options,  # of a learner
     "results": reference_results,  # of a learner
     "published": published,  # of a learner

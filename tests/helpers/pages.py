@@ -65,16 +65,6 @@ def reference_cells(suite: str = "*", setting: str = "*") -> list[dict[str, Any]
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)]
 
 
-def coming_cells(suite: str = "*", setting: str = "*") -> list[dict[str, Any]]:
-    """Results that are to take the place of reference results: of a CPU, and of a GPU."""
-    paths = [
-        path
-        for folder in ("next", "h100")
-        for path in (ROOT / "results" / folder / "cells").glob(f"{suite}/{setting}/*/result.json")
-    ]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)]
-
-
 def reference_training(name: str) -> dict[str, Any]:
     """The result of one of the reference trainings."""
     path = ROOT / "results" / "reference" / "trainings" / name / "result.json"

@@ -69,8 +69,8 @@ def test_a_training_of_an_older_version_has_the_threads_of_its_environment(
     make_training, threads, folder, tmp_path
 ):
     reference = Path(__file__).parents[2] / "results" / "reference" / "trainings"
-    stored = json.loads(next(iter(sorted(reference.glob("*/result.json")))).read_text())
-    assert "threads" not in stored
+    results = (json.loads(path.read_text()) for path in sorted(reference.glob("*/result.json")))
+    stored = next(result for result in results if "threads" not in result)
     (folder / "result.json").write_text(json.dumps(stored))
     assert begun_with(make_training(), tmp_path) == stored["environment"]["threads"]
     (folder / "result.json").write_text(json.dumps(stored | {"threads": 7}))
