@@ -12,12 +12,24 @@ import torch.nn.functional as F
 
 from bench.api import Learner, Stream, TaskSpec
 from bench.worker.captured import CapturedLoss
+from bench.worker.compiled import CompiledLoss
 from bench_plugins.model_based.lstm import LSTM
 from bench_plugins.model_based.mann import MANN
 from bench_plugins.model_based.ntm import NTM
 from bench_plugins.model_based.snail import SNAIL
 from benchmarks.measuring import interleaved, operations, share_of_peak, under
-from benchmarks.part import Asked, Measurement, Part, Row, at, bars, milliseconds, percent, times
+from benchmarks.part import (
+    Asked,
+    Measurement,
+    Part,
+    Row,
+    at,
+    bars,
+    milliseconds,
+    number,
+    percent,
+    times,
+)
 from benchmarks.plain_ntm import PlainNTM
 from benchmarks.products import products
 
@@ -40,12 +52,16 @@ def measure(name: str, asked: Asked) -> Row:
         plain = PlainNTM(learner).to(device)
         calls["plain loop"] = gradient(plain, partial(plain_loss, plain, batch))
         torch.testing.assert_close(calls["bench"](), calls["plain loop"](), atol=1e-3, rtol=1e-3)
-    if device.type == "cuda":
-        captured = CapturedLoss(learner)
-        calls["captured"] = gradient(learner, partial(captured, batch))
-        for _ in range(captured.warm_up):
-            calls["captured"]()
     count = operations(calls["bench"])
+    own: CapturedLoss | CompiledLoss | None = None
+    if device.type == "cuda":
+        own = CapturedLoss(learner)
+    elif asked.compiled == "all" or (asked.compiled == "few" and name in ("ntm", "mann")):
+        own = CompiledLoss(learner)
+    if own is not None:
+        calls["compiled"] = gradient(learner, partial(own, batch))
+        for _ in range(own.warm_up):
+            calls["compiled"]()
     calls["products"] = products(calls["bench"])
     calls = {key: under("fp32", call) for key, call in calls.items()}
     seconds = interleaved(calls, asked.repeats, device)
@@ -54,9 +70,11 @@ def measure(name: str, asked: Asked) -> Row:
         "of_products": seconds["bench"] / seconds["products"],
         "share_of_peak": share_of_peak(count, seconds["bench"], asked.peaks.get("fp32")),
     }
-    if "captured" in seconds:
-        row["captured_of_products"] = seconds["captured"] / seconds["products"]
-        row["not_captured"] = captured.refused
+    if own is not None:
+        row["compiled_of_products"] = seconds["compiled"] / seconds["products"]
+        row["than_eager"] = seconds["bench"] / seconds["compiled"]
+        row["compile_seconds"] = own.seconds
+        row["not_captured"] = own.refused
     if "plain loop" in seconds:
         row["ratio"] = seconds["plain loop"] / seconds["bench"]
     return row
@@ -107,7 +125,7 @@ def draw(axes: Any, found: Mapping[str, Row]) -> None:
     bars(
         axes,
         found,
-        ("bench", "captured", "plain loop"),
+        ("bench", "compiled", "plain loop"),
         lambda row, name: (
             at(row, "seconds", name) and row["seconds"][name] / row["seconds"]["products"]
         ),
@@ -123,15 +141,17 @@ PART = Part(
         "see pixels, `snail` its convolutions. `products`: the same matrix products and "
         "convolutions, forward and backward, and nothing else. The plain loop is the same NTM, "
         "from the same weights, with an LSTM cell, head by head (`benchmarks/plain_ntm.py`). "
-        "`captured`: as one CUDA graph."
+        "`compiled`: by `--compile`, on a GPU as one CUDA graph."
     ),
     rows=rows,
     columns={
         "bench, ms": milliseconds("seconds", "bench"),
         "products, ms": milliseconds("seconds", "products"),
         "of its products": times("of_products"),
-        "captured, ms": milliseconds("seconds", "captured"),
-        "captured, of its products": times("captured_of_products"),
+        "compiled, ms": milliseconds("seconds", "compiled"),
+        "compiled, of its products": times("compiled_of_products"),
+        "than eager": times("than_eager"),
+        "compiling, s": number("compile_seconds"),
         "plain loop, ms": milliseconds("seconds", "plain loop"),
         "than the plain loop": times("ratio"),
         "share": percent("share_of_peak"),

@@ -6,7 +6,6 @@ from typing import Any
 
 from bench.api import Learner, TaskSpec
 from bench.errors import BenchError
-from bench.planning.jobs import DeviceKind
 from bench.registry.contestants import Contestant
 
 
@@ -14,12 +13,13 @@ class NotCompiledError(BenchError):
     """A learner's update cannot be compiled."""
 
 
-def why_not_compiled(contestant: Contestant, task: TaskSpec, device: DeviceKind) -> str | None:
-    """Why a learner's update is not compiled; None: it is. On a CUDA GPU it is captured instead
-    (`bench.worker.captured`), of whichever learner does not say no itself: each is compared."""
+def why_not_compiled(contestant: Contestant, task: TaskSpec) -> str | None:
+    """Why a learner's update is not to be compiled or captured; None: it is tried. One that says
+    nothing itself may be: what comes of it is compared with the ordinary update before it is used
+    (`bench.worker.compiled`, `bench.worker.captured`)."""
     asked: Any = contestant.learner.why_not_compiled
     unsaid: Any = Learner.why_not_compiled
-    if device == "cuda" and asked.__func__ is unsaid.__func__:
+    if asked.__func__ is unsaid.__func__:
         return None
     reason: str | None = asked(contestant.config, task)
     return reason

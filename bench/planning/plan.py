@@ -345,7 +345,7 @@ def make_training(
     compiled = compiled and trained
     if compiled:
         with asking(contestant, "why_not_compiled"):
-            reason = why_not_compiled(contestant, task, device)
+            reason = why_not_compiled(contestant, task)
         if reason is not None:
             raise NotCompiledError(reason)
     with asking(contestant, "Config"):

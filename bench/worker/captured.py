@@ -13,7 +13,6 @@ recorded, the training goes on in the ordinary way, and says why.
 from __future__ import annotations
 
 import gc
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,17 +23,21 @@ import torch
 from torch import Tensor
 
 from bench.api import Learner
-from bench.worker.recorded import given, put_together, taken_apart
+from bench.worker.recorded import (
+    Result,
+    State,
+    changed,
+    difference,
+    given,
+    ordinary,
+    plain_numbers,
+    put_together,
+    taken_apart,
+    words_of,
+)
 
 CHECKS = 2
 """So many batches of each shape are computed both ways."""
-
-TOLERANCE, ROUNDED_TOLERANCE = 1e-3, 2e-2
-"""Relative differences that are let pass, in fp32 and under autocast: those of sums in another
-order are a hundredth of it."""
-
-Result = list[Tensor | None]
-"""The loss, and the gradient by each parameter, None where it has none."""
 
 
 class Graphs(Protocol):
@@ -51,12 +54,6 @@ class Graphs(Protocol):
             Exception: it cannot be recorded.
         """
 
-    def random_state(self) -> Tensor:
-        """Of the generator that it draws from."""
-
-    def set_random_state(self, state: Tensor) -> None:
-        """Puts the generator back there."""
-
 
 @dataclass
 class _Recorded:
@@ -67,8 +64,8 @@ class _Recorded:
     checks: int = 0
 
     def __call__(self, tensors: list[Tensor]) -> Result:
-        for own, given_one in zip(self.inputs, tensors, strict=True):
-            own.copy_(given_one)
+        for own, new in zip(self.inputs, tensors, strict=True):
+            own.copy_(new)
         return self.replay()
 
 
@@ -96,8 +93,7 @@ class CapturedLoss:
 
     def __post_init__(self) -> None:
         self._parameters = list(self.learner.parameters())
-        if self.graphs is None:
-            self.graphs = CudaGraphs(self._parameters[0].device)
+        self._graphs = self.graphs or CudaGraphs(self._parameters[0].device)
 
     def __call__(self, batch: Any) -> Tensor:
         """The loss of a batch, a scalar to call `backward` of."""
@@ -105,99 +101,45 @@ class CapturedLoss:
             return self.learner.loss(batch)
         tensors, key = taken_apart(batch)
         recorded = self._by_shape.get(key)
-        if recorded is None or recorded.checks < CHECKS:
-            started = time.perf_counter()
-            with no_autocast_cache():
-                loss, *gradients = self._checked(batch, tensors, key)
-            self.seconds += time.perf_counter() - started
-        else:
-            loss, *gradients = recorded(tensors)
-        surrogate: Tensor = given(_scalar(loss), gradients, self._parameters)
-        return surrogate
-
-    def _compute(self, batch: Any) -> Result:
-        """The ordinary loss and gradient."""
-        loss = self.learner.loss(batch)
-        with torch.autocast(loss.device.type, enabled=False):
-            gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-        return [loss.detach(), *gradients]
+        if recorded is not None and recorded.checks >= CHECKS:
+            return given(recorded(tensors), self._parameters)
+        started = time.perf_counter()
+        with no_autocast_cache():
+            result = self._checked(batch, tensors, key)
+        self.seconds += time.perf_counter() - started
+        return given(result, self._parameters)
 
     def _checked(self, batch: Any, tensors: list[Tensor], key: Any) -> Result:
         """The ordinary result; records the shape if it is new, and compares."""
-        state, numbers = self._state(), self._numbers()
-        result = self._compute(batch)
-        after = self._state()
-        if changed := _changed(numbers, self._numbers()):
-            self.refused = f"its loss changes {changed}, a number that a graph would keep"
+        before, numbers = State(self.learner), plain_numbers(self.learner)
+        result = ordinary(self.learner, batch)
+        after = State(self.learner)
+        if name := changed(numbers, plain_numbers(self.learner)):
+            self.refused = f"its loss changes {name}, a number that a graph would keep"
             return result
         try:
-            self._put_back(state)
+            before.put_back()
             if key not in self._by_shape:
                 self._by_shape[key] = self._record(batch, tensors)
-                self._put_back(state)
+                before.put_back()
             recorded = self._by_shape[key]
-            loss, *gradients = recorded(tensors)
-            self.refused = (
-                self._difference("loss", result[:1], [loss])
-                or self._difference("gradient", result[1:], gradients)
-                or self._difference("buffers", [*after[:-1]], [*self._state()[:-1]])
-            )
+            again = recorded(tensors)
+            words = difference(result, after.buffers, again, State(self.learner).buffers)
+            self.refused = words and f"recorded as a CUDA graph, it has a {words}"
             recorded.checks += 1
         except Exception as error:  # whatever a learner does that no graph can hold
-            self.refused = _words(error)
+            self.refused = words_of(error)
         finally:
-            self._put_back(after)
+            after.put_back()
         if self.refused is not None:
             self._by_shape.clear()
         return result
 
     def _record(self, batch: Any, tensors: list[Tensor]) -> _Recorded:
-        assert self.graphs is not None
         inputs = [tensor.clone() for tensor in tensors]
         # A batch of its own in each call: what it keeps of itself is computed in each.
-        replay = self.graphs.record(lambda: self._compute(put_together(batch, inputs)))
+        replay = self._graphs.record(lambda: ordinary(self.learner, put_together(batch, inputs)))
         return _Recorded(inputs, replay)
-
-    # -- what an update leaves behind -------------------------------------------------------------
-
-    def _state(self) -> list[Tensor]:
-        """Copies of the buffers, and the state of the generator."""
-        assert self.graphs is not None
-        return [*(one.clone() for one in self.learner.buffers()), self.graphs.random_state()]
-
-    def _put_back(self, state: list[Tensor]) -> None:
-        assert self.graphs is not None
-        *values, random = state
-        with torch.no_grad():
-            for buffer, value in zip(self.learner.buffers(), values, strict=True):
-                buffer.copy_(value)
-        self.graphs.set_random_state(random)
-
-    def _numbers(self) -> dict[str, Any]:
-        """Plain attributes of the learner and its parts: what Python may decide by."""
-        return {
-            f"{name}.{key}".removeprefix("."): value
-            for name, module in self.learner.named_modules()
-            for key, value in vars(module).items()
-            if isinstance(value, bool | int | float | str)
-        }
-
-    def _difference(self, kind: str, ordinary: Result, recorded: Result) -> str | None:
-        """How far two results are apart, in words; None where they are the same, and where the
-        ordinary one is not finite and says nothing."""
-        pairs = list(zip(ordinary, recorded, strict=True))
-        if any((one is None) != (other is None) for one, other in pairs):
-            return f"recorded as a CUDA graph, its {kind} is another"
-        both = [(one, other) for one, other in pairs if one is not None and other is not None]
-        if not all(bool(one.isfinite().all()) for one, _ in both):
-            return None
-        apart = math.hypot(*(float((one.double() - other.double()).norm()) for one, other in both))
-        size = math.hypot(*(float(one.double().norm()) for one, _ in both))
-        rounded = torch.is_autocast_enabled(self._parameters[0].device.type)
-        if apart <= (ROUNDED_TOLERANCE if rounded else TOLERANCE) * size:
-            return None
-        share = f"{apart / size:.1%}" if size else "where there is none"
-        return f"recorded as a CUDA graph, its {kind} is another ({share})"
 
 
 class CudaGraphs:
@@ -249,14 +191,6 @@ class CudaGraphs:
             torch.cuda.set_sync_debug_mode(before)
         torch.cuda.current_stream(self.device).wait_stream(self._stream)
 
-    def random_state(self) -> Tensor:
-        """Of the device's generator."""
-        return torch.cuda.get_rng_state(self.device)
-
-    def set_random_state(self, state: Tensor) -> None:
-        """Puts it back there."""
-        torch.cuda.set_rng_state(state, self.device)
-
 
 @contextmanager
 def no_autocast_cache() -> Iterator[None]:
@@ -269,22 +203,3 @@ def no_autocast_cache() -> Iterator[None]:
         yield
     finally:
         torch.set_autocast_cache_enabled(before)
-
-
-def _words(error: BaseException) -> str:
-    """What was first to fail: a recording that is broken off complains as well."""
-    while error.__context__ is not None:
-        error = error.__context__
-    lines = str(error).strip().splitlines()
-    return ": ".join([type(error).__name__, *lines[:1]])
-
-
-def _scalar(loss: Tensor | None) -> Tensor:
-    assert loss is not None
-    return loss
-
-
-def _changed(before: dict[str, Any], after: dict[str, Any]) -> str | None:
-    """The name of a number that is another one now."""
-    names = before.keys() | after.keys()
-    return next((name for name in sorted(names) if before.get(name) != after.get(name)), None)

@@ -5,17 +5,22 @@ decides."""
 from __future__ import annotations
 
 import copy
-import dataclasses
+import re
 
 import pytest
 import torch
-from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from bench.worker.captured import CHECKS, CapturedLoss
-from bench.worker.updates import update
-
-UPDATES = 6
+from tests.helpers.recorded_learners import (
+    UNRECORDABLE,
+    Batch,
+    Hidden,
+    Small,
+    batches,
+    same_state,
+    train,
+)
 
 
 class Operations:
@@ -42,85 +47,8 @@ class Operations:
 
         return replay
 
-    def random_state(self):
-        return torch.get_rng_state()
 
-    def set_random_state(self, state):
-        torch.set_rng_state(state)
-
-
-@dataclasses.dataclass
-class Batch:
-    x: torch.Tensor
-    ways: int = 5
-
-
-class Small(nn.Module):
-    """A loss with all that an update may leave behind: buffers, random numbers, a parameter that
-    nothing is computed of."""
-
-    max_grad_norm = None
-
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1)
-        )
-        self.idle = nn.Parameter(torch.ones(2))
-
-    def loss(self, batch):
-        return self.layers(batch.x).square().mean()
-
-
-class Counts(Small):
-    def __init__(self):
-        super().__init__()
-        self.updates = 0
-
-    def loss(self, batch):
-        self.updates += 1
-        return super().loss(batch) * 0.9**self.updates
-
-
-class Hidden(Small):
-    """Decides by what no plain attribute says."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def loss(self, batch):
-        self.seen.append(1)
-        return super().loss(batch) * len(self.seen)
-
-
-class Reads(Small):
-    def loss(self, batch):
-        loss = super().loss(batch)
-        return loss * 2 if float(loss.detach()) > 0.5 else loss
-
-
-def batches(count=UPDATES):
-    generator = torch.Generator().manual_seed(1)
-    return [Batch(torch.randn(6, 4, generator=generator)) for _ in range(count)]
-
-
-def train(learner, loss=None, count=UPDATES, precision="fp32"):
-    """The losses of some updates, the harness's own."""
-    learner.train()
-    optimizer = torch.optim.Adam(learner.parameters(), lr=0.01, weight_decay=0.1)
-    losses = []
-    for number, batch in enumerate(batches(count)):
-        torch.manual_seed(number)
-        losses.append(update(learner, optimizer, batch, precision, loss))
-    return losses
-
-
-@pytest.fixture(params=["fp32", "bf16"])
-def precision(request):
-    return request.param
-
-
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_captured_training_is_the_ordinary_one(precision):
     torch.manual_seed(0)
     ordinary = Small()
@@ -131,10 +59,7 @@ def test_a_captured_training_is_the_ordinary_one(precision):
     )
     assert captured.refused is None
     assert captured.graphs.recorded == 1
-    for (name, own), (_, other) in zip(
-        learner.state_dict().items(), ordinary.state_dict().items(), strict=True
-    ):
-        torch.testing.assert_close(own, other, msg=name)
+    same_state(learner, ordinary)
     assert learner.idle.grad is None  # weight decay would move it else
     assert torch.equal(learner.idle, torch.ones(2))
 
@@ -153,10 +78,7 @@ def test_each_shape_is_recorded_once_and_checked_twice():
     assert graphs.recorded == 3  # Python may decide by a number of the batch
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [(Counts, "changes updates"), (Hidden, "is another"), (Reads, "RuntimeError")],
-)
+@pytest.mark.parametrize(("kind", "reason"), UNRECORDABLE)
 def test_what_cannot_be_captured_trains_in_the_ordinary_way_and_says_why(kind, reason):
     torch.manual_seed(0)
     ordinary = kind()
@@ -166,7 +88,7 @@ def test_what_cannot_be_captured_trains_in_the_ordinary_way_and_says_why(kind, r
         train(learner, captured)
     else:
         assert train(learner, captured) == train(ordinary)
-    assert reason in captured.refused
+    assert re.search(reason, captured.refused)
     assert not captured._by_shape
 
 
