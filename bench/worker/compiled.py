@@ -45,6 +45,10 @@ from bench.worker.recorded import (
 Compiled = Callable[[list[Tensor], list[Tensor], list[Tensor]], list[Tensor]]
 """Parameters, buffers and tensors of a batch, to what `_Form` takes apart."""
 
+RECORDED_TOLERANCE = 0.05
+"""How far a recorded gradient may be from the ordinary one, relatively: what is recorded may say
+itself in other operations (`bench.api.being_compiled`), and where two values are almost equal the
+larger one is then another. MAML's of 5 shots is 0.3 % away."""
 COMPILED_TOLERANCE = 0.25
 """How far a compiled gradient may be from the ordinary one, relatively. Much: torch's own batch
 normalisation of images that lie channels-last rounds so that Conv4's is up to 8 % away from that in
@@ -111,7 +115,9 @@ class CompiledLoss:
         try:
             plain = self._recorded(batch, tensors)
             before.put_back()
-            words = difference(own, after.buffers, plain(learner, tensors), State(learner).buffers)
+            again = plain(learner, tensors)
+            buffers = State(learner).buffers
+            words = difference(own, after.buffers, again, buffers, RECORDED_TOLERANCE)
         except Exception as error:  # whatever a learner does that cannot be written down
             raise BenchError(_CANNOT.format(words_of(error))) from error
         if words is not None:
