@@ -309,6 +309,14 @@ def test_rotations_are_classes_of_their_own():
             )
 
 
+def test_a_gpu_turns_images_as_a_cpu_does():
+    images = torch.arange(6 * 2 * 9, dtype=torch.uint8).view(6, 2, 3, 3)
+    pool = EpisodePool(images, np.array([0]), np.array([24]), None, True)
+    rows, turns = np.arange(24) % 6, np.arange(24) // 6
+    assert torch.equal(pool._turned_at_once(rows, turns), pool._turned_in_place(rows, turns))
+    assert torch.equal(pool._turned_at_once(rows, turns)[:6], images)
+
+
 def test_gather_divides_by_255():
     images = torch.arange(256, dtype=torch.uint8)[:, None, None, None].expand(-1, *SHAPE)
     pool = EpisodePool(images, np.array([0]), np.array([256]))
