@@ -37,7 +37,7 @@ class Failure(NamedTuple):
 
     reason: str
     traceback: str | None
-    kind: Literal["error", "refused"] = "error"
+    kind: Literal["error", "memory", "refused"] = "error"
 
 
 FOREIGN = Failure("the process wrote into a pipe that is not its own, and perhaps elsewhere", None)
@@ -112,10 +112,8 @@ def parse(line: bytes) -> Message:
     match content:
         case {"progress": dict(event)} if len(event) <= MOST_KEYS:
             return {key: value for key, value in event.items() if _is_plain(value)}
-        case {"failure": [str(reason), str(traceback), "error"]}:
-            return Failure(reason, traceback)
-        case {"failure": [str(reason), str(traceback), "refused"]}:
-            return Failure(reason, traceback, "refused")
+        case {"failure": [str(reason), str(traceback), ("error" | "memory" | "refused") as kind]}:
+            return Failure(reason, traceback, kind)
     return FOREIGN
 
 

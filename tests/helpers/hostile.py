@@ -114,6 +114,10 @@ def real_time_signal(argument: str, tell: Tell) -> None:
     os.kill(os.getpid(), 40)
 
 
+def finds_no_memory(argument: str, tell: Tell) -> None:
+    raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
 def exits(argument: str, tell: Tell) -> None:
     sys.exit("bye")
 

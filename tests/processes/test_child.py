@@ -121,6 +121,7 @@ def test_its_log_is_bounded(work, tmp_path):
         ("ends_the_interpreter", "exit", "exit code 7"),
         ("real_time_signal", "exit", f"SIGRTMIN+{40 - signal.SIGRTMIN}"),
         ("exits", "error", "SystemExit: bye"),
+        ("finds_no_memory", "memory", "RuntimeError: CUDA out of memory. Tried"),
         ("long_and_foreign", "error", "ValueError: file caf\\udce9.png \\x00xxx"),
         ("writes_into_pipes", "error", "wrote into a pipe that is not its own"),
         ("kills_its_guard", "exit", "is gone"),

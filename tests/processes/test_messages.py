@@ -39,6 +39,14 @@ def test_what_is_sent_is_read(pipe):
     assert failure == Failure("ValueError: \n caf\udce9", "Traceback\n ...")
 
 
+@pytest.mark.parametrize("kind", ["error", "memory", "refused", "lost", "timeout", "exit"])
+def test_what_a_worker_may_say_of_its_end_is_read_back(kind, pipe):
+    Sender(pipe[1]).failure("reason", "traceback", kind)
+    (failure,) = read(os.read(pipe[0], 2**16))
+    own = kind in {"error", "memory", "refused"}  # of the others nobody but bench knows
+    assert failure == (Failure("reason", "traceback", kind) if own else FOREIGN)
+
+
 @pytest.mark.parametrize(
     "line",
     [
