@@ -60,8 +60,9 @@ def compiled_loss(training: Training, learner: Learner) -> CompiledLoss | Captur
     it stays what it is, as that of a learner which was trained on a GPU and is timed on a CPU."""
     if training.compiled:
         return CompiledLoss(learner)
-    cuda = next(learner.parameters()).device.type == "cuda"
-    return CapturedLoss(learner) if training.captured and cuda else None
+    if training.captured and next(learner.parameters()).device.type == "cuda":
+        return CapturedLoss(learner)
+    return None
 
 
 class CompiledLoss:

@@ -160,7 +160,9 @@ def _result(cell: dict[str, Any]) -> str:
         return f"{wrong['mean']:.3g} ± {wrong['ci95']:.2g} wrong bits of {cell['bits']}"
     if "mse" in cell["metrics"]:
         error = cell["metrics"]["mse"]
-        return f"{error['mean']:.3g} ± {error['ci95']:.2g}"
+        behind = cell["metrics"].get("nats_behind_oracle")
+        nats = f"; {behind['mean']:.2f} nats" if behind else ""
+        return f"{error['mean']:.3g} ± {error['ci95']:.2g}{nats}"
     accuracy = cell["metrics"]["accuracy"]
     text = f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f} %"
     if cell.get("by_presentation"):

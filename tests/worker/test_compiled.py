@@ -7,6 +7,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from bench.api import BenchError
 from bench.worker.compiled import CompiledLoss, compiled_loss
@@ -76,6 +77,10 @@ def test_a_compiler_that_computes_something_else_is_caught(monkeypatch):
     compiled = CompiledLoss(Small().train())
     with pytest.raises(BenchError, match="compiled, it has a gradient another by"):
         compiled(batches(1)[0])
+
+
+def test_what_has_no_weights_stays_what_it_is(make_training):
+    assert compiled_loss(make_training(), nn.Identity()) is None
 
 
 def test_what_was_captured_on_a_gpu_is_timed_on_a_cpu_as_it_is(make_training):
