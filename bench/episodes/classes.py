@@ -119,7 +119,8 @@ class ClassPool(ABC):
         inputs = self._upright(self.tensor(rows))
         for quarter in (1, 2, 3):
             which = self.tensor(np.flatnonzero(turns == quarter))
-            inputs[which] = torch.rot90(inputs[which], quarter, dims=(2, 3))
+            some = torch.rot90(inputs.index_select(0, which), quarter, dims=(2, 3))
+            inputs.index_copy_(0, which, some)  # whole rows: indexing would go value by value
         return inputs
 
     def _turned_at_once(self, rows: IntArray, turns: IntArray) -> Tensor:
