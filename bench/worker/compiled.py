@@ -43,7 +43,7 @@ from bench.worker.recorded import (
 )
 
 Compiled = Callable[[list[Tensor], list[Tensor], list[Tensor]], list[Tensor]]
-"""Parameters, buffers and tensors of a batch, to what `_Form` takes apart."""
+"""Parameters, buffers and tensors of a batch, to what `_Compiled` takes apart."""
 
 RECORDED_TOLERANCE = 0.05
 """How far a recorded gradient may be from the ordinary one, relatively: what is recorded may say
@@ -125,8 +125,8 @@ class CompiledLoss:
             raise BenchError(_CANNOT.format(f"recorded, it has a {words}"))
         before.put_back()
         # One graph as it is. With `fullgraph` torch 2.11 refused two trainings of ten on a GPU for
-        # a generator ("Attempt to trace generator"), of which the graph has none.
-        # What it draws at random is what is drawn without compiling.
+        # a generator ("Attempt to trace generator"), of which the graph has none. What it draws at
+        # random is what is drawn without compiling.
         options: dict[str, Any] = {"fallback_random": True}
         function = torch.compile(plain.function, dynamic=False, options=options)
         made = _Compiled(function, plain.present)
