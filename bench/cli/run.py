@@ -100,8 +100,8 @@ SIZE = Quantity(
 )  # fmt: skip
 @click.option(
     "--compile", is_flag=True,
-    help="Compiles the update of each learner (maml and its kin) in a minute or more, and trains "
-    "faster. Needs a C++ compiler. On a CUDA GPU any learner's update becomes a CUDA graph.",
+    help="Compiles the update of each learner, in a minute or more, and trains those of many small "
+    "steps faster. Needs a C++ compiler. On a CUDA GPU any learner's update becomes a CUDA graph.",
 )  # fmt: skip
 @DATA_DIR
 @RESULTS

@@ -90,3 +90,15 @@ def same_state(one, other):
         one.state_dict().items(), other.state_dict().items(), strict=True
     ):
         torch.testing.assert_close(own, two, msg=name)
+
+
+def without_compiling(monkeypatch):
+    """Lets what is recorded run as it is, not compiled: that takes a minute. What was recorded."""
+    calls = []
+
+    def keep(module, **_):
+        calls.append(module)
+        return module
+
+    monkeypatch.setattr(torch, "compile", keep)
+    return calls

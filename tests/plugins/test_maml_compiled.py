@@ -20,6 +20,7 @@ from bench_plugins.optimization_based.fomaml import FOMAML
 from bench_plugins.optimization_based.maml import MAML
 from bench_plugins.optimization_based.meta_sgd import MetaSGD
 from bench_plugins.optimization_based.proto_maml import ProtoMAML
+from tests.helpers.recorded_learners import without_compiling
 
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="needs a C++ compiler"
@@ -28,15 +29,7 @@ needs_compiler = pytest.mark.skipif(
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """What is recorded is run as it is, not compiled: that takes a minute."""
-    calls = []
-
-    def keep(module, **_):
-        calls.append(module)
-        return module
-
-    monkeypatch.setattr(torch, "compile", keep)
-    return calls
+    return without_compiling(monkeypatch)
 
 
 def gradients_of(learner, loss):

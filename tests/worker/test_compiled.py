@@ -18,20 +18,13 @@ from tests.helpers.recorded_learners import (
     batches,
     same_state,
     train,
+    without_compiling,
 )
 
 
 @pytest.fixture
 def plain(monkeypatch):
-    """What is recorded is run as it is, not compiled: that takes a minute."""
-    calls = []
-
-    def keep(module, **_):
-        calls.append(module)
-        return module
-
-    monkeypatch.setattr(torch, "compile", keep)
-    return calls
+    return without_compiling(monkeypatch)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
