@@ -27,7 +27,7 @@ from torch import Tensor
 from bench.api import TaskSpec
 from bench.api.dataset import ImageClasses, IntArray
 from bench.episodes.pools import Drawn
-from bench.episodes.words import LAST_KEY, Keys, Purpose, random_words, smallest
+from bench.episodes.words import LAST_KEY, Keys, Purpose, random_words, smallest, taken
 from bench.errors import BenchError
 
 
@@ -93,10 +93,10 @@ class ClassPool(ABC):
         """See `draw_episodes`."""
         return draw_episodes(self, task, episodes, seed, purpose, number)
 
-    def gather(self, index: IntArray) -> Tensor:
-        """The inputs (B, S, *input_shape) as float32, by one gather on the pool's device: pixels in
-        [0, 1], features as they are."""
-        flat = index.reshape(-1)
+    def gather(self, *indices: IntArray) -> list[Tensor]:
+        """The inputs (B, S, *input_shape) of each index as float32, by one gather on the pool's
+        device: pixels in [0, 1], features as they are."""
+        flat = np.concatenate([index.reshape(-1) for index in indices])
         own = len(self.images) if self.rows is None else len(self.rows)
         turns, flat = np.divmod(flat, own) if self.turned else (None, flat)
         rows = flat if self.rows is None else self.rows[flat]
@@ -107,8 +107,12 @@ class ClassPool(ABC):
         else:
             inputs = self._turned_at_once(rows, turns)
         if inputs.dtype == torch.uint8:
-            inputs = inputs.float().mul_(1 / 255)
-        return inputs.view(*index.shape, *self.input_shape)
+            inputs = scaled(inputs)
+        each = inputs.split([index.size for index in indices])
+        return [
+            some.view(*index.shape, *self.input_shape)
+            for some, index in zip(each, indices, strict=True)
+        ]
 
     def _upright(self, rows: Tensor) -> Tensor:
         """The images in some rows."""
@@ -145,6 +149,19 @@ class ClassPool(ABC):
         if self.device.type == "cuda":
             return numbers.pin_memory().to(self.device, non_blocking=True)
         return numbers.to(self.device)
+
+
+def scaled(images: Tensor) -> Tensor:
+    """Pixels in [0, 1] of images of 8 bits: times 1/255, as float32.
+
+    On a CPU by numpy, which converts and multiplies piece by piece, in the cache; torch would write
+    all of it twice.
+    """
+    if images.device.type != "cpu":
+        return images.float().mul_(1 / 255)
+    pixels = torch.empty(images.shape, dtype=torch.float32)
+    np.multiply(images.numpy(), np.float32(1 / 255), out=pixels.numpy(), dtype=np.float32)
+    return pixels
 
 
 PoolT = TypeVar("PoolT", bound=ClassPool)
@@ -235,7 +252,7 @@ def draw_episodes(
         labels = np.repeat(np.arange(task.ways), chosen.shape[-1])  # (S,)
         order = np.argsort(keys, axis=-1, kind="stable")  # (B, S)
         flat = chosen.reshape(episodes, -1)
-        return np.take_along_axis(flat, order, -1), labels[order]
+        return taken(flat, order), labels[order]
 
     support, support_y = shuffled(images[..., :shots], support_keys)
     query, query_y = shuffled(images[..., shots:], query_keys)

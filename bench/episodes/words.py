@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from bench.api.dataset import IntArray
 
 Keys = NDArray[np.uint64]
-
+Number = TypeVar("Number", bound=np.generic)
 
 LAST_KEY = np.iinfo(np.uint64).max
 
@@ -38,9 +40,18 @@ def smallest(keys: Keys, count: int) -> IntArray:
     """Positions of the `count` smallest keys of each row, smallest first: (..., count)."""
     if count < keys.shape[-1]:
         chosen = np.argpartition(keys, count, axis=-1)[..., :count]
-        order = np.argsort(np.take_along_axis(keys, chosen, -1), axis=-1, kind="stable")
-        return np.take_along_axis(chosen, order, -1)
+        order = np.argsort(taken(keys, chosen), axis=-1, kind="stable")
+        return taken(chosen, order)
     return np.argsort(keys, axis=-1, kind="stable")
+
+
+def taken(values: NDArray[Number], positions: IntArray) -> NDArray[Number]:
+    """What stands at some positions of each row, along the last axis. `numpy.take_along_axis`, in a
+    fifth of the time for the small arrays that episodes are."""
+    rows = math.prod(positions.shape[:-1])
+    columns = positions.reshape(rows, positions.shape[-1])  # a width of 0 has no -1
+    found = values.reshape(rows, values.shape[-1])[np.arange(rows)[:, None], columns]
+    return found.reshape(positions.shape)
 
 
 def torch_seed(seed: int, update: int) -> int:

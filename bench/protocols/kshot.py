@@ -51,11 +51,12 @@ class EpisodePool(ClassPool):
 
     def build(self, task: TaskSpec, draw: Draw, classes: bool = False) -> Episodes:
         """See `bench.episodes.pools.Pool.build`."""
+        support_x, query_x = self.gather(draw.support, draw.query)
         return Episodes(
             task.ways,
-            self.gather(draw.support),
+            support_x,
             self.tensor(draw.support_y),
-            self.gather(draw.query),
+            query_x,
             self.tensor(draw.query_y),
             self.tensor(draw.classes) if classes else None,
         )

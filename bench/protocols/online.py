@@ -53,9 +53,10 @@ class StreamPool(ClassPool):
 
     def build(self, task: TaskSpec, draw: Draw, classes: bool = False) -> Stream:
         """See `bench.episodes.pools.Pool.build`."""
+        [images] = self.gather(draw.support)
         return Stream(
             task.ways,
-            self.gather(draw.support),
+            images,
             self.tensor(draw.support_y),
             self.tensor(draw.classes) if classes else None,
         )

@@ -108,6 +108,24 @@ class Device:
             torch.mps.synchronize()
 
 
+def seed_generators(seed: int) -> None:
+    """`torch.manual_seed`, for the devices that are in use.
+
+    torch keeps the seed also for a GPU that may still be asked for, with the traceback of the call:
+    longer than an episode takes to draw.
+
+    Args:
+        seed: of 63 bits.
+    """
+    import torch
+
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
+
+
 def allow_tf32(allowed: bool) -> None:
     """Says whether CUDA may round the factors of products and convolutions in fp32 to 10 bits
     (TF32). torch allows it in convolutions by default, where it moves the gradient of Conv4 by some

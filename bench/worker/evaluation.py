@@ -15,6 +15,7 @@ from bench.episodes.banks import Bank
 from bench.protocols.answers import answer
 from bench.protocols.base import Protocol
 from bench.registry.installed import protocol
+from bench.worker.devices import seed_generators
 
 BATCH_IMAGES = {"cpu": 1280, "gpu": 20480}
 """Images that are handled together, about: enough to be fast, few enough for the memory."""
@@ -80,7 +81,7 @@ def evaluate(
     try:
         done = 0
         for number, batch in enumerate(bank.batches(batch_size(bank))):
-            torch.manual_seed(number)
+            seed_generators(number)
             with autocast(bank.pool.device, precision):
                 logits = answer(own, learner, batch)
             if kept is not None:

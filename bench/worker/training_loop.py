@@ -27,6 +27,7 @@ from bench.store.checked import UnreadableError, missing
 from bench.store.tensors import load_torch, save_torch
 from bench.worker.checkpoints import give_state, resumable_state, try_out
 from bench.worker.compiled import compiled_loss
+from bench.worker.devices import seed_generators
 from bench.worker.evaluation import evaluate, protocol_of
 from bench.worker.schedule import advance, steps_due
 from bench.worker.updates import make_optimizer, update
@@ -149,7 +150,7 @@ class MetaTraining:
     def _update(self) -> None:
         history, training = self.history, self.training
         started = time.perf_counter()
-        torch.manual_seed(torch_seed(training.seed, history.updates))
+        seed_generators(torch_seed(training.seed, history.updates))
         batch = training_batch(self.pool, training.task, training.seed, history.updates)
         built = time.perf_counter()
         loss = update(self.learner, self.optimizer, batch, training.precision, self.compiled)

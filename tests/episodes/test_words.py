@@ -1,6 +1,17 @@
 import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench.episodes.words import seeded_order, uniform
+from bench.episodes.words import (
+    Purpose,
+    random_words,
+    seeded_order,
+    smallest,
+    taken,
+    torch_seed,
+    uniform,
+)
 
 
 def test_order_is_pinned() -> None:
@@ -28,3 +39,31 @@ def test_numbers_are_uniform() -> None:
     # Standard error of the mean: sqrt(1/12/100000) = 0.0009.
     assert abs(numbers.mean() - 0.5) < 0.004
     assert np.histogram(numbers, bins=10, range=(0, 1))[0].min() > 9_500
+
+
+def test_what_is_taken_is_what_numpy_takes() -> None:
+    keys = uniform(3, (2, 3, 7))
+    positions = np.argsort(keys, axis=-1)[..., :4]
+    assert np.array_equal(taken(keys, positions), np.take_along_axis(keys, positions, -1))
+    assert np.array_equal(taken(keys[0], positions[0]), taken(keys, positions)[0])
+    assert taken(keys[..., :0], positions[..., :0]).shape == (2, 3, 0)
+
+
+def test_random_words_are_pinned() -> None:
+    assert random_words(3, Purpose.TRAIN, 5, 4).tolist() == [
+        0x16CF4CC9A147ECBB, 0x54F6DD4D6F07666F, 0x2A4B22AFDAB4539E, 0x5F31EEC4FF3EF953,
+    ]  # fmt: skip
+    assert random_words(0, Purpose.TEST, 0, 2).tolist() == [0xDE1F39DAE971F7ED, 0xEDE622DC829DEC50]
+
+
+def test_torch_seeds_differ_and_fit_torch() -> None:
+    seeds = {torch_seed(seed, update) for seed in range(5) for update in range(200)}
+    assert len(seeds) == 1000
+    torch.manual_seed(max(seeds))
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=30, unique=True), st.data())
+def test_smallest_is_a_partial_sort(keys: list[int], data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, len(keys)))
+    found = smallest(np.array([keys], dtype=np.uint64), count)[0]
+    assert [keys[position] for position in found] == sorted(keys)[:count]
