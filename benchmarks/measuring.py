@@ -18,9 +18,9 @@ CPU = torch.device("cpu")
 WARM_UPS = {"cpu": 2, "cuda": 4}
 """Calls that do not count: the first ones ask the system for memory, half a million pages of it in
 a large batch, and on a GPU they choose kernels."""
-GPU_SECONDS, GPU_REPEATS = 0.3, 100
-"""On a GPU, where a call may be over in a millisecond, a median is of more calls than asked for: of
-so many seconds, and of so many calls at most."""
+REPEAT_SECONDS, MOST_REPEATS = 0.1, 100
+"""A call that is over in some milliseconds is repeated more often than asked: for so long for each
+repeat, and so often at most."""
 
 
 def interleaved(
@@ -48,12 +48,10 @@ def interleaved(
 
     for _ in range(WARM_UPS[device.type]):
         one_of_each(None)
-    wanted = dict.fromkeys(calls, repeats)
-    if cuda:
-        wanted = {
-            name: max(repeats, min(GPU_REPEATS, round(GPU_SECONDS / found[-1])))
-            for name, found in times.items()
-        }
+    wanted = {
+        name: max(repeats, min(MOST_REPEATS, int(repeats * REPEAT_SECONDS / max(found[-1], 1e-6))))
+        for name, found in times.items()
+    }
     times = {name: [] for name in calls}
     while any(len(found) < wanted[name] for name, found in times.items()):
         one_of_each(wanted)

@@ -34,7 +34,7 @@ def words(found: Results) -> str:
         f"{machine['processor']}, {threads} thread{'s' if threads > 1 else ''}",
         f"torch {machine['torch']}",
         f"commit {' and '.join(commits)}",
-        f"medians of {asked['repeats']}" + (" or more" if "gpu" in machine else ""),
+        f"medians of {asked['repeats']} or more",
     ]
     if loads:
         said.append(f"a load of {min(loads):g} to {max(loads):g} on {machine['cores']} cores")

@@ -6,14 +6,22 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks import measuring
 from benchmarks.measuring import interleaved, operations, product_peak, share_of_peak, tensor_cores
 
 
-def test_calls_take_turns_and_the_first_ones_of_each_do_not_count():
+def test_calls_take_turns_and_the_first_ones_of_each_do_not_count(monkeypatch):
+    monkeypatch.setattr(measuring, "REPEAT_SECONDS", 0)
     told = []
     found = interleaved({"a": lambda: told.append("a"), "b": lambda: told.append("b")}, 2)
     assert told == ["a", "b"] * 4
     assert set(found) == {"a", "b"}
+
+
+def test_of_short_calls_there_are_more():
+    told = []
+    interleaved({"short": lambda: told.append(1)}, 1)
+    assert len(told) == measuring.WARM_UPS["cpu"] + measuring.MOST_REPEATS
 
 
 def test_operations_of_a_product():
