@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -240,12 +241,17 @@ def draw_episodes(
     classes_in_pool, most = len(pool), int(pool.counts.max())
     widths = [classes_in_pool, task.ways * most, task.ways * shots, task.ways * queries]
     words = random_words(seed, purpose, number, episodes * sum(widths)).reshape(episodes, -1)
-    class_keys, image_keys, support_keys, query_keys = np.split(words, np.cumsum(widths)[:-1], 1)
+    ends = list(accumulate(widths))
+    class_keys, image_keys, support_keys, query_keys = (
+        words[:, end - width : end] for width, end in zip(widths, ends, strict=True)
+    )
 
     classes = smallest(class_keys, task.ways)  # (B, N)
     image_keys = image_keys.reshape(episodes, task.ways, most)
-    absent = np.arange(most) >= pool.counts[classes][..., None]  # (B, N, most)
-    images = smallest(np.where(absent, LAST_KEY, image_keys), shots + queries)  # (B, N, images)
+    if pool.counts.min() < most:
+        absent = np.arange(most) >= pool.counts[classes][..., None]  # (B, N, most)
+        image_keys = np.where(absent, LAST_KEY, image_keys)
+    images = smallest(image_keys, shots + queries)  # (B, N, images)
     images = images + pool.starts[classes][..., None]
 
     def shuffled(chosen: IntArray, keys: Keys) -> tuple[IntArray, IntArray]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,32 @@ class Purpose(IntEnum):
 
 def random_words(seed: int, purpose: Purpose, number: int, count: int) -> Keys:
     """The first `count` 64-bit words of the stream (seed, purpose, number)."""
+    generator = _generators.philox
     key = np.array([seed, (int(purpose) << 56) | number], dtype=np.uint64)
-    return np.random.Philox(key=key).random_raw(count)
+    generator.state = _at_start(key)
+    return generator.random_raw(count)
+
+
+_ZEROS = np.zeros(4, dtype=np.uint64)
+
+
+def _at_start(key: Keys) -> Any:
+    """The state of a new generator."""
+    return {
+        "bit_generator": "Philox", "state": {"counter": _ZEROS, "key": key},
+        "buffer": _ZEROS, "buffer_pos": 4, "has_uint32": 0, "uinteger": 0,
+    }  # fmt: skip
+
+
+class _Generators(threading.local):
+    """One generator for each thread, to be put into the state of a new one: a new one would first
+    ask the system for entropy that a key makes useless."""
+
+    def __init__(self) -> None:
+        self.philox = np.random.Philox(key=0)
+
+
+_generators = _Generators()
 
 
 def smallest(keys: Keys, count: int) -> IntArray:

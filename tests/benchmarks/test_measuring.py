@@ -38,12 +38,11 @@ def test_operations_of_a_recurrent_layer():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_tensor_cores_are_as_they_were_afterwards(precision):
+def test_tensor_cores_are_used_for_tf32_and_not_afterwards(precision):
     switches = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [switch.allow_tf32 for switch in switches]
     with tensor_cores(precision):
         assert [switch.allow_tf32 for switch in switches] == [precision == "tf32"] * 2
-    assert [switch.allow_tf32 for switch in switches] == before
+    assert [switch.allow_tf32 for switch in switches] == [False] * 2
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

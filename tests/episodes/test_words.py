@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -54,6 +56,22 @@ def test_random_words_are_pinned() -> None:
         0x16CF4CC9A147ECBB, 0x54F6DD4D6F07666F, 0x2A4B22AFDAB4539E, 0x5F31EEC4FF3EF953,
     ]  # fmt: skip
     assert random_words(0, Purpose.TEST, 0, 2).tolist() == [0xDE1F39DAE971F7ED, 0xEDE622DC829DEC50]
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**56 - 1), st.integers(1, 9))
+def test_words_are_those_of_a_new_generator(seed: int, number: int, count: int) -> None:
+    key = np.array([seed, (int(Purpose.TEST) << 56) | number], dtype=np.uint64)
+    expected = np.random.Philox(key=key).random_raw(count)
+    assert np.array_equal(random_words(seed, Purpose.TEST, number, count), expected)
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    def words(number: int) -> list[int]:
+        return random_words(1, Purpose.TRAIN, number, 3).tolist()
+
+    expected = [words(number) for number in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(words, range(200))) == expected
 
 
 def test_torch_seeds_differ_and_fit_torch() -> None:
