@@ -38,6 +38,7 @@ from bench.worker.recorded import (
     ordinary,
     plain_numbers,
     put_together,
+    rounding,
     taken_apart,
     words_of,
 )
@@ -46,9 +47,9 @@ Compiled = Callable[[list[Tensor], list[Tensor], list[Tensor]], list[Tensor]]
 """Parameters, buffers and tensors of a batch, to what `_Compiled` takes apart."""
 
 RECORDED_TOLERANCE = 0.05
-"""How far a recorded gradient may be from the ordinary one, relatively: what is recorded may say
-itself in other operations (`bench.api.being_compiled`), and where two values are almost equal the
-larger one is then another. MAML's of 5 shots is 0.3 % away."""
+"""How far a recorded gradient may be from the ordinary one, relatively, beyond what rounding does
+to that: what is recorded may say itself in other operations (`bench.api.being_compiled`), and where
+two values are almost equal the larger one is then another."""
 COMPILED_TOLERANCE = 0.25
 """How far a compiled gradient may be from the ordinary one, relatively. Much: torch's own batch
 normalisation of images that lie channels-last rounds so that Conv4's is up to 8 % away from that in
@@ -113,12 +114,14 @@ class CompiledLoss:
         if name := changed(numbers, plain_numbers(learner)):
             raise BenchError(_CANNOT.format(f"its loss changes {name}, a number"))
         before.put_back()
+        slack = rounding(learner, batch, own)
+        before.put_back()
         try:
             plain = self._recorded(batch, tensors)
             before.put_back()
             again = plain(learner, tensors)
             buffers = State(learner).buffers
-            words = difference(own, after.buffers, again, buffers, RECORDED_TOLERANCE)
+            words = difference(own, after.buffers, again, buffers, RECORDED_TOLERANCE, slack)
         except Exception as error:  # whatever a learner does that cannot be written down
             raise BenchError(_CANNOT.format(words_of(error))) from error
         if words is not None:
@@ -135,7 +138,7 @@ class CompiledLoss:
         except Exception as error:
             raise BenchError(_CANNOT.format(words_of(error))) from error
         buffers = State(learner).buffers
-        words = difference(own, after.buffers, result, buffers, COMPILED_TOLERANCE)
+        words = difference(own, after.buffers, result, buffers, COMPILED_TOLERANCE, slack)
         if words is not None:
             raise BenchError(_CANNOT.format(f"compiled, it has a {words}"))
         self._by_shape[key] = made

@@ -13,7 +13,8 @@ from torch import nn
 
 from bench.api import BenchError, Learner, being_compiled
 from bench.testing.tasks import draw, tiny_task
-from bench.worker.compiled import CompiledLoss, check_compiler
+from bench.worker.compiled import RECORDED_TOLERANCE, CompiledLoss, check_compiler
+from bench.worker.recorded import ordinary, rounding
 from bench.worker.updates import update
 from bench_plugins.optimization_based.anil import ANIL
 from bench_plugins.optimization_based.fomaml import FOMAML
@@ -138,6 +139,38 @@ def test_bf16_is_recorded_as_such(tiny, recorded):
     casts = [n for n in recorded[0].graph.nodes if n.kwargs.get("dtype") == torch.bfloat16]
     assert casts
     assert all(p.grad.dtype == torch.float32 for p in learner.parameters())
+
+
+def images(shots):
+    """Noise, on which bfloat16 moves MAML's gradient by more than the tolerance."""
+    task = tiny_task("kshot").but(ways=5, shots=shots, queries=shots, input_shape=(1, 12, 12))
+    return task, draw(task, 4, 1, training=True)
+
+
+@pytest.mark.parametrize("shots", [1, 5])
+def test_what_rounding_to_bf16_does_is_let_pass(recorded, shots):
+    task, batch = images(shots)
+    torch.manual_seed(0)
+    learner = MAML(MAML.Config(), task).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        slack = rounding(learner, batch, ordinary(learner, batch))
+        CompiledLoss(learner)(batch)
+    assert slack > RECORDED_TOLERANCE
+    assert rounding(learner, batch, ordinary(learner, batch)) < RECORDED_TOLERANCE  # float32
+
+
+def test_what_is_wrong_in_bf16_is_not(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda module, **_: lambda *arguments: [
+        module(*arguments)[0], *(-one for one in module(*arguments)[1:])
+    ])  # fmt: skip
+    task, batch = images(1)
+    torch.manual_seed(0)
+    learner = MAML(MAML.Config(), task).train()
+    with (
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        pytest.raises(BenchError, match="compiled, it has a gradient another by"),
+    ):
+        CompiledLoss(learner)(batch)
 
 
 class Peeking(Learner):

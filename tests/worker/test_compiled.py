@@ -11,6 +11,7 @@ from torch import nn
 
 from bench.api import BenchError
 from bench.worker.compiled import CompiledLoss, compiled_loss
+from bench.worker.recorded import ordinary, rounding
 from tests.helpers.recorded_learners import (
     UNRECORDABLE,
     Batch,
@@ -70,6 +71,20 @@ def test_a_compiler_that_computes_something_else_is_caught(monkeypatch):
     compiled = CompiledLoss(Small().train())
     with pytest.raises(BenchError, match="compiled, it has a gradient another by"):
         compiled(batches(1)[0])
+
+
+def test_what_rounding_does_is_not_said_of_random_numbers():
+    """Small has dropout: in float64 another half of the values might be left out."""
+    learner = Small().train()
+    before = copy.deepcopy(learner.state_dict())
+    [batch] = batches(1)
+    assert rounding(learner, batch, ordinary(learner, batch)) == 0
+    learner.load_state_dict(before)
+    learner.layers[2].p = 0.0
+    own = ordinary(learner, batch)
+    state = copy.deepcopy(learner.state_dict())
+    assert 0 < rounding(learner, batch, own) < 1e-5
+    assert all(torch.equal(one, state[name]) for name, one in learner.state_dict().items())
 
 
 def test_what_has_no_weights_stays_what_it_is(make_training):
