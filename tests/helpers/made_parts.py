@@ -288,8 +288,35 @@ def side_by_side(name: str) -> str:
     return "\n".join([said, "", *table])
 
 
+def before(name: str) -> str:
+    """Updates of two versions of bench, with the share of the product peak that each reaches."""
+    path = ROOT / "benchmarks" / "results" / "side" / f"{name}.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+
+    def share(row: dict[str, Any], ms: float) -> str:
+        return f"{row['gflop'] / ms * 1e3 / told['peak_gflops']:.1%}"
+
+    table = [
+        f"{told['processor']}, 1 thread; torch {told['torch']}; commits {told['before']} and "
+        f"{told['now']}; product peak {told['peak_gflops']:.0f} GFLOP/s in fp32.",
+        "",
+        "| | before, ms | now, ms | share before | share now |",
+        "| --- |" + " ---: |" * 4,
+    ]
+    for row in told["rows"]:
+        then, now = row["before_ms"], row["now_ms"]
+        first = (
+            ("–", f"{now:.0f}", "–")
+            if then is None
+            else (f"{then:.0f}", f"{now:.0f}", share(row, then))
+        )
+        table.append(f"| {row['update']} | {' | '.join(first)} | {share(row, now)} |")
+    return "\n".join(table)
+
+
 MAKE: dict[str, Callable[[str], str]] = {
     "side": side_by_side,  # of a file in benchmarks/results/side
+    "before": before,  # of another one there
     "board": board,  # of a suite
     "options": options,  # of a learner
     "results": reference_results,  # of a learner
