@@ -5,12 +5,11 @@ r of them, and a decoder g answers for x from r and x (Section 2). It costs O(S 
 
 A classification of N classes is here N questions, "is it class c, or another?", which share the
 three networks: for class c the label of an example is y_i = 1 where it is of class c, else 0.
-Renaming classes thereby renames answers and nothing more, the number of ways is free, and of a
-class without examples it is known what it does not look like.
+Renaming classes thereby renames answers and nothing more, and the number of ways is free.
 
-For classification the paper aggregates each class on its own and lays the classes side by side
-(Section 4.3); here the two classes of each question. With ``attention`` the mean becomes an
-attention of the query over all examples.
+For classification the paper aggregates each class on its own (Section 4.3): what is known of class
+c is the mean of its own examples, and the others do not enter. With ``attention`` the mean becomes
+an attention of the query over all examples.
 
 In regression (Section 4.1) there is one question, y_i is the number, and the decoder says a mean
 and how sure it is.
@@ -73,7 +72,7 @@ class CNP(Learner):
     )
     presets = {"paper": {"training_ways": None}, "attentive": {"attention": True}}
     protocol_defaults = in_regression(
-        encoder="mlp", filters=128, episodes_per_update=16, streams_per_update=16
+        encoder="mlp", filters=128, heads=8, episodes_per_update=16, streams_per_update=16
     )
 
     @dataclass(frozen=True)
@@ -110,13 +109,13 @@ class CNP(Learner):
         else:
             self.h = Encoder(features, 1, config.width)
         self.aggregator: Mean | CrossAttention = (
-            CrossAttention(features, config.width, config.heads)
+            CrossAttention(features, config.width, config.heads, deep=task.regression)
             if config.attention
-            else Mean(1 if task.regression else 2)
+            else Mean()
         )
         # Of numbers a mean, and what makes a standard deviation.
         outputs = 2 * task.outputs if task.regression else 1
-        self.g = Decoder(self.aggregator.parts * config.width, features, config.width, outputs)
+        self.g = Decoder(config.width, features, config.width, outputs)
         if isinstance(self.h, Encoder):
             self.g.start_as_difference(self.h.slope())
 
@@ -131,7 +130,7 @@ class CNP(Learner):
     def unroll(self, x: Tensor, y: Tensor, ways: int) -> Answered:
         """Logits (B, T, N), or distributions (B, T, E), every prefix aggregated at once."""
         z = self.encoder(x)  # (B, T, D)
-        r = self.aggregator.of_prefixes(z, *self._represent(z, y, ways))  # (B, T, N, parts R)
+        r = self.aggregator.of_prefixes(z, *self._represent(z, y, ways))  # (B, T, N, R)
         return self._said(r, z)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
@@ -144,21 +143,24 @@ class CNP(Learner):
         return answer_loss(answers, batch.query_y)
 
     def _represent(self, z: Tensor, labels: Tensor, ways: int) -> tuple[Tensor, Tensor]:
-        """r_i = h(x_i, y_i), for each class's y_i: (B, S, N, R); and y_i (B, S, N),
-        which is 0 or 1, so that h is applied twice to each example and not N times. Of numbers
-        there is one question, which every example is about."""
+        """r_i = h(x_i, y_i), for each class's y_i: (B, S, N or 1, R); and y_i (B, S, N), which is 0
+        or 1, so that h is applied at most twice to each example: once for the mean, which is of
+        those with y_i = 1. Of numbers there is one question, which every example is about."""
         if self.task.regression:
             r = self.h(torch.cat([z, labels], dim=-1)).float()[:, :, None]  # (B, S, 1, R)
             return r, torch.ones(r.shape[:-1], dtype=torch.bool, device=r.device)
         y = F.one_hot(labels, ways).bool()  # (B, S, N)
-        no, yes = (self.h(z, z.new_full((*z.shape[:-1], 1), value)) for value in (0, 1))
-        return torch.where(y[..., None], yes[:, :, None], no[:, :, None]), y
+        yes = self.h(z, z.new_ones((*z.shape[:-1], 1)))[:, :, None]  # (B, S, 1, R)
+        if isinstance(self.aggregator, Mean):
+            return yes, y
+        no = self.h(z, z.new_zeros((*z.shape[:-1], 1)))[:, :, None]
+        return torch.where(y[..., None], yes, no), y
 
     def _remember(self, z: Tensor, labels: Tensor, ways: int) -> dict[str, Tensor]:
         return self.aggregator.keep(z, *self._represent(z, labels, ways))
 
     def _answer(self, kept: dict[str, Tensor], z: Tensor) -> Answered:
-        return self._said(self.aggregator(kept, z), z)  # from (B, Q or 1, N, parts R)
+        return self._said(self.aggregator(kept, z), z)  # from (B, Q or 1, N, R)
 
     def _said(self, r: Tensor, z: Tensor) -> Answered:
         """g(r, x): logits (B, Q, N), or distributions (B, Q, E)."""
@@ -252,51 +254,51 @@ class Decoder(nn.Module):
 
 
 class Mean(nn.Module):
-    """The mean representation of the examples that are of a class, and of those that are not, side
-    by side; zero where there are none.
+    """The mean representation of the examples that are of a class; zero where there are none.
 
-    Args:
-        parts: 1 where every example is about the question.
+    The mean of the others says how many classes there are before it says anything else: laid beside
+    this one it was no help at the ways of the training, and did harm at others.
     """
 
-    def __init__(self, parts: int = 2) -> None:
-        super().__init__()
-        self.parts = parts
-
     def keep(self, z: Tensor, r: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """From features (B, S, D), representations (B, S, N, R) and y (B, S, N), r: (B, N, 2R)."""
-        halves = []
-        for chosen in (y, ~y)[: self.parts]:
-            total = (r * chosen[..., None]).sum(1)  # (B, N, R)
-            halves.append(total / chosen.sum(1).clamp_min(1)[..., None])
-        return {"r": torch.cat(halves, dim=-1)}
+        """From features (B, S, D), representations (B, S, N or 1, R) and y (B, S, N), r:
+        (B, N, R)."""
+        total = (r * y[..., None]).sum(1)  # (B, N, R)
+        return {"r": total / y.sum(1).clamp_min(1)[..., None]}
 
     def forward(self, kept: dict[str, Tensor], z: Tensor) -> Tensor:
-        """(B, 1, N, 2R): the same for every query."""
+        """(B, 1, N, R): the same for every query."""
         return kept["r"][:, None]
 
     def of_prefixes(self, z: Tensor, r: Tensor, y: Tensor) -> Tensor:
-        """Of the examples before each step: (B, T, N, 2R)."""
-        halves = []
-        for chosen in (y, ~y)[: self.parts]:
-            total = sum_before(r * chosen[..., None])  # (B, T, N, R)
-            halves.append(total / sum_before(chosen.float()).clamp_min(1)[..., None])
-        return torch.cat(halves, dim=-1)
+        """Of the examples before each step: (B, T, N, R)."""
+        total = sum_before(r * y[..., None])  # (B, T, N, R)
+        return total / sum_before(y.float()).clamp_min(1)[..., None]
 
 
 class CrossAttention(nn.Module):
     """Multi-head attention of a query over the examples: keys are made of their x, values are their
-    representations (Kim et al. 2019)."""
+    representations (Kim et al. 2019).
 
-    parts = 1
+    Args:
+        inputs: features of x (D).
+        width: of keys and representations (R).
+        heads: H, a divisor of R.
+        deep: keys come from a layer with ReLU and another one. Where a function bends within a
+            twentieth of the inputs' range, a linear map of their features finds no near ones.
+    """
 
-    def __init__(self, inputs: int, width: int, heads: int) -> None:
+    def __init__(self, inputs: int, width: int, heads: int, deep: bool = False) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"width={width} is no multiple of heads={heads}")
         self.heads = heads
-        self.key = nn.Linear(inputs, width)  # of queries as well: what is alike attends
-        nn.init.orthogonal_(self.key.weight)
+        self.key: nn.Linear | MLP  # of queries as well: what is alike attends
+        if deep:
+            self.key = MLP(inputs, width, hidden=1, outputs=width)
+        else:
+            self.key = nn.Linear(inputs, width)
+            nn.init.orthogonal_(self.key.weight)
 
     def keep(self, z: Tensor, r: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Keys (B, H, S, R / H) and values (B, S, N, R)."""
