@@ -148,7 +148,7 @@ def rounding(learner: Learner, batch: Any, own: Result) -> float:
         apart, size = _distance(found[1:], own[1:])
     except Exception:  # whatever a learner does that needs float32
         return 0.0
-    return apart / size if size else 0.0
+    return apart / size if size and math.isfinite(apart) else 0.0
 
 
 def difference(
