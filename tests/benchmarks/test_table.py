@@ -46,7 +46,8 @@ def test_columns_without_anything_are_left_out_and_reasons_are_gathered():
     )  # fmt: skip
     text = tables(found)
     assert text.startswith(
-        "P, 1 thread; torch 2; commit abc and def; medians of 3; a load of 1.5 to 3 on 2 cores."
+        "P, 1 thread; torch 2; commit abc and def; medians of 3 or more; "
+        "a load of 1.5 to 3 on 2 cores."
     )
     assert "Product peak: 1.00 GFLOP/s in fp32." in text
     assert "| | fp32, ms |\n| --- | ---: |\n| a | 1.00 |\n| b | 2,000 |" in text
