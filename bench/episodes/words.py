@@ -71,8 +71,8 @@ def smallest(keys: Keys, count: int) -> IntArray:
 
 
 def taken(values: NDArray[Number], positions: IntArray) -> NDArray[Number]:
-    """What stands at some positions of each row, along the last axis. `numpy.take_along_axis`, in a
-    fifth of the time for the small arrays that episodes are."""
+    """What stands at some positions (..., K) of each row of values (..., W), along the last axis:
+    (..., K). `numpy.take_along_axis`, in half the time for arrays as small as episodes are."""
     rows = math.prod(positions.shape[:-1])
     columns = positions.reshape(rows, positions.shape[-1])  # a width of 0 has no -1
     found = values.reshape(rows, values.shape[-1])[np.arange(rows)[:, None], columns]

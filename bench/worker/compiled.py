@@ -51,7 +51,7 @@ RECORDED_TOLERANCE = 0.05
 to that: what is recorded may say itself in other operations (`bench.api.being_compiled`), and where
 two values are almost equal the larger one is then another."""
 COMPILED_TOLERANCE = 0.25
-"""How far a compiled gradient may be from the ordinary one, relatively. Much: torch's own batch
+"""How far a compiled gradient may be from the ordinary one, as above. Much: torch's own batch
 normalisation of images that lie channels-last rounds so that Conv4's is up to 8 % away from that in
 float64 (docs/performance.md). What is wrong is wronger than that."""
 
