@@ -110,7 +110,12 @@ def beside_theirs(
 def made(cls: type[MAML], setting: Setting, filters: int, device: torch.device) -> Learner:
     """A learner, always with the same weights."""
     torch.manual_seed(0)
-    config = cls.Config(filters=filters, inner_steps=setting.steps, first_order=setting.first_order)
+    config = cls.Config(
+        encoder="conv4-strided",  # learn2learn's own, and the smaller: there overhead counts most
+        filters=filters,
+        inner_steps=setting.steps,
+        first_order=setting.first_order,
+    )
     return cls(config, setting.task).train().to(device)
 
 

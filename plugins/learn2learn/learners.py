@@ -60,7 +60,7 @@ class MAML(maml.MAML):
 
     def __init__(self, config: Any, task: TaskSpec) -> None:
         super().__init__(config, task)  # draws the initial weights
-        network = Network(dict(self.theta.items()), self.network.convolutional)
+        network = Network(dict(self.theta.items()), self.network)
         del self.theta, self.network
         self._wrap(network)
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench_plugins.optimization_based.task_layers import EPSILON
+from bench_plugins.optimization_based.task_network import TaskNetwork
 
 Statistics = list[tuple[Tensor, Tensor]]
 """Mean and variance (F,) of each batch normalisation."""
@@ -46,20 +47,22 @@ class BatchNorm(nn.Module):
 
 
 class Body(nn.Module):
-    """Four blocks of a linear map, batch normalisation and ReLU.
+    """Four blocks of a linear map, batch normalisation and ReLU, and what pooling the network has.
 
     Args:
         theta: `TaskNetwork.initial`, from which every weight is taken.
-        convolutional: whether these weights are those of convolutions.
+        of: the network that they are of.
     """
 
-    def __init__(self, theta: Mapping[str, Tensor], convolutional: bool) -> None:
+    def __init__(self, theta: Mapping[str, Tensor], of: TaskNetwork) -> None:
         super().__init__()
-        self.convolutional = convolutional
+        self.convolutional, self.pools = of.convolutional, of.pools
         self.linear, self.norm = nn.ModuleList(), nn.ModuleList()
         for block in range(sum(name.startswith("weight") for name in theta)):
             weight = theta[f"weight{block}"]
-            self.linear.append(_convolution(weight) if convolutional else _linear(weight))
+            self.linear.append(
+                _convolution(weight, of.stride) if of.convolutional else _linear(weight)
+            )
             self.norm.append(BatchNorm(theta[f"scale{block}"], theta[f"shift{block}"]))
 
     def forward(self, x: Tensor, given: Statistics | None = None) -> tuple[Tensor, Statistics]:
@@ -74,16 +77,19 @@ class Body(nn.Module):
         for block, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
             x, used = norm(linear(x), None if given is None else given[block])
             x = F.relu(x)
+            x = F.max_pool2d(x, 2) if self.pools else x
             statistics.append(used)
+        if self.pools:
+            return x.movedim(1, 3).flatten(1), statistics  # the channels last, as ours has them
         return (x.mean((2, 3)) if self.convolutional else x), statistics
 
 
 class Network(nn.Module):
     """`Body` and a linear head. For the arguments see there."""
 
-    def __init__(self, theta: Mapping[str, Tensor], convolutional: bool) -> None:
+    def __init__(self, theta: Mapping[str, Tensor], of: TaskNetwork) -> None:
         super().__init__()
-        self.body = Body(theta, convolutional)
+        self.body = Body(theta, of)
         self.head = _linear(theta["head"], theta["bias"])
 
     def forward(self, x: Tensor, given: Statistics | None = None) -> Tensor:
@@ -101,10 +107,10 @@ def _linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
     return layer
 
 
-def _convolution(weight: Tensor) -> nn.Conv2d:
+def _convolution(weight: Tensor, stride: int) -> nn.Conv2d:
     """From a weight (9C, F): the window's pixels in reading order, channels within."""
     kernel = weight.T.unflatten(1, (3, 3, -1)).movedim(3, 1)  # (F, C, 3, 3)
-    layer = nn.Conv2d(kernel.shape[1], len(kernel), 3, stride=2, padding=1, bias=False)
+    layer = nn.Conv2d(kernel.shape[1], len(kernel), 3, stride=stride, padding=1, bias=False)
     with torch.no_grad():
         layer.weight.copy_(kernel)
     return layer

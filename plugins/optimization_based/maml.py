@@ -35,8 +35,13 @@ from bench.api import (
     in_regression,
     option,
 )
-from bench.nn import EncoderName, Schedule, adam
-from bench_plugins.optimization_based.task_network import TaskNetwork, VectorNetwork, Weights
+from bench.nn import Schedule, adam
+from bench_plugins.optimization_based.task_network import (
+    TaskEncoderName,
+    TaskNetwork,
+    VectorNetwork,
+    Weights,
+)
 
 Rule = Callable[[Weights, Weights, int], Weights]
 """Makes the next weights of weights, their gradients and the number of the step."""
@@ -73,6 +78,7 @@ class MAML(Learner):
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {  # Appendix A.1, 5 ways
+            "encoder": "conv4-strided",
             "transductive": True,
             "max_grad_norm": None,
             "episodes_per_update": 32,
@@ -80,6 +86,7 @@ class MAML(Learner):
             "schedule": "constant",
         },
         "paper-20way": {
+            "encoder": "conv4-strided",
             "transductive": True,
             "max_grad_norm": None,
             "inner_lr": 0.1,
@@ -96,8 +103,10 @@ class MAML(Learner):
     class Config:
         """The paper's for 5 ways (Appendix A.1), but inductive, and made for a small budget."""
 
-        encoder: EncoderName = option(
-            "conv4", "The network: conv4, or pixels (fully connected); mlp for vectors."
+        encoder: TaskEncoderName = option(
+            "conv4",
+            "The network: conv4; conv4-strided, as the paper has it for characters; pixels (fully "
+            "connected); mlp for vectors.",
         )
         filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         inner_lr: float = option(0.4, "Step size of the inner loop (α).")

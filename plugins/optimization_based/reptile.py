@@ -31,9 +31,9 @@ import torch
 from torch import Tensor
 
 from bench.api import Episodes, MetaOptimizer, Stream, TaskSpec, in_regression, option
-from bench.nn import EncoderName, Schedule, scheduled
+from bench.nn import Schedule, scheduled
 from bench_plugins.optimization_based.maml import MAML
-from bench_plugins.optimization_based.task_network import Weights
+from bench_plugins.optimization_based.task_network import TaskEncoderName, Weights
 
 BETA2 = 0.999
 """How much of Adam's second moments a step keeps."""
@@ -64,6 +64,7 @@ class Reptile(MAML):
     )
     presets = {
         "paper": {
+            "encoder": "conv4-strided",
             "inner_lr": 1e-3,
             "inner_batch": 10,
             "inner_steps": 5,
@@ -71,6 +72,7 @@ class Reptile(MAML):
             "transductive": True,
         },
         "paper-20way": {
+            "encoder": "conv4-strided",
             "inner_lr": 5e-4,
             "inner_batch": 20,
             "inner_steps": 10,
@@ -78,6 +80,7 @@ class Reptile(MAML):
             "transductive": True,
         },
         "authors-1shot": {
+            "encoder": "conv4-strided",
             "inner_lr": 4.4e-4,
             "inner_batch": 5,
             "inner_steps": 12,
@@ -87,6 +90,7 @@ class Reptile(MAML):
             "inner_steps_test": 86,
         },
         "authors-5shot": {
+            "encoder": "conv4-strided",
             "inner_lr": 1.5e-3,
             "inner_batch": 10,
             "inner_steps": 5,
@@ -96,6 +100,7 @@ class Reptile(MAML):
             "inner_steps_test": 100,
         },
         "authors-20way-1shot": {
+            "encoder": "conv4-strided",
             "inner_lr": 4.6e-4,
             "inner_batch": 15,
             "inner_steps": 12,
@@ -105,6 +110,7 @@ class Reptile(MAML):
             "inner_steps_test": 97,
         },
         "authors-20way-5shot": {
+            "encoder": "conv4-strided",
             "inner_lr": 4.6e-4,
             "inner_batch": 20,
             "inner_steps": 12,
@@ -121,8 +127,10 @@ class Reptile(MAML):
     class Config:
         """The paper's for 5 ways, with three times its inner step size, for a small budget."""
 
-        encoder: EncoderName = option(
-            "conv4", "The network: conv4, or pixels (fully connected); mlp for vectors."
+        encoder: TaskEncoderName = option(
+            "conv4",
+            "The network: conv4; conv4-strided, as the paper has it for characters; pixels (fully "
+            "connected); mlp for vectors.",
         )
         filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         inner_optimizer: Literal["adam", "sgd"] = option("adam", "Adam with β1 = 0, or plain SGD.")

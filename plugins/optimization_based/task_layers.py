@@ -1,5 +1,5 @@
 """The two layers that a second-order inner loop spends its time in, with double backwards of their
-own: the image patches of a convolution, and batch normalisation with ReLU.
+own: the image patches of a convolution, and batch normalisation with ReLU; and max-pooling.
 
 Every tensor has a leading task dimension. A convolution is one gather of patches and one batched
 matrix product; the derivative of a gather is a scatter, and that of a scatter a gather, so that the
@@ -33,16 +33,18 @@ ROWS = 128
 # -- patches --------------------------------------------------------------------------------------
 
 
-def patches(x: Tensor) -> Tensor:
-    """What a 3x3 convolution with stride 2 and padding 1 sees at each of its positions.
+def patches(x: Tensor, stride: int) -> Tensor:
+    """What a 3x3 convolution with padding 1 sees at each of its positions.
 
     Args:
         x: (B, S, H, W, C).
+        stride: pixels from one window to the next, 1 or 2.
 
     Returns:
-        (B, S, ceil(H / 2), ceil(W / 2), 9C), the window's pixels in reading order, channels within.
+        (B, S, O, P, 9C), O = ceil(H / stride) and P = ceil(W / stride): the window's pixels in
+        reading order, channels within.
     """
-    return _Gather.apply(F.pad(x, (0, 0, 1, 1, 1, 1))).flatten(4)
+    return _Gather.apply(F.pad(x, (0, 0, 1, 1, 1, 1)), stride).flatten(4)
 
 
 class _Gather(torch.autograd.Function):
@@ -52,46 +54,60 @@ class _Gather(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, padded: Tensor) -> Tensor:
-        ctx.shape = padded.shape
-        return opaque(gathered)(padded)
+    def forward(ctx: Any, padded: Tensor, stride: int) -> Tensor:
+        ctx.shape, ctx.stride = padded.shape, stride
+        return opaque(gathered)(padded, stride)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        return _Scatter.apply(gradient, ctx.shape)
+        return _Scatter.apply(gradient, ctx.stride, ctx.shape), None
 
 
 class _Scatter(torch.autograd.Function):
     """The transpose of `_Gather`: every pixel's sum over the windows that it lies in."""
 
     @staticmethod
-    def forward(ctx: Any, windows: Tensor, shape: torch.Size) -> Tensor:
-        return opaque(scattered)(windows, list(shape))
+    def forward(ctx: Any, windows: Tensor, stride: int, shape: torch.Size) -> Tensor:
+        ctx.stride = stride
+        return opaque(scattered)(windows, stride, list(shape))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        return _Gather.apply(gradient), None
+        return _Gather.apply(gradient, ctx.stride), None, None
 
 
-@operator("(Tensor padded) -> Tensor")
-def gathered(padded: Tensor) -> Tensor:
+@operator("(Tensor padded, int stride) -> Tensor")
+def gathered(padded: Tensor, stride: int) -> Tensor:
     """Of `_Gather`."""
-    windows = padded.unfold(2, 3, 2).unfold(3, 3, 2)  # (B, S, O, P, C, 3, 3)
+    windows = padded.unfold(2, 3, stride).unfold(3, 3, stride)  # (B, S, O, P, C, 3, 3)
     windows = windows.permute(0, 1, 2, 3, 5, 6, 4)
     return windows.clone(memory_format=torch.contiguous_format)  # runs of 3C stay together
 
 
-@operator("(Tensor windows, SymInt[] shape) -> Tensor")
-def scattered(windows: Tensor, shape: list[int]) -> Tensor:
+@operator("(Tensor windows, int stride, SymInt[] shape) -> Tensor")
+def scattered(windows: Tensor, stride: int, shape: list[int]) -> Tensor:
     """Of `_Scatter`."""
     padded = windows.new_zeros(shape)
     height, width = windows.shape[2:4]
     for row in range(3):
-        rows = padded[:, :, row : row + 2 * height - 1 : 2]  # (B, S, O, W + 2, C)
-        # The first two pixels of all windows lie side by side: they are added in one run.
-        rows[:, :, :, : 2 * width].unflatten(3, (width, 2)).add_(windows[:, :, :, :, row, :2])
-        rows[:, :, :, 2 : 2 * width + 1 : 2].add_(windows[:, :, :, :, row, 2])
+        # (B, S, O, W + 2, C)
+        rows = padded[:, :, row : row + stride * (height - 1) + 1 : stride]
+        # The first pixels of all windows lie side by side: they are added in one run.
+        first = rows[:, :, :, : stride * width].unflatten(3, (width, stride))
+        first.add_(windows[:, :, :, :, row, :stride])
+        for column in range(stride, 3):
+            columns = rows[:, :, :, column : column + stride * (width - 1) + 1 : stride]
+            columns.add_(windows[:, :, :, :, row, column])
     return padded
+
+
+# -- pooling --------------------------------------------------------------------------------------
+
+
+def pooled(y: Tensor) -> Tensor:
+    """The largest value of each 2x2 window: (B, S, H, W, F) to (B, S, H // 2, W // 2, F)."""
+    images = y.flatten(0, 1).movedim(3, 1)  # (B S, F, H, W), the channels last in memory
+    return F.max_pool2d(images, 2).movedim(1, 3).unflatten(0, y.shape[:2])
 
 
 # -- batch normalisation --------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 Every weight has a leading task dimension; see `bench_plugins.optimization_based.task_layers`.
 
 References:
+    Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra 2016, "Matching Networks for One Shot
+    Learning", NeurIPS, arXiv:1606.04080, Section 4.1: the encoder of the field, `bench.nn.Conv4`.
     Finn, Abbeel, Levine 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
-    ICML, arXiv:1703.03400, Section 5.2: both networks for images; Section 5.1: that for vectors.
+    ICML, arXiv:1703.03400, Section 5.2: strided convolutions, and the fully connected network for
+    images; Section 5.1: that for vectors.
     Bronskill, Gordon, Requeima, Nowozin, Turner 2020, "TaskNorm: Rethinking Batch Normalization for
     Meta-Learning", ICML, arXiv:2003.03284: batch normalisation by support statistics (MetaBN).
 
@@ -16,14 +19,18 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from bench.nn import EncoderName
 from bench_plugins.optimization_based.task_convolutions import convolution, product
-from bench_plugins.optimization_based.task_layers import normalised, normalised_by, patches
+from bench_plugins.optimization_based.task_layers import normalised, normalised_by, patches, pooled
 
+TaskEncoderName = Literal["conv4", "conv4-strided", "pixels", "mlp"]
+"""The networks of an inner loop. ``conv4`` is `bench.nn.Conv4`, as every family has it;
+``conv4-strided`` is what MAML's paper has for characters: a quarter of the computation, and weaker
+features."""
 Weights = dict[str, Tensor]
 """One set of weights per task: every tensor has a leading dimension B."""
 Statistics = list[tuple[Tensor, Tensor]]
@@ -34,32 +41,39 @@ class TaskNetwork:
     """Four blocks of a linear map, batch normalisation and ReLU, and a linear head.
 
     Args:
-        encoder: ``conv4``: 3x3 convolutions with stride 2, then the mean over the pixels that are
-            left; ``pixels``: fully connected, 256, 128, 64 and 64 units.
+        encoder: ``conv4``: 3x3 convolutions, each with 2x2 max-pooling behind it;
+            ``conv4-strided``: 3x3 convolutions with stride 2, then the mean over the pixels that
+            are left; ``pixels``: fully connected, 256, 128, 64 and 64 units.
         input_shape: ``(channels, height, width)``; ``pixels`` takes any shape.
         filters: channels of each convolution.
         outputs: of the head; 0 for a network that is given its head.
 
     Attributes:
         widest: values of the largest feature map of one item.
+
+    Raises:
+        ValueError: for images so small that ``conv4`` leaves no pixel of them.
     """
 
     def __init__(
-        self, encoder: EncoderName, input_shape: tuple[int, ...], filters: int, outputs: int
+        self, encoder: TaskEncoderName, input_shape: tuple[int, ...], filters: int, outputs: int
     ) -> None:
-        if encoder == "conv4-augmented":
-            raise ValueError(
-                "encoder=conv4-augmented moves images, and the inner loop is on images as they "
-                "are; use conv4"
-            )
-        self.convolutional = encoder == "conv4"
-        if self.convolutional:
-            self.widths = [input_shape[0], *[filters] * 4]
-            self.widest = filters * math.prod((side + 1) // 2 for side in input_shape[1:])
-        else:
-            self.widths = [math.prod(input_shape), 256, 128, 64, 64]
-            self.widest = max(self.widths)
+        self.convolutional = encoder in ("conv4", "conv4-strided")
+        self.pools = encoder == "conv4"
+        self.stride = 1 if self.pools else 2
         self.outputs = outputs
+        if not self.convolutional:
+            self.widths = [math.prod(input_shape), 256, 128, 64, 64]
+            self.widest, self.out_features = max(self.widths), self.widths[-1]
+            return
+        channels, height, width = input_shape
+        self.widths = [channels, *[filters] * 4]
+        self.widest = filters * -(-height // self.stride) * -(-width // self.stride)
+        self.out_features = filters * (height // 16) * (width // 16) if self.pools else filters
+        if self.out_features == 0:
+            raise ValueError(
+                f"conv4 halves an image 4 times; {height}x{width} is too small, 16x16 is the least"
+            )
 
     @property
     def blocks(self) -> int:
@@ -76,7 +90,7 @@ class TaskNetwork:
             theta[f"scale{block}"] = nn.Parameter(torch.ones(outputs))
             theta[f"shift{block}"] = nn.Parameter(torch.zeros(outputs))
         if self.outputs:
-            theta["head"] = _xavier(self.widths[-1], self.outputs)
+            theta["head"] = _xavier(self.out_features, self.outputs)
             theta["bias"] = nn.Parameter(torch.zeros(self.outputs))
         return theta
 
@@ -89,7 +103,7 @@ class TaskNetwork:
         Returns:
             (B, S, H', W', 9C), or (B, S, D).
         """
-        return patches(x.movedim(2, -1)) if self.convolutional else x.flatten(2)
+        return patches(x.movedim(2, -1), self.stride) if self.convolutional else x.flatten(2)
 
     def features(
         self, inputs: Tensor, weights: Weights, given: Statistics | None = None
@@ -107,8 +121,11 @@ class TaskNetwork:
         statistics: Statistics = []
         y = inputs
         for block in range(self.blocks):
-            linear = convolution if self.convolutional and block else product
-            y = linear(y, weights[f"weight{block}"])
+            weight = weights[f"weight{block}"]
+            if self.convolutional and block:
+                y = convolution(y, weight, self.stride)
+            else:
+                y = product(y, weight)
             y = y.to(weights["scale0"].dtype)  # statistics are no matter for bf16
             items, y = y.shape[1:-1], y.flatten(1, -2)  # S, H, W or S; (B, S P, F)
             scale, shift = weights[f"scale{block}"], weights[f"shift{block}"]
@@ -119,7 +136,10 @@ class TaskNetwork:
                 y = normalised_by(y, scale, shift, mean, variance)
             statistics.append((mean, variance))
             y = y.unflatten(1, items)  # (B, S, H, W, F) or (B, S, F)
-        return (y.mean((2, 3)) if self.convolutional else y), statistics
+            y = pooled(y) if self.pools else y
+        if not self.convolutional:
+            return y, statistics
+        return (y.flatten(2) if self.pools else y.mean((2, 3))), statistics
 
     @staticmethod
     def head(features: Tensor, weights: Weights) -> Tensor:

@@ -100,7 +100,7 @@ def pair(ours, name, tiny, **options):
     told = ("first_order", "inner_steps_test")
     config = theirs.Config(**(options | {key: getattr(mine.config, key) for key in told}))
     theirs = theirs(config, tiny.task())
-    theirs._wrap(Network(mine.theta, mine.network.convolutional).double())
+    theirs._wrap(Network(mine.theta, mine.network).double())
     return mine.double(), theirs
 
 
@@ -135,11 +135,11 @@ def as_layers(named, names):
     return laid_out
 
 
-@pytest.mark.parametrize("encoder", ["conv4", "pixels"])
+@pytest.mark.parametrize("encoder", ["conv4", "conv4-strided", "pixels"])
 def test_the_network_is_that_of_maml(encoder, tiny):
     torch.manual_seed(0)
     mine = MAML(MAML.Config(encoder=encoder, filters=6), tiny.task()).double()
-    network = Network(mine.theta, encoder == "conv4").double()
+    network = Network(mine.theta, mine.network).double()
     batch = double(tiny.episodes(batch=1))
     weights = {name: p[None] for name, p in mine.theta.items()}
     seen = mine.network.features(mine.network.inputs(batch.support_x), weights)[1]
@@ -153,7 +153,7 @@ def test_the_network_is_that_of_maml(encoder, tiny):
         torch.testing.assert_close(network.body(batch.query_x[0], given)[0], expected[0])
         logits = mine.network.head(expected, weights)[0]
         torch.testing.assert_close(network(batch.query_x[0], given), logits)
-    assert features.shape == (5, 6 if encoder == "conv4" else 64)
+    assert features.shape == (5, 64 if encoder == "pixels" else 6)
 
 
 def test_a_single_value_has_no_spread():
@@ -174,6 +174,7 @@ def test_a_single_value_has_no_spread():
         (MAML, "maml-l2l", {}),
         (MAML, "maml-l2l", {"inner_steps": 3, "inner_lr": 0.1}),
         (MAML, "maml-l2l", {"transductive": True}),
+        (MAML, "maml-l2l", {"encoder": "conv4-strided"}),
         (MAML, "maml-l2l", {"encoder": "pixels", "inner_steps": 2}),
         (FOMAML, "maml-l2l", {"inner_steps": 2}),
         (MAML, "metasgd-l2l", {"inner_steps": 2}),  # which starts as MAML

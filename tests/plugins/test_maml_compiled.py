@@ -143,7 +143,7 @@ def test_bf16_is_recorded_as_such(tiny, recorded):
 
 def images(shots):
     """Noise, on which bfloat16 moves MAML's gradient by more than the tolerance."""
-    task = tiny_task("kshot").but(ways=5, shots=shots, queries=shots, input_shape=(1, 12, 12))
+    task = tiny_task("kshot").but(ways=5, shots=shots, queries=shots, input_shape=(1, 16, 16))
     return task, draw(task, 4, 1, training=True)
 
 

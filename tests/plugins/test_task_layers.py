@@ -10,18 +10,37 @@ import bench_plugins.optimization_based.task_layers as module
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 7), (5, 8), (2, 1)])
-def test_patches_times_weight_is_a_strided_convolution(height, width):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_patches_times_weight_is_a_convolution(height, width, stride):
     x, weight = torch.randn(2, 3, height, width, 4), torch.randn(5, 4, 3, 3)
-    expected = F.conv2d(x.movedim(-1, 2).flatten(0, 1), weight, stride=2, padding=1)
+    expected = F.conv2d(x.movedim(-1, 2).flatten(0, 1), weight, stride=stride, padding=1)
     # Patches list the window's pixels first and the channels within a pixel.
-    y = module.patches(x) @ weight.movedim(1, 3).flatten(1).T
+    y = module.patches(x, stride) @ weight.movedim(1, 3).flatten(1).T
     torch.testing.assert_close(y.movedim(-1, 2).flatten(0, 1), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_the_gradient_of_patches_and_its_gradient():
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_gradient_of_patches_and_its_gradient(stride):
     x = torch.randn(2, 1, 3, 4, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(module.patches, x)
-    assert torch.autograd.gradgradcheck(lambda x: module.patches(x) ** 2, x)
+    assert torch.autograd.gradcheck(module.patches, (x, stride))
+    assert torch.autograd.gradgradcheck(lambda x: module.patches(x, stride) ** 2, x)
+
+
+# -- pooling --------------------------------------------------------------------------------------
+
+
+def test_pooling_takes_the_largest_of_four_and_leaves_the_odd_row_out():
+    y = torch.arange(2.0 * 3 * 5 * 4 * 2).view(2, 3, 5, 4, 2)
+    expected = F.max_pool2d(y.flatten(0, 1).movedim(3, 1), 2).movedim(1, 3)
+    assert torch.equal(module.pooled(y).flatten(0, 1), expected)
+    assert module.pooled(y)[0, 0, 0, 0].tolist() == [10.0, 11.0]  # rows 0 and 1, pixels 0 and 1
+
+
+def test_the_gradient_of_pooling_and_its_gradient():
+    torch.manual_seed(0)
+    y = torch.randn(2, 1, 4, 5, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(module.pooled, y)
+    assert torch.autograd.gradgradcheck(lambda y: module.pooled(y) ** 2, y)
 
 
 # -- batch normalisation --------------------------------------------------------------------------
