@@ -30,6 +30,7 @@ class MetaSGD(MAML):
     )
     presets = {
         "paper": {  # one step, also in meta-test
+            "encoder": "conv4-strided",
             "inner_steps_test": 1,
             "transductive": True,
             "max_grad_norm": None,
