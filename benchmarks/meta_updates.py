@@ -112,6 +112,7 @@ def made(cls: type[MAML], setting: Setting, filters: int, device: torch.device) 
     torch.manual_seed(0)
     config = cls.Config(
         encoder="conv4-strided",  # learn2learn's own, and the smaller: there overhead counts most
+        learned_rates=False,
         filters=filters,
         inner_steps=setting.steps,
         first_order=setting.first_order,

@@ -55,6 +55,8 @@ class MAML(maml.MAML):
     class Config(maml.MAML.Config):
         """MAML's, without what the library does not have."""
 
+        learned_rates: bool = option(False, "Not in learn2learn.")
+
         def __post_init__(self) -> None:
             _plain(self)
 
@@ -160,6 +162,7 @@ class ANIL(MAML):
     class Config(anil.ANIL.Config):
         """ANIL's, without what the library does not have."""
 
+        learned_rates: bool = option(False, "Not in learn2learn.")
         shared_head: bool = option(False, "Not in learn2learn.")
 
         def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ class ANIL(MAML):
     class Config(MAML.Config):
         """MAML's, with larger and more inner steps."""
 
-        inner_lr: float = option(1.0, "Step size of the inner loop (α).")
+        inner_lr: float = option(1.0, "Step size of the inner loop (α), or where it starts.")
         inner_steps: int = option(5, "Inner gradient steps in meta-training.")
         inner_steps_test: int = option(10, "Inner gradient steps in meta-test.")
 

@@ -6,7 +6,8 @@ References:
     Bronskill, Gordon, Requeima, Nowozin, Turner 2020, "TaskNorm: Rethinking Batch Normalization for
     Meta-Learning", ICML, arXiv:2003.03284: batch normalisation by support statistics (MetaBN).
     Antoniou, Edwards, Storkey 2019, "How to Train Your MAML", ICLR, arXiv:1810.09502: a learned
-    inner rate for every tensor and step (LSLR), ``learned_rates``.
+    inner rate for every tensor and step (LSLR), ``learned_rates``. That the step size may be
+    meta-learned stands in Section 2.2 of MAML's paper already.
     Ye, Chao 2022, "How to Train Your MAML to Excel in Few-Shot Classification", ICLR,
     arXiv:2106.16245: one head vector for all classes (UNICORN-MAML), ``shared_head``.
 
@@ -56,6 +57,7 @@ REGRESSION: Mapping[str, Any] = {
     "inner_lr": 0.01,
     "inner_steps": 5,
     "inner_steps_test": 5,
+    "learned_rates": False,
     "episodes_per_update": 25,
     "training_queries": None,
     "lr": 1e-3,
@@ -79,6 +81,7 @@ class MAML(Learner):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {  # Appendix A.1, 5 ways
             "encoder": "conv4-strided",
+            "learned_rates": False,
             "transductive": True,
             "max_grad_norm": None,
             "episodes_per_update": 32,
@@ -87,6 +90,7 @@ class MAML(Learner):
         },
         "paper-20way": {
             "encoder": "conv4-strided",
+            "learned_rates": False,
             "transductive": True,
             "max_grad_norm": None,
             "inner_lr": 0.1,
@@ -109,11 +113,11 @@ class MAML(Learner):
             "connected); mlp for vectors.",
         )
         filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
-        inner_lr: float = option(0.4, "Step size of the inner loop (α).")
+        inner_lr: float = option(0.4, "Step size of the inner loop (α), or where it starts.")
         inner_steps: int = option(1, "Inner gradient steps in meta-training.")
         inner_steps_test: int = option(3, "Inner gradient steps in meta-test.")
         learned_rates: bool = option(
-            False, "Meta-learn a step size for every tensor and inner step, from α on (MAML++)."
+            True, "Meta-learn a step size for every tensor and inner step, from α on (MAML++)."
         )
         shared_head: bool = option(
             False, "Meta-learn one head vector, which every class starts from (UNICORN-MAML)."

@@ -46,6 +46,7 @@ class MetaSGD(MAML):
         """MAML's; every step takes the same rates."""
 
         inner_lr: float = option(0.4, "Step size that those of the inner loop (α) start from.")
+        learned_rates: bool = option(False, "Not here: every weight has a rate of its own.")
 
         def __post_init__(self) -> None:
             if self.learned_rates:

@@ -41,14 +41,14 @@ class ProtoMAML(MAML):
     order_invariant = True
     label_equivariant = True
     presets = {
-        "paper": {"first_order": True, "max_grad_norm": None},  # fo-Proto-MAML, Section 4
+        "paper": {"first_order": True, "learned_rates": False, "max_grad_norm": None},  # fo-Proto-MAML, Section 4
     }
 
     @dataclass(frozen=True)
     class Config(MAML.Config):
         """MAML's, with a smaller inner step: the head is right from the start."""
 
-        inner_lr: float = option(0.1, "Step size of the inner loop (α).")
+        inner_lr: float = option(0.1, "Step size of the inner loop (α), or where it starts.")
 
         def __post_init__(self) -> None:
             if self.shared_head:

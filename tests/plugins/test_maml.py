@@ -108,15 +108,16 @@ def plain_loss(plain, learner, batch):
     ("cls", "options"),
     [
         (MAML, {}),
+        (MAML, {"learned_rates": False}),
         (MAML, {"inner_steps": 3, "inner_lr": 0.1}),
         (MAML, {"transductive": True}),
         (MAML, {"encoder": "conv4-strided", "inner_steps": 2}),
         (MAML, {"encoder": "pixels"}),
         (MAML, {"learned_rates": True, "inner_steps": 2}),
         (MAML, {"shared_head": True}),
-        (FOMAML, {"inner_steps": 2}),
+        (FOMAML, {"learned_rates": False, "inner_steps": 2}),
         (FOMAML, {"learned_rates": True, "inner_steps": 2}),
-        (ANIL, {}),
+        (ANIL, {"learned_rates": False}),
         (ANIL, {"learned_rates": True, "shared_head": True}),
         (ANIL, {"transductive": True, "encoder": "pixels"}),
     ],
@@ -244,10 +245,10 @@ def test_meta_test_builds_no_second_order_graph(tiny, monkeypatch):
 
 
 def test_adaptation_lowers_the_support_loss(tiny):
-    learner, batch = build(tiny).eval(), tiny.episodes()
+    learner, batch = build(tiny, inner_lr=0.1).eval(), tiny.episodes()
     losses = []
     for steps in (0, 1, 3, 10):
-        learner.config = MAML.Config(filters=6, inner_steps_test=steps, inner_lr=0.1)
+        learner.config = MAML.Config(filters=6, inner_steps_test=steps)
         with torch.no_grad():
             state = learner.adapt(batch.support_x, batch.support_y, 5)
             logits = learner.predict(state, batch.support_x)
