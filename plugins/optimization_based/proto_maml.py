@@ -41,7 +41,8 @@ class ProtoMAML(MAML):
     order_invariant = True
     label_equivariant = True
     presets = {
-        "paper": {"first_order": True, "learned_rates": False, "max_grad_norm": None},  # fo-Proto-MAML, Section 4
+        # fo-Proto-MAML, Section 4
+        "paper": {"first_order": True, "learned_rates": False, "max_grad_norm": None},
     }
 
     @dataclass(frozen=True)
