@@ -41,8 +41,7 @@ class ProtoMAML(MAML):
     order_invariant = True
     label_equivariant = True
     presets = {
-        # fo-Proto-MAML, Section 4
-        "paper": {"first_order": True, "learned_rates": False, "max_grad_norm": None},
+        "paper": {"first_order": True, "max_grad_norm": None},  # fo-Proto-MAML, Section 4
     }
 
     @dataclass(frozen=True)
@@ -50,6 +49,9 @@ class ProtoMAML(MAML):
         """MAML's, with a smaller inner step: the head is right from the start."""
 
         inner_lr: float = option(0.1, "Step size of the inner loop (α), or where it starts.")
+        learned_rates: bool = option(
+            False, "Meta-learn a step size for every tensor and inner step, from α on (MAML++)."
+        )
 
         def __post_init__(self) -> None:
             if self.shared_head:
