@@ -40,13 +40,13 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
                 watch.see(history)
 
         try:
-            run = MetaTraining(training, learner, train, bank, folder, told)
+            run = MetaTraining(training, learner, train, bank, folder, told, source)
         except UnreadableError as error:
             checkpoint = folder / layout.CHECKPOINT
             progress({"note": f"{checkpoint} {error}: it is set aside, and trained from the start"})
             set_aside(checkpoint)
             learner, _ = load_learner(training, device, assignment.source)
-            run = MetaTraining(training, learner, train, bank, folder, told)
+            run = MetaTraining(training, learner, train, bank, folder, told, source)
         watch.begin(run.history)
         running.append(run.history)
         try:

@@ -97,10 +97,11 @@ class MetaTraining:
         validation: the meta-validation bank, on the device.
         folder: where ``checkpoint.pt`` and ``best.pt`` lie.
         progress: told now and then where it stands.
+        source: hash of the learner's code.
 
     Raises:
-        UnreadableError: the checkpoint is damaged; learner and optimizer may have taken a part
-            of it.
+        UnreadableError: the checkpoint is damaged, or made by other code; learner and optimizer
+            may have taken a part of it.
     """
 
     def __init__(
@@ -111,8 +112,9 @@ class MetaTraining:
         validation: Bank,
         folder: Path,
         progress: Progress = lambda event: None,
+        source: str | None = None,
     ) -> None:
-        self.training, self.learner = training, learner
+        self.training, self.learner, self.source = training, learner, source
         self.pool, self.validation = pool, validation
         self.folder, self.progress = folder, progress
         if training.budget is None:
@@ -253,6 +255,7 @@ class MetaTraining:
     def _content(self) -> dict[str, Any]:
         return {
             "training": self.training.id,
+            "source": self.source,
             "history": asdict(self.history),
             **resumable_state(self.learner, self.optimizer, self.scheduler),
         }
@@ -278,6 +281,8 @@ class MetaTraining:
         try:
             if content.get("training", self.training.id) != self.training.id:
                 raise UnreadableError(f"is of the training {content['training']}")
+            if content.get("source") not in {None, self.source}:
+                raise UnreadableError("was made by other code of this learner")
             stored = content["history"]
             # A checkpoint that does not count them is from when each update was a step.
             stored.setdefault("scheduler_steps", min(stored["updates"], self.planned))

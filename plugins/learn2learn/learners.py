@@ -35,6 +35,7 @@ from bench.api import State, TaskSpec, map_tensors, option
 from bench_plugins.learn2learn.library import algorithms
 from bench_plugins.learn2learn.network import Network, Statistics
 from bench_plugins.optimization_based import anil, maml
+from bench_plugins.optimization_based.task_network import VectorNetwork
 
 l2l = algorithms()
 
@@ -62,6 +63,11 @@ class MAML(maml.MAML):
 
     def __init__(self, config: Any, task: TaskSpec) -> None:
         super().__init__(config, task)  # draws the initial weights
+        if isinstance(self.network, VectorNetwork):
+            raise ValueError(
+                f"{self.config.encoder} of vectors is not among the layers that are made for "
+                "learn2learn; encoder=pixels takes them"
+            )
         network = Network(dict(self.theta.items()), self.network)
         del self.theta, self.network
         self._wrap(network)
@@ -134,7 +140,7 @@ class MetaSGD(MAML):
         "arXiv:1707.09835",
         *MAML.references,
     )
-    presets = {}  # MAML's are no settings of this paper
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}  # MAML's are no settings of this paper
 
     @dataclass(frozen=True)
     class Config(MAML.Config):

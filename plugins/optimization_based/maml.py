@@ -110,7 +110,7 @@ class MAML(Learner):
         encoder: TaskEncoderName = option(
             "conv4",
             "The network: conv4; conv4-strided, as the paper has it for characters; pixels (fully "
-            "connected); mlp for vectors.",
+            "connected); mlp, as vectors have it.",
         )
         filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         inner_lr: float = option(0.4, "Step size of the inner loop (α), or where it starts.")
@@ -145,11 +145,16 @@ class MAML(Learner):
             self.rates = nn.ParameterDict({name: start.clone() for name in self._adaptable()})
 
     def _network(self, task: TaskSpec) -> TaskNetwork:
-        config = self.config
-        outputs = 1 if config.shared_head else task.answer_size
-        if config.encoder == "mlp":
+        """Convolutions are for images: vectors have the fully connected network then, too."""
+        config, outputs = self.config, self._head_size(task)
+        vectors = len(task.input_shape) == 1 and config.encoder != "pixels"
+        if vectors or config.encoder == "mlp":
             return VectorNetwork(task.input_shape, config.filters, outputs)
         return TaskNetwork(config.encoder, task.input_shape, config.filters, outputs)
+
+    def _head_size(self, task: TaskSpec) -> int:
+        """Outputs of the head that is meta-learned."""
+        return 1 if self.config.shared_head else task.answer_size
 
     def _adaptable(self) -> list[str]:
         """The weights that the inner loop adapts: all."""

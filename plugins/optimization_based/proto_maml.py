@@ -24,7 +24,7 @@ from torch import Tensor
 from bench.api import Learner, TaskSpec, option
 from bench.nn import NoveltyLogit, class_means
 from bench_plugins.optimization_based.maml import MAML
-from bench_plugins.optimization_based.task_network import TaskNetwork, Weights
+from bench_plugins.optimization_based.task_network import Weights
 
 
 class ProtoMAML(MAML):
@@ -61,9 +61,9 @@ class ProtoMAML(MAML):
         super().__init__(config, task)
         self.novelty = NoveltyLogit()
 
-    def _network(self, task: TaskSpec) -> TaskNetwork:
-        """Without a head of its own."""
-        return TaskNetwork(self.config.encoder, task.input_shape, self.config.filters, outputs=0)
+    def _head_size(self, task: TaskSpec) -> int:
+        """It has no head of its own."""
+        return 0
 
     def _adaptable(self) -> list[str]:
         return [*self.theta.keys(), "head", "bias"]

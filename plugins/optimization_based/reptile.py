@@ -130,7 +130,7 @@ class Reptile(MAML):
         encoder: TaskEncoderName = option(
             "conv4",
             "The network: conv4; conv4-strided, as the paper has it for characters; pixels (fully "
-            "connected); mlp for vectors.",
+            "connected); mlp, as vectors have it.",
         )
         filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         inner_optimizer: Literal["adam", "sgd"] = option("adam", "Adam with β1 = 0, or plain SGD.")

@@ -151,16 +151,16 @@ class VectorNetwork(TaskNetwork):
     """Fully connected layers with biases and ReLU, without normalisation, for vectors.
 
     Args:
-        input_shape: ``(D,)``.
+        input_shape: ``(D,)``; of an image all its numbers.
         width: units of each of the two hidden layers.
-        outputs: of the head.
+        outputs: of the head; 0 for a network that is given its head.
     """
 
     convolutional = False
 
     def __init__(self, input_shape: tuple[int, ...], width: int, outputs: int) -> None:
-        self.widths = [*input_shape, width, width]
-        self.widest, self.outputs = width, outputs
+        self.widths = [math.prod(input_shape), width, width]
+        self.widest, self.out_features, self.outputs = width, width, outputs
 
     def initial(self) -> nn.ParameterDict:
         """New weights, the same for every task: ``weight0``, ``shift0``, ... ``head``, ``bias``."""
@@ -171,8 +171,9 @@ class VectorNetwork(TaskNetwork):
             theta[f"shift{block}"] = nn.Parameter(
                 torch.empty(outputs).uniform_(-1, 1) / math.sqrt(inputs)
             )
-        theta["head"] = _xavier(self.widths[-1], self.outputs)
-        theta["bias"] = nn.Parameter(torch.zeros(self.outputs))
+        if self.outputs:
+            theta["head"] = _xavier(self.out_features, self.outputs)
+            theta["bias"] = nn.Parameter(torch.zeros(self.outputs))
         return theta
 
     def features(

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.api import Episodes, TaskSpec
 from bench.nn import Conv4
-from bench_plugins.optimization_based.task_network import TaskNetwork
+from bench_plugins.optimization_based.anil import ANIL
+from bench_plugins.optimization_based.fomaml import FOMAML
+from bench_plugins.optimization_based.maml import MAML
+from bench_plugins.optimization_based.meta_sgd import MetaSGD
+from bench_plugins.optimization_based.proto_maml import ProtoMAML
+from bench_plugins.optimization_based.reptile import Reptile
+from bench_plugins.optimization_based.task_network import TaskNetwork, VectorNetwork
 
 
 def weights_of(encoders):
@@ -58,3 +65,24 @@ def test_images_of_which_no_pixel_is_left_are_refused():
 def test_the_widest_map_is_the_first():
     assert TaskNetwork("conv4", (1, 28, 28), 64, 5).widest == 64 * 28 * 28
     assert TaskNetwork("conv4-strided", (1, 27, 27), 64, 5).widest == 64 * 14 * 14
+
+
+@pytest.mark.parametrize("cls", [MAML, FOMAML, ANIL, MetaSGD, ProtoMAML, Reptile])
+@pytest.mark.parametrize("encoder", ["conv4", "conv4-strided", "mlp", "pixels"])
+def test_vectors_have_a_network_whatever_is_asked_for_images(cls, encoder):
+    """The presets of papers name the network that these have for characters."""
+    torch.manual_seed(0)
+    asked = TaskSpec((7,), 3, shots=2, queries=2, classes=9)
+    task = cls.training_task(cls.Config(), asked)
+    learner = cls(cls.Config(encoder=encoder, filters=6), task).train()
+    assert isinstance(learner.network, VectorNetwork) == (encoder != "pixels")
+    x, y = torch.randn(2, 6, 7), torch.tensor([[0, 1, 2, 2, 1, 0]]).expand(2, 6)
+    learner.loss(Episodes(3, x, y, x, y)).backward()
+    assert learner.predict(learner.adapt(x, y, 3), x).shape == (2, 6, 3)
+
+
+def test_images_can_have_the_network_of_vectors():
+    network = VectorNetwork((1, 4, 5), width=6, outputs=3)
+    theta = {name: p[None] for name, p in network.initial().items()}
+    features, _ = network.features(network.inputs(torch.rand(1, 2, 1, 4, 5)), theta)
+    assert network.head(features, theta).shape == (1, 2, 3)

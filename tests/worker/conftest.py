@@ -13,10 +13,16 @@ from tests.helpers.noisy import Noisy, codes
 def start(make_training, tmp_path):
     """Builds a MetaTraining; arguments replace fields of its Training."""
 
-    def build(learner: type[Learner] = Noisy, folder="run", progress=lambda event: None, **changes):
+    def build(
+        learner: type[Learner] = Noisy,
+        folder="run",
+        progress=lambda event: None,
+        source: str | None = None,
+        **changes,
+    ):
         training = make_training(**changes)
         made = build_learner(training, learner, learner.Config())
         bank = validation_bank(training, codes(30))
-        return MetaTraining(training, made, codes(10), bank, tmp_path / folder, progress)
+        return MetaTraining(training, made, codes(10), bank, tmp_path / folder, progress, source)
 
     return build

@@ -15,6 +15,7 @@ from bench.data.probes import Copy
 from bench.episodes.banks import Bank
 from bench.episodes.words import Purpose
 from bench.protocols.answers import Scores
+from bench.store.checked import UnreadableError
 from bench.suites.schema import Budget
 from bench.worker.checkpoints import best_weights
 from bench.worker.training_loop import (
@@ -75,6 +76,16 @@ def test_a_killed_training_equals_an_undisturbed_one(
     assert without_seconds(killed.history.curve) == without_seconds(undisturbed.history.curve)
     assert_same(killed.learner.state_dict(), undisturbed.learner.state_dict())
     assert_same(best_weights(killed.folder), best_weights(undisturbed.folder))
+
+
+def test_a_checkpoint_of_other_code_of_the_learner_is_not_gone_on_from(start):
+    """Its result would be said to be of today's code. One that does not say whose it is, is."""
+    for written in ("abc", None):
+        start(source=written, folder=str(written)).checkpoint()
+    start(source="abc", folder="abc")
+    start(source="def", folder="None")
+    with pytest.raises(UnreadableError, match="was made by other code of this learner"):
+        start(source="def", folder="abc")
 
 
 def test_a_training_that_had_ended_does_nothing_more(start):
