@@ -105,7 +105,7 @@ class MAML(Learner):
 
     @dataclass(frozen=True)
     class Config:
-        """The paper's for 5 ways (Appendix A.1), but inductive, on the encoder of every family, with
+        """The paper's for 5 ways (Appendix A.1), but inductive, on the conv4 of every family, with
         step sizes that are meta-learned (Section 2.2), and made for a small budget."""
 
         encoder: TaskEncoderName = option(
