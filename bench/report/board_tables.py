@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bench.report import audits, folds
+from bench.report.marks import legend, marks_of
 from bench.report.published import Held, Point, hold_against_papers
 from bench.results.boards import Board, Entry
 from bench.results.formats import (
@@ -29,16 +30,6 @@ LEARNER, TRAINING = "learner", "meta-training"
 
 HELD_AT = [ordinal(k) for k in PRESENTATIONS]
 """Presentations that are held against the papers'."""
-
-
-OTHER_CODE, TRANSDUCTIVE, FAILED_AUDIT = "†", "‡", "§"
-
-
-MARKS = {
-    OTHER_CODE: "measured with other code of this learner than is installed now",
-    TRANSDUCTIVE: "transductive: the answer to a query depends on the other queries",
-    FAILED_AUDIT: "failed an audit of its trained weights: what was found stands below",
-}
 
 
 Value = float | int | str | None
@@ -291,9 +282,7 @@ def _table(
         family: [
             Line(
                 entry,
-                OTHER_CODE * entry.other_code
-                + TRANSDUCTIVE * entry.transductive
-                + FAILED_AUDIT * audits.failed(entry),
+                marks_of(entry),
                 [column.text(entry) for column in columns],
                 [column.value(entry) for column in columns],
                 best and entry is board.best,
@@ -302,8 +291,7 @@ def _table(
         ]
         for family, entries in board.families.items()
     }
-    used = {mark for lines in families.values() for line in lines for mark in line.marks}
-    marks = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
+    marks = legend(line.marks for lines in families.values() for line in lines)
     return Table(kind, board, caption, columns, families, notes + marks)
 
 

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from bench.report.board_tables import MARKS, Line, Table, Value
+from bench.report.board_tables import Line, Table, Value
 from bench.report.figures.style import slug
+from bench.report.marks import MARKS
 from bench.results.boards import UNTRAINED, Board
 from bench.results.formats import spreadsheet_text
 from bench.store.atomic import utf8, write_atomically

@@ -49,6 +49,8 @@ class Cell(NamedTuple):
     """Its interval reaches what guessing gets."""
     seconds: float | None = None
     """To the first answer, at the matrix's place."""
+    entry: Entry | None = None
+    """Whose cell it is; None where it is not on the board."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ class Matrix:
     def timed(self) -> bool:
         """Somebody's first answer is."""
         return any(cell.seconds is not None for row in self.rows for cell in row.cells)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What stands on the boards."""
+        return [cell.entry for row in self.rows for cell in row.cells if cell.entry]
 
     @property
     def rows(self) -> list[Row]:
@@ -235,6 +242,7 @@ def _cell(column: _Column, entry: Entry | None, where: Place | None) -> Cell:
         "done",
         at_chance(board, entry),
         entry.time(where, "first_answer") if where else None,
+        entry,
     )
 
 

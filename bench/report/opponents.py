@@ -22,6 +22,8 @@ class Against(NamedTuple):
     """``+1.72 ± 0.41``."""
     value: float
     told_apart: bool
+    entry: Entry
+    """The other one."""
 
 
 class Column(NamedTuple):
@@ -44,6 +46,12 @@ class Opponents:
     """Columns beyond `MOST_BOARDS`."""
     about_weights: bool
     """Some of it speaks of trained weights alone: there are too few seeds."""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Both sides of all pairs."""
+        cells = [cell for rows in self.families.values() for row in rows.values() for cell in row]
+        return [column.entry for column in self.columns] + [cell.entry for cell in cells if cell]
 
 
 def opponents(
@@ -72,7 +80,7 @@ def opponents(
                 continue
             other = pair.b if pair.a == column.entry else pair.a
             cells = found[other.family].setdefault(other.label, [None] * len(columns[:MOST_BOARDS]))
-            cells[place] = _against(column, pair)
+            cells[place] = _against(column, pair, other)
             weights |= pair.about == "weights"
     if not found:
         return None
@@ -81,10 +89,10 @@ def opponents(
     return Opponents(columns[:MOST_BOARDS], families, left_out, weights)
 
 
-def _against(column: Column, pair: Comparison) -> Against:
+def _against(column: Column, pair: Comparison, other: Entry) -> Against:
     metric = column.board.metric
     mean = pair.mean if pair.a == column.entry else -pair.mean
     text = metric.write_difference(mean, "+").replace("-", "\N{MINUS SIGN}")
     if pair.ci95 is not None:
         text += f" ± {metric.write_difference(pair.ci95)}"
-    return Against(text, mean, pair.told_apart)
+    return Against(text, mean, pair.told_apart, other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ from bench.report.differences import Differences
 from bench.report.figures import Drawing, Palette, Picture, data_uri
 from bench.report.figures.style import slug
 from bench.report.learners import LearnerPage
-from bench.results.boards import Board
+from bench.report.marks import legend, marks_of
+from bench.results.boards import Board, Entry
 from bench.results.families import BoardFamilies, FamilySummary
 from bench.results.formats import MISSING, duration
 from bench.results.ranks import ENOUGH_DATASETS, AverageRanks
@@ -130,6 +131,15 @@ class Page:
     def family_number(self) -> dict[str, int]:
         """Of the class that colours a family's mark."""
         return {family: number for number, family in enumerate(self.content.palette.families)}
+
+    def marks(self, entry: Entry | None) -> str:
+        """What has to be known of a learner's figure on a board."""
+        return marks_of(entry) if entry else ""
+
+    def legend(self, entries: Iterable[Entry]) -> str:
+        """What their marks mean, with a space before it; empty where nothing is marked."""
+        found = "; ".join(legend(map(marks_of, entries)))
+        return found and f" {found}."
 
     # -- numbers and links
 

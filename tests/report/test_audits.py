@@ -108,7 +108,8 @@ def test_a_failure_stands_beside_the_learner_and_among_the_warnings(tmp_path: Pa
     write_audits(tmp_path, "cheat-1", an_audit("causality", "failed", found="sees its own label"))
     write_audits(tmp_path, "honest-1", an_audit("causality"))
     html = page_of(tmp_path)
-    assert html.count("<sup>§</sup>") == 2  # in accuracy and audits
+    # In the overview, accuracy, audits, the pairs, and the tables of both learners.
+    assert html.count("<sup>§</sup>") == 6
     assert "honest<sup>" not in html
     assert "The audit causality failed: sees its own label" in html
     assert "Audits of the trained weights." in html
