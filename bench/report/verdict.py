@@ -165,7 +165,7 @@ def _claims(cells: Sequence[CellRow], boards: Sequence[Board], problems: Sequenc
         parts += seeds_said(boards)
     if any(cell.code == "other" for cell in cells):
         parts.append(
-            "rows marked † were measured with other code than is installed now (bench run --rerun)"
+            "figures marked † are of other code than is installed now (bench run --rerun)"
         )
     if problems:
         parts.append(f"{number(len(problems), 'file')} could not be used, see the end of the page")

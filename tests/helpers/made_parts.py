@@ -14,9 +14,11 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.cli.sources import sources_for
 from bench.registry.installed import learners
 from benchmarks.results import Results
 from benchmarks.table import tables
@@ -217,11 +219,18 @@ def _devices(row: Row) -> list[str]:
 
 
 def _of_seeds(cells: list[dict[str, Any]]) -> str:
-    """The result of one training; of several their mean, and the lowest and the highest."""
+    """The result of one training; of several their mean, and the lowest and the highest. With a †
+    where the learner's code is another one today."""
+    mark = "†" * any(cell["source"] != _sources()[cell["learner_name"]] for cell in cells)
     if len(cells) == 1:
-        return _result(cells[0])
+        return _result(cells[0]) + mark
     means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
-    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %"
+    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %" + mark
+
+
+@cache
+def _sources() -> dict[str, str]:
+    return sources_for(ROOT / "results" / "reference")
 
 
 def published(name: str) -> str:
