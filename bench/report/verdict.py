@@ -164,9 +164,7 @@ def _claims(cells: Sequence[CellRow], boards: Sequence[Board], problems: Sequenc
     if any(cell.status == "done" for cell in cells):
         parts += seeds_said(boards)
     if any(cell.code == "other" for cell in cells):
-        parts.append(
-            "figures marked † are of other code than is installed now (bench run --rerun)"
-        )
+        parts.append("figures marked † are of other code than is installed now (bench run --rerun)")
     if problems:
         parts.append(f"{number(len(problems), 'file')} could not be used, see the end of the page")
     text = "; ".join(parts)
