@@ -126,7 +126,8 @@ def _board_table(
             curve = entry.curve()
             lines.append(
                 [
-                    f"  {entry.label}{' (transductive)' if entry.transductive else ''}",
+                    f"  {entry.label}{' (other code)' * entry.other_code}"
+                    f"{' (transductive)' * entry.transductive}",
                     "*" * (entry is board.best) + score(board, entry),
                     *(also.write(also.value(entry)) for also in kind.also),
                     *(percent(curve[k - 1]) if k <= len(curve) else MISSING for k in presentations),

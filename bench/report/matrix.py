@@ -50,7 +50,7 @@ class Cell(NamedTuple):
     seconds: float | None = None
     """To the first answer, at the matrix's place."""
     entry: Entry | None = None
-    """Whose cell it is; None where it is not on the board."""
+    """Whose figure it is; None where there is none."""
 
 
 @dataclass(frozen=True)

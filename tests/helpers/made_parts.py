@@ -20,6 +20,7 @@ from typing import Any
 
 from bench.cli.sources import sources_for
 from bench.registry.installed import learners
+from bench.report.marks import MARKS, OTHER_CODE
 from benchmarks.results import Results
 from benchmarks.table import tables
 from tests.helpers.pages import (
@@ -79,7 +80,8 @@ def reference_results(name: str) -> str:
     ]
     cells.sort(key=_order)
     table = [*head, *map(_row, cells)]
-    return "\n".join(["```", *made, "```", "", *table, *_learning(cells)])
+    legend = ["", f"{OTHER_CODE} {MARKS[OTHER_CODE]}."] if _mark(cells) else []
+    return "\n".join(["```", *made, "```", "", *table, *legend, *_learning(cells)])
 
 
 PARTS = {"1/8": 0.125, "1/4": 0.25, "1/2": 0.5, "all": 1.0}
@@ -150,7 +152,8 @@ def _row(cell: dict[str, Any]) -> str:
     seen = f"{cell['examples']:,}" if cell["examples"] else "-"
     words = (
         cell["suite"], cell["setting"], _changed(cell), cell["budget"], seen,
-        _result(cell), cell["precision"], str(cell["seed"]), cell["device"].partition("/")[0],
+        _result(cell) + _mark([cell]), cell["precision"], str(cell["seed"]),
+        cell["device"].partition("/")[0],
     )  # fmt: skip
     return "| " + " | ".join(words) + " |"
 
@@ -219,13 +222,16 @@ def _devices(row: Row) -> list[str]:
 
 
 def _of_seeds(cells: list[dict[str, Any]]) -> str:
-    """The result of one training; of several their mean, and the lowest and the highest. With a †
-    where the learner's code is another one today."""
-    mark = "†" * any(cell["source"] != _sources()[cell["learner_name"]] for cell in cells)
+    """The result of one training; of several their mean, and the lowest and the highest."""
     if len(cells) == 1:
-        return _result(cells[0]) + mark
+        return _result(cells[0]) + _mark(cells)
     means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
-    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %" + mark
+    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %" + _mark(cells)
+
+
+def _mark(cells: list[dict[str, Any]]) -> str:
+    """What the report has beside figures of other code of the learner than today's."""
+    return OTHER_CODE * any(cell["source"] != _sources()[cell["learner_name"]] for cell in cells)
 
 
 @cache

@@ -223,26 +223,6 @@ def test_other_code_and_transductive_rows_are_marked(tmp_path: Path) -> None:
     assert "† measured with other code" in text
 
 
-def test_marks_stand_wherever_figures_are_compared(tmp_path: Path) -> None:
-    for suite, source in (("omniglot-5way", "1"), ("glyphs-5way", "2")):
-        write_cell(tmp_path, "old", suite=suite, source=source, accuracy=0.9)
-        write_cell(tmp_path, "new", suite=suite, accuracy=0.8)
-    html = page_of(tmp_path, sources={"old": "2"}).read_text()
-    tables = re.findall(r'<figure class="table">.*?</figure>', html, re.DOTALL)
-    (overview,) = [table for table in tables if "Learners by settings" in table]
-    assert "† measured with other code" in overview
-    (row,) = re.findall(r'<tr data-learner="old".*?</tr>', overview, re.DOTALL)
-    glyphs, omniglot = re.findall("<td.*?</td>", row)
-    assert ("†" in glyphs, "†" in omniglot) == (False, True)
-    squares = [table for table in tables if "told apart from whom" in table]
-    assert [("old<sup>†</sup>" in table) for table in squares] == [
-        "omniglot-5way" in table for table in squares
-    ]
-    against = [table for table in tables if "against the other learners" in table]
-    assert len(against) == 2
-    assert all("† measured with other code" in table for table in against)
-
-
 def test_filters_and_the_out_folder(tmp_path: Path) -> None:
     for suite in ("glyphs-5way", "omniglot-5way"):
         for learner in ("maml", "mann"):
