@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bench.api.cache import cached
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
+from bench.api.files import is_utf8
 from bench.api.resize import area_average
 from bench.data.class_folder import ClassFolder, Counted
 from bench.errors import BenchError
@@ -118,7 +119,7 @@ class ArrayFile(DatasetSource):
 
     def _inputs(self, items: NDArray[Any], size: int) -> NDArray[Any]:
         """Floats as they are; bytes as images (M, C, size, size)."""
-        if np.issubdtype(items.dtype, np.floating) and items.ndim >= 2:
+        if np.issubdtype(items.dtype, np.floating) and items.ndim >= 2 and 0 not in items.shape:
             features = np.ascontiguousarray(items, dtype=np.float32)
             if not np.isfinite(features).all():
                 raise BenchError(f"{self.path} has features that are not finite (NaN or infinity)")
@@ -188,4 +189,7 @@ def _classes(path: Path, labels: NDArray[Any] | None) -> tuple[tuple[str, ...], 
         told = "none" if labels is None else f"{labels.dtype} of shape {labels.shape}"
         raise BenchError(f"{path}: labels are to be integers or texts, one per item; got {told}")
     values, numbers = np.unique(labels, return_inverse=True)
-    return tuple(str(value) for value in values.tolist()), numbers.astype(np.int64)
+    names = tuple(str(value) for value in values.tolist())
+    if odd := next((name for name in names if not is_utf8(name)), None):
+        raise BenchError(f"{path}: the label {odd!r} is no text in UTF-8")
+    return names, numbers.astype(np.int64)

@@ -42,6 +42,9 @@ FOREIGN = {
 }  # fmt: skip
 """How files begin that are often taken for images."""
 
+SIXTEEN_BITS = ("PNG", "PPM")
+"""Formats whose grey of 16 bits Pillow widens to 32; of others such numbers may be anything."""
+
 _one_large_at_a_time = threading.Lock()
 # Pillow's own warning from 89 megapixels on says less than the refusal that follows.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -122,8 +125,12 @@ def read_header(file: Path | bytes) -> Header:
         ImageError: see `opened`.
     """
     with opened(file) as image:
-        grey = image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
-        return Header(*image.size, grey, bool(getattr(image, "is_animated", False)))
+        return Header(*image.size, is_grey(image), bool(getattr(image, "is_animated", False)))
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image has neither colours nor a palette."""
+    return image.mode in {"1", "L", "LA", "F"} or image.mode.startswith("I")
 
 
 def _stream(file: Path | bytes) -> IO[bytes]:
@@ -167,6 +174,8 @@ def pixels_of(image: Image.Image, grey: bool) -> NDArray[np.uint8]:
     """
     if image.mode == "F":
         raise ImageError("its pixels are floating-point numbers, of which no range is known")
+    if image.mode == "I" and image.format not in SIXTEEN_BITS:
+        raise ImageError("its pixels are 32-bit numbers, of which no range is known")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))

@@ -35,6 +35,8 @@ from bench.episodes.pools import Drawn
 from bench.episodes.words import Keys, Purpose, random_words
 
 CPU = torch.device("cpu")
+PHASES = 1000
+"""Phases that the best answer from one point of a sine wave is averaged over."""
 
 BatchT = TypeVar("BatchT", bound=Episodes | Stream)
 
@@ -216,8 +218,9 @@ def between(low: float, high: float, unit: Tensor) -> Tensor:
 class Sinusoid(Family):
     """Finn et al. 2017, Section 5.1: y = A sin(x - φ), without noise.
 
-    Three points or more tell A and φ, so that the best answer is the wave itself. No constant is
-    better than the mean of all waves, for φ covers half a turn only: the mean of sin(x - φ) over φ
+    Two points or more tell A and φ, so that the best answer is the wave itself. One point tells how
+    likely each φ is, and A for it; without one the best answer is the mean of all waves. No constant
+    is better than the mean of all waves, for φ covers half a turn only: the mean of sin(x - φ) over φ
     is -2 cos(x) / π, and that of cos over the domain sin(5) / 5. The squared error of a constant c
     is E[A²] / 2 - c², with the mean of A² of a uniform A.
     """
@@ -247,15 +250,35 @@ class Sinusoid(Family):
     def posterior(
         self, x: Tensor, y: Tensor, query_x: Tensor, query_y: Tensor, of_function: Tensor
     ) -> tuple[Tensor, None]:
-        """The wave itself."""
-        return query_y, None
+        """The wave itself; from one point the mean of those that go through it."""
+        return (query_y if x.shape[1] > 1 else self._through(x, y, query_x)), None
 
     def posterior_online(
         self, x: Tensor, y: Tensor, of_function: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """The wave itself from the fourth point on; before, the mean of all waves."""
-        known = torch.arange(x.shape[1], device=x.device)[:, None] >= 3
-        return y.where(known, torch.full_like(y, self.constant)), None
+        """The wave itself from the third point on; before, the mean of all waves, and of those that
+        go through the first point."""
+        best = y.clone()
+        best[:, :1] = sum(self.amplitudes) / 2 * (-2 / math.pi) * x[:, :1].cos()
+        best[:, 1:2] = self._through(x[:, :1], y[:, :1], x[:, 1:2])
+        return best, None
+
+    def _through(self, x: Tensor, y: Tensor, query_x: Tensor) -> Tensor:
+        """The mean (B, Q, 1) at `query_x` (B, Q, 1) of the waves through one point x, y (B, 1, 1).
+
+        Of a phase φ the amplitude is A = y / sin(x - φ), and as likely as 1 / |sin(x - φ)| where it
+        is in bounds: A is uniform, and dy = |sin(x - φ)| dA.
+        """
+        low, high = self.phases
+        middles = (torch.arange(PHASES, device=x.device) + 0.5) / PHASES
+        phase = low + (high - low) * middles  # (P,)
+        sine = (x - phase).sin()  # (B, 1, P)
+        amplitude = y / sine  # (B, 1, P)
+        smallest, largest = self.amplitudes
+        weight = ((amplitude >= smallest) & (amplitude <= largest)) / sine.abs()
+        waves = amplitude * (query_x - phase).sin()  # (B, Q, P)
+        waves = waves.where(weight > 0, 0)
+        return (weight * waves).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp_min(1e-12)
 
 
 class GaussianProcess(Family):

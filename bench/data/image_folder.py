@@ -37,7 +37,7 @@ class ImageFolder(DatasetSource):
     """The images of a `ClassFolder`: (M, 1, H, W) where all are grey, else (M, 3, H, W).
 
     Images of any height and width are stretched to squares by area averaging. Transparent pixels
-    are white. Decoded images are cached until a file's name, size or time of change is another.
+    are white. Decoded images are cached until a file's path, size or time of change is another.
     """
 
     name = "folder"
@@ -184,13 +184,18 @@ def _attempt(make: Callable[..., Made]) -> Callable[..., Made | BenchError]:
 
 
 def fingerprint(listing: Listing) -> str:
-    """What changes when a file does, without reading it."""
+    """What changes when a file does, without reading it.
+
+    Files of one size and time are not rare (bitmaps, what an archive or a build has set the clock
+    of), so that where a file lies counts, and when it came there.
+    """
     digest = hashlib.sha256()
     try:
         for name, listed in listing.files.items():
             for path in listed:
-                told = path.stat()
-                digest.update(f"{name}/{path.name}\0{told.st_size}\0{told.st_mtime_ns}\0".encode())
+                told, place = path.stat(), os.fsencode(path.absolute())
+                times = f"{told.st_size}\0{told.st_mtime_ns}\0{told.st_ctime_ns}\0"
+                digest.update(b"\0".join([name.encode(), place, times.encode()]))
     except OSError as error:
         raise BenchError(f"cannot read {error.filename}: {error.strerror}") from error
     return digest.hexdigest()[:24]

@@ -16,13 +16,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.data.decoding import ImageError, is_grey, pixels_of
 from bench.errors import BenchError
 
 IMAGE_KEYS = ("image", "img", "images", "pixel_values", "features", "embedding")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")
 """How Hugging Face datasets call their columns, the likelier name first."""
-GREY = ("1", "L", "I;16", "I", "F")
-"""Modes of Pillow without colour."""
 
 
 class Arrays(NamedTuple):
@@ -63,7 +62,13 @@ def arrays_of(data: Any) -> Arrays:
         )
     if not len(data):
         raise BenchError("dataset: it has no items")
-    first = data[0]
+    try:
+        first = data[0]
+    except (KeyError, TypeError) as error:
+        raise BenchError(
+            f"dataset: a {type(data).__name__} has no item 0; give its columns as arrays: "
+            '{"images": ..., "labels": ...}'
+        ) from error
     if isinstance(first, Mapping):
         return _of_columns(data, first)
     if not (isinstance(first, Sequence) and len(first) == 2):
@@ -90,16 +95,29 @@ def _of_columns(data: Any, first: Mapping[str, Any]) -> Arrays:
     )
     names = getattr(getattr(data, "features", {}).get(label), "names", None)
     if names is not None:
-        labels = tuple(names[number] for number in labels)
+        labels = _named(labels, names)
     return _whole(items, labels)
+
+
+def _named(labels: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
+    """The names of some labels. A part of a dataset that nobody has labelled says -1, or None."""
+    known = [isinstance(n, int | np.integer) and 0 <= n < len(names) for n in labels]
+    if not all(known):
+        first = known.index(False)
+        raise BenchError(
+            f"dataset: {known.count(False):,} of {len(labels):,} items have no label of the "
+            f"{len(names)} classes, the first is item {first} with {labels[first]!r}; leave them "
+            "out: dataset.filter(lambda item: item[...] is not None and item[...] >= 0)"
+        )
+    return tuple(names[number] for number in labels)
 
 
 def _whole(items: Any, labels: Any) -> Arrays:
     """One array of each."""
     if not hasattr(items, "shape"):
         items = list(items)
-        colour = any(isinstance(one, Image.Image) and one.mode not in GREY for one in items)
-        made = [_pixels(one, colour) for one in items]
+        colour = any(isinstance(one, Image.Image) and not is_grey(one) for one in items)
+        made = [_pixels(number, one, colour) for number, one in enumerate(items)]
         shapes = [one.shape for one in made]
         if odd := next((n for n, shape in enumerate(shapes) if shape != shapes[0]), None):
             raise BenchError(
@@ -121,16 +139,23 @@ def _whole(items: Any, labels: Any) -> Arrays:
     return Arrays(items, labels)
 
 
-def _pixels(item: Any, colour: bool) -> NDArray[Any]:
-    if isinstance(item, Image.Image):
-        return np.asarray(item.convert("RGB" if colour else "L"))
-    return np.asarray(_plain(item))
+def _pixels(number: int, item: Any, colour: bool) -> NDArray[Any]:
+    """An item as an array; an image as the same file in a folder would be."""
+    if not isinstance(item, Image.Image):
+        return np.asarray(_plain(item))
+    try:
+        pixels = pixels_of(item, grey=not colour)  # (C, H, W)
+    except ImageError as error:
+        raise BenchError(f"dataset: item {number} cannot be used: {error}") from error
+    return np.moveaxis(pixels, 0, -1) if colour else pixels[0]
 
 
 def _plain(value: Any) -> Any:
     """A tensor as an array; a tuple of tensors as one of numbers."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
     if isinstance(value, tuple | list) and value and isinstance(value[0], torch.Tensor):
-        return torch.stack([torch.as_tensor(one) for one in value]).cpu().numpy()
+        value = torch.stack([torch.as_tensor(one) for one in value])
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        # numpy has no bfloat16, which embeddings often are; float32 holds all of its values.
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     return value

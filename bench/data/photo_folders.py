@@ -114,21 +114,19 @@ class MiniImageNet(PhotoFolder):
     def listing(self, root: Path) -> Listing:
         """See `PhotoFolder.listing`."""
         inner = root / "images" if (root / "images").is_dir() else root
-        loose = images_in(inner)
-        if loose:
-            files: dict[str, list[Path]] = defaultdict(list)
-            for path in loose:
-                files[path.name[:SYNSET]].append(path)
-            listed = Listing(inner, dict(sorted(files.items())))
-        else:
-            listed = list_folder(inner)
         known = _phases()
+        files: dict[str, list[Path]] = defaultdict(list)
+        for path in images_in(inner):
+            if path.name[:SYNSET] in known:
+                files[path.name[:SYNSET]].append(path)
+        listed = Listing(inner, dict(sorted(files.items()))) if files else list_folder(inner)
         if gone := sorted(known.keys() - listed.files.keys()):
             raise BenchError(
                 f"{inner} lacks {len(gone)} of the 100 classes of {self.name}, the first is "
                 f"{gone[0]}; {self.how} are wanted"
             )
-        return Listing(inner, {name: listed.files[name] for name in known})
+        files = {name: listed.files[name] for name in known}
+        return Listing(inner, files, listed.left_out)
 
     def split(self, name: str, data: ImageClasses) -> Split:
         """The one of Ravi and Larochelle.
@@ -181,6 +179,13 @@ class CUB(PhotoFolder):
                 f"{inner} has {len(listed.files)} folders of classes, and {self.name} has "
                 f"{self.classes}, whose order decides the split; {self.how} is wanted"
             )
+        for number, name in enumerate(listed.files, start=1):
+            if not name.startswith(f"{number:03d}."):
+                raise BenchError(
+                    f"{inner}: class {number} of {self.name} is to be in a folder whose name begins "
+                    f"with {number:03d}. and is {name!r}; the order decides the split, and "
+                    f"{self.how} is wanted"
+                )
         return listed
 
     def split(self, name: str, data: ImageClasses) -> Split:

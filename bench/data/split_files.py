@@ -24,6 +24,8 @@ PHASES = Split._fields
 """train, val, test."""
 FORMS = (".csv", ".json")
 """Endings of lists that are made per phase."""
+IMAGE_COLUMNS = ["filename", "label"]
+"""The header of a list of images."""
 
 
 def phase_files(path: Path) -> dict[str, Path]:
@@ -41,7 +43,7 @@ def phase_files(path: Path) -> dict[str, Path]:
             f"the folder {path} has no train.csv and no train.json; a split is such files, or one "
             "CSV file with the header class,split"
         )
-    if path.suffix == ".json" or (path.suffix == ".csv" and _header(path) == ["filename", "label"]):
+    if path.suffix == ".json" or (path.suffix == ".csv" and _header(path) == IMAGE_COLUMNS):
         if path.stem not in PHASES:
             raise BenchError(
                 f"{path.name} is the list of one phase; call the lists of the phases "
@@ -63,19 +65,30 @@ def read_image_lists(paths: Sequence[Path], root: Path) -> dict[str, list[Path]]
         root: holds the files, as ``filename`` or as ``label/filename``.
 
     Raises:
-        BenchError: with the line that is wrong: columns, a name that leads out of the folder; where
-            images are missing.
+        BenchError: with the line that is wrong: the header, columns, a name that leads out of the
+            folder or is of two files, a file of two classes; where images are missing.
     """
     found: dict[str, list[Path]] = defaultdict(list)
+    labels: dict[Path, str] = {}
     missing = []
     for path in paths:
         for line, (filename, label) in _rows(path):
-            places = [root / filename, root / label / filename]
-            existing = next((place for place in places if is_file(place)), None)
-            if existing is None:
+            places = dict.fromkeys([root / filename, root / label / filename])
+            existing = [place for place in places if is_file(place)]
+            if not existing:
                 missing.append(f"{path.name}, line {line}: {filename} of {label}")
-            else:
-                found[label].append(existing)
+                continue
+            if len(existing) > 1:
+                raise BenchError(
+                    f"{path}, line {line}: {filename} of {label} may be {existing[0]} or "
+                    f"{existing[1]}; move one of them out of {root}"
+                )
+            if labels.setdefault(existing[0], label) != label:
+                raise BenchError(
+                    f"{path}, line {line}: {filename} is in {label}, and was in "
+                    f"{labels[existing[0]]} before; an image has one class"
+                )
+            found[label].append(existing[0])
     if missing:
         raise BenchError(
             f"{root} lacks {len(missing):,} images that are listed, the first is {missing[0]}; an "
@@ -149,6 +162,11 @@ def _strings(given: object) -> TypeGuard[list[str]]:
 def _rows(path: Path) -> list[tuple[int, tuple[str, str]]]:
     """Number and content of each line but the header."""
     rows = []
+    if _header(path) != IMAGE_COLUMNS:
+        raise BenchError(
+            f"{path}: the first line of a list of images is to be {','.join(IMAGE_COLUMNS)}, got "
+            f"{','.join(_header(path))!r}"
+        )
     for line, row in enumerate(csv_rows(path)[1:], start=2):
         if not row:
             continue

@@ -180,9 +180,10 @@ def class_pool(data: ImageClasses, classes: IntArray, rotations: bool, kind: typ
         kind: what a protocol makes of them.
 
     Raises:
-        BenchError: what has no height and width is to be turned.
+        BenchError: what is no square image is to be turned.
     """
-    if rotations and data.images.ndim != 4:
+    square = data.images.ndim == 4 and data.images.shape[2] == data.images.shape[3]
+    if rotations and not (square and data.images.dtype == torch.uint8):
         raise BenchError(f"inputs of shape {tuple(data.images.shape[1:])} cannot be turned")
     counts = data.counts[classes]
     ends = np.cumsum(counts)

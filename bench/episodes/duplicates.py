@@ -1,4 +1,4 @@
-"""Images that stand in two phases: told, and refused where a whole class does.
+"""Images that stand there more than once: told, and refused where a whole class does.
 
 Images are compared as learners get them, decoded and resized. No loop goes over images: each gets a
 64-bit hash, the sum of its words times fixed odd numbers (Carter and Wegman 1979), and only what
@@ -6,6 +6,8 @@ shares one is compared.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,19 +23,29 @@ CHUNK = 2**26
 PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What of other data meta-training or meta-validation knows."""
+
+    classes: dict[int, str]
+    """For the number of each class that is known, which class it is."""
+    images: int
+    """How many images of the other classes are known."""
+
+
 def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
-    """Looks for images that two phases share.
+    """Looks for images that two phases share, and for those that one phase has twice.
 
     Args:
         data: the dataset.
         split: classes of each phase, no class in two of them.
 
     Returns:
-        What the user should know: nothing, or a sentence for two phases.
+        What the user should know: nothing, or a sentence for two phases, or for one.
 
     Raises:
-        BenchError: where all images of a class are in a class of another phase: a class that has
-            two names, which meta-test would not be new.
+        BenchError: where all images of a class are in another class: a class that has two names.
+            Meta-test would not be on new classes, or ask which of the two names is meant.
     """
     classes = np.repeat(np.arange(len(data.counts)), data.counts)  # (M',)
     rows = np.arange(len(classes)) + np.repeat(
@@ -55,10 +67,28 @@ def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
         _refuse_whole_classes(data, classes, same, (here, first), (there, second))
         left, right = here[0], there[same[there] == same[here[0]]][0]
         notes.append(
-            f"{len(shared):,} images are in {first} and in {second} too, the first in the classes "
+            f"{_images(len(shared))} in {first} and in {second} too, the first in the classes "
             f"{data.class_names[classes[left]]!r} and {data.class_names[classes[right]]!r}"
         )
+    for phase in Split._fields:
+        inside = np.flatnonzero(phases[classes] == Split._fields.index(phase))
+        values, first_at, counts = np.unique(same[inside], return_index=True, return_counts=True)
+        if not (counts > 1).any():
+            continue
+        again = inside[np.isin(same[inside], values[counts > 1])]
+        _refuse_whole_classes(data, classes, same, (again, phase), (again, phase))
+        if phase == "train":
+            continue  # there it costs nobody anything
+        name = data.class_names[classes[inside[first_at[counts > 1].min()]]]
+        notes.append(
+            f"{_images(int((counts > 1).sum()))} more than once in {phase}, the first in the class "
+            f"{name!r}"
+        )
     return notes
+
+
+def _images(count: int) -> str:
+    return "1 image is" if count == 1 else f"{count:,} images are"
 
 
 def _refuse_whole_classes(
@@ -75,32 +105,39 @@ def _refuse_whole_classes(
         sets[number] = set(same[classes == number].tolist())
     for one in np.unique(classes[left]).tolist():
         for two in np.unique(classes[right]).tolist():
-            smaller, larger = sorted((sets[one], sets[two]), key=len)
-            if smaller <= larger and len(smaller) > 1:
-                raise BenchError(
-                    f"the class {data.class_names[one]!r} of {first} is the class "
-                    f"{data.class_names[two]!r} of {second} under another name: all "
-                    f"{len(smaller)} images of the smaller one are in both, so that {second} would "
-                    "not be on new classes; remove one of them, or put both into one phase"
-                )
+            if one == two or not _one_class(sets[one], sets[two]):
+                continue
+            count = min(len(sets[one]), len(sets[two]))
+            told = (
+                f"the class {data.class_names[one]!r} of {first} is the class "
+                f"{data.class_names[two]!r} of {second} under another name: the smaller one has "
+                f"{count} different images, and all of them are in both, so that"
+            )
+            if first == second:
+                raise BenchError(f"{told} an episode may ask which is which; remove one of them")
+            raise BenchError(
+                f"{told} {second} would not be on new classes; remove one of them, or join them"
+            )
+
+
+def _one_class(mine: set[int], theirs: set[int]) -> bool:
+    """Whether two sets of images are one class: all of the smaller one's are in the larger one. A
+    single image that stands in a class of several (a blank one) is no class."""
+    smaller, larger = sorted((mine, theirs), key=len)
+    return smaller <= larger and (len(smaller) > 1 or len(larger) == 1)
 
 
 def seen_classes(
     trained: ImageClasses, split: Split, other: ImageClasses, classes: IntArray
-) -> dict[int, str]:
-    """Which classes of other data meta-training or meta-validation knows.
-
-    A class is known where all images of the smaller one of the two are among those of the larger
-    one, as learners get them; a single image that stands in a class of several is no class.
+) -> Seen:
+    """Which classes and images of other data meta-training or meta-validation knows, as learners
+    get them.
 
     Args:
         trained: what meta-training and meta-validation draw from.
         split: its classes of each phase.
         other: the other data, its inputs of the same shape and kind.
         classes: those of it that are asked about.
-
-    Returns:
-        For the number of each class that is known, which class it is.
     """
     phases = {number: phase for phase in ("train", "val") for number in getattr(split, phase)}
     known = np.array(sorted(phases), dtype=np.int64)
@@ -117,12 +154,10 @@ def seen_classes(
     for number in np.unique(asked[there]).tolist():
         mine = set(new[asked == number].tolist())
         for owner in np.unique(owners[here]).tolist():
-            theirs = set(old[owners == owner].tolist())
-            smaller, larger = sorted((mine, theirs), key=len)
-            if smaller <= larger and (len(smaller) > 1 or len(larger) == 1):
+            if _one_class(mine, set(old[owners == owner].tolist())):
                 found[number] = f"{trained.class_names[owner]!r} of {phases[owner]}"
                 break
-    return found
+    return Seen(found, int((there & ~np.isin(asked, list(found))).sum()))
 
 
 def _rows(data: ImageClasses, classes: IntArray) -> tuple[IntArray, IntArray]:

@@ -18,7 +18,7 @@ from bench.data.objects import Arrays, arrays_of
 from bench.errors import BenchError
 from bench.registry.names import check_name
 from bench.store.atomic import write_atomically
-from bench.suites.schema import ARRAYS, read_suite
+from bench.suites.schema import ARRAYS, FOLDER, OWN, from_folder, read_suite
 
 SETTINGS: dict[str, dict[str, int]] = {
     "5way1shot": {"ways": 5, "shots": 1, "queries": 15},
@@ -43,7 +43,8 @@ class Suite(os.PathLike[str]):
         name: of the suite.
         dataset: a torch ``Dataset`` of (image, label), a dataset of Hugging Face, a mapping with
             ``images`` (or ``features``) and ``labels``, a pair of them; or what a suite file names:
-            an installed dataset, ``folder:PATH``, ``arrays:PATH``. uint8 are images, scaled to
+            an installed dataset, ``folder:PATH``, ``arrays:PATH``, or a path. Relative paths begin
+            at the current folder, those in `keys` too. uint8 are images, scaled to
             ``image_size``; floats are taken as they are.
         keys: of a suite file. Left out: `protocol` is ``kshot``, `settings` are 5-way 1-shot and
             5-shot with 15 queries of a class, `split` has 60, 20 and 20 % of the classes,
@@ -63,19 +64,24 @@ class Suite(os.PathLike[str]):
                 f"{type(dataset).__name__}"
             )
         check_name(name)
+        if isinstance(dataset, Path):
+            dataset = f"{ARRAYS if dataset.suffix == '.npz' else FOLDER}{dataset}"
         arrays = None if isinstance(dataset, str) else arrays_of(dataset)
         content: dict[str, Any] = {
             "version": 1, "title": name, "description": "Written in Python.",
             "protocol": "kshot", "image_size": 28, "settings": SETTINGS, "budgets": BUDGETS,
         }  # fmt: skip
-        if arrays is not None or str(dataset).startswith(("folder:", ARRAYS)):
+        if arrays is not None or dataset.startswith(OWN):
             content["split"] = SPLIT
         content |= keys
+        if isinstance(dataset, str):
+            content["dataset"] = dataset
+        content = from_folder(Path.cwd(), content)
         packed = b"" if arrays is None else _packed(arrays)
         stamp = hashlib.sha256(packed + json.dumps(content, sort_keys=True, default=str).encode())
         folder = data_folders().cache / "own" / f"{name}-{stamp.hexdigest()[:12]}"
-        content = {"name": name, "dataset": f"{ARRAYS}{name}.npz" if packed else dataset} | content
-        text = as_toml(content).encode()
+        content = {"name": name} | ({"dataset": f"{ARRAYS}{name}.npz"} if packed else {}) | content
+        text = _utf8(as_toml(content))
         self.path = folder / f"{name}.toml"
         if packed and not (folder / f"{name}.npz").exists():
             write_atomically(folder / f"{name}.npz", lambda file: file.write(packed))
@@ -87,6 +93,13 @@ class Suite(os.PathLike[str]):
 
     def __repr__(self) -> str:
         return f"Suite({str(self.path)!r})"
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BenchError(f"{error.object[error.start :][:20]!r} is no text in UTF-8") from error
 
 
 def _packed(arrays: Arrays) -> bytes:

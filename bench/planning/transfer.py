@@ -75,17 +75,22 @@ def transferred(
     wanted = tested_classes(rules, source, data, asked.split)
     seen = seen_classes(*trained, data, wanted)
     notes: tuple[str, ...] = ()
-    if seen:
-        first = [f"{data.class_names[new]!r} is {old}" for new, old in seen.items()][:MOST_NAMED]
-        told = ", ".join(first) + (", ..." if len(seen) > MOST_NAMED else "")
-        count = f"{len(seen)} of {len(wanted)} classes of {dataset}"
+    if known := seen.classes:
+        first = [f"{data.class_names[new]!r} is {old}" for new, old in known.items()][:MOST_NAMED]
+        told = ", ".join(first) + (", ..." if len(known) > MOST_NAMED else "")
+        count = f"{len(known)} of {len(wanted)} classes of {dataset}"
         if not asked.leave_out_seen:
             raise BenchError(
                 f"{count} are known before the meta-test, by their pixels: {told}; leave_out_seen "
                 "= true leaves them out"
             )
-        wanted = np.array([c for c in wanted.tolist() if c not in seen], dtype=np.int64)
+        wanted = np.array([c for c in wanted.tolist() if c not in known], dtype=np.int64)
         notes = (f"left out of the meta-test on {dataset}: {count} that were seen: {told}",)
+    if seen.images:
+        notes += (
+            f"{seen.images:,} images of the meta-test on {dataset} were seen in meta-training or "
+            "meta-validation, in classes of others",
+        )
     if not len(wanted):
         raise BenchError(f"no class of {dataset} is left to test on")
     tested = TestedData(

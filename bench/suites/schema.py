@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -307,6 +307,34 @@ def read_suite(path: Path) -> Suite:
         with suite.at(f"settings.{name}.dataset"):
             changes["settings"][name] = _absolute_in(beside, setting)
     return suite.model_copy(update=changes)
+
+
+def from_folder(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a suite file says, with the paths in it, relative to a folder, made absolute.
+
+    Raises:
+        BenchError: what cannot be a path.
+    """
+    made = _dataset_from(folder, content)
+    named, split = made.get("dataset"), made.get("split")
+    own = not isinstance(named, str) or own_path(named) is not None
+    if own and isinstance(split, str | Path) and str(split) != FOLDERS:
+        made["split"] = str(_below(folder, Path(split)))
+    if isinstance(test := made.get("test"), Mapping):
+        made["test"] = _dataset_from(folder, test)
+    if isinstance(settings := made.get("settings"), Mapping):
+        made["settings"] = {
+            name: _dataset_from(folder, table) if isinstance(table, Mapping) else table
+            for name, table in settings.items()
+        }
+    return made
+
+
+def _dataset_from(folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    made = dict(table)
+    if isinstance(named := made.get("dataset"), str):
+        made["dataset"] = _absolute(folder, named)
+    return made
 
 
 TestedT = TypeVar("TestedT", bound=TestedOn)

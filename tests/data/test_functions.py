@@ -43,13 +43,31 @@ def test_points_and_constants_are_those_of_the_paper(family):
 
 def test_a_sine_wave_by_hand():
     # A = 0.1 + 4.9 / 2 = 2.55, phase = pi / 4, x = -5 + 10 * 0.75 = 2.5 and x = -5
-    task = TASK.but(shots=1, queries=1)
-    draw = type(Sinusoid().draw(task, 1, 0, Purpose.TEST))(words(0.5, 0.25, 0.75, 0.0))
+    task = TASK.but(shots=2, queries=1)
+    draw = type(Sinusoid().draw(task, 1, 0, Purpose.TEST))(words(0.5, 0.25, 0.75, 0.5, 0.0))
     batch = Sinusoid().build(task, draw)
-    assert batch.support_x.item() == 2.5
-    assert batch.support_y.item() == pytest.approx(2.55 * math.sin(2.5 - math.pi / 4))
+    assert batch.support_x.flatten().tolist() == [2.5, 0.0]
+    assert batch.support_y[0, 0].item() == pytest.approx(2.55 * math.sin(2.5 - math.pi / 4))
     assert batch.query_y.item() == pytest.approx(2.55 * math.sin(-5 - math.pi / 4))
     assert torch.equal(batch.oracle_mean, batch.query_y)
+
+
+@pytest.mark.parametrize("points", [0, 1])
+def test_no_answer_is_better_on_average_than_the_best_of_few_points(points):
+    """Of 200,000 waves by rejection: those that go through nearly the same first point."""
+    random = np.random.default_rng(0)
+    amplitude, phase = random.uniform(0.1, 5, 200_000), random.uniform(0, math.pi, 200_000)
+    x, y, asked = 0.7, 1.2, -2.0
+    through = np.abs(amplitude * np.sin(x - phase) - y) < 0.02
+    rest = through if points else np.ones(len(phase), dtype=bool)
+    mean = (amplitude * np.sin(asked - phase))[rest].mean()
+    xs = torch.tensor([[[x], [asked]]]) if points else torch.tensor([[[asked], [x]]])
+    ys = torch.tensor([[[y], [0.0]]])
+    best, _ = Sinusoid().posterior_online(xs, ys, torch.empty(0))
+    assert best[0, points].item() == pytest.approx(mean, abs=0.05)
+    alone, _ = Sinusoid().posterior(xs[:, :1], ys[:, :1], xs[:, 1:], ys[:, 1:], torch.empty(0))
+    if points:
+        assert alone.item() == pytest.approx(mean, abs=0.05)
 
 
 def test_the_constants_by_hand():

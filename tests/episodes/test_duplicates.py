@@ -40,7 +40,7 @@ def test_an_image_in_two_phases_is_told():
     classes = data([1, 2], [3, 4], [5, 6], [7, 8], [3, 10], [5, 2])
     assert examine_duplicates(classes, SPLIT) == [
         "2 images are in train and in test too, the first in the classes 'c0' and 'c5'",
-        "1 images are in val and in test too, the first in the classes 'c2' and 'c5'",
+        "1 image is in val and in test too, the first in the classes 'c2' and 'c5'",
     ]
 
 

@@ -28,6 +28,7 @@ from tests.helpers.pages import (
     parse,
     reference_cells,
     reference_commands,
+    reference_task,
     reference_training,
 )
 from tests.test_layout import LAW
@@ -98,16 +99,18 @@ def _learning(cells: list[dict[str, Any]]) -> list[str]:
         until = [part * training["examples"] for part in PARTS.values()]
         points = [min(training["curve"], key=lambda p: abs(p["examples"] - at)) for at in until]
         words = [
-            _task(training["task"]),
+            f"{_data(reference_task(name))}, {_task(training['task'])}",
             _changed(cell),
             cell["budget"],
+            str(cell["seed"]),
+            cell["device"].partition("/")[0],
             f"{training['updates']:,}",
         ]
         words += [f"{100 * point['val_accuracy']:.1f}" for point in points]
         rows.append("| " + " | ".join([*words, training["stopped"]]) + " |")
     if not rows:
         return []
-    head = ["trained on", "options", "budget", "updates", *PARTS, "ended by"]
+    head = ["trained on", "options", "budget", "seed", "device", "updates", *PARTS, "ended by"]
     titles = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
     said = "Accuracy in meta-validation, in percent, after a part of all that a training saw:"
     return ["", said, "", *titles, *reversed(rows)]
@@ -143,9 +146,18 @@ def _size(setting: str) -> list[int]:
 
 
 def _changed(cell: dict[str, Any]) -> str:
-    """The options that are not the defaults."""
-    changed = cell["learner"].removeprefix(cell["learner_name"]).strip("[]").replace(",", ", ")
-    return f"`{changed}`" if changed else ""
+    """The options that are not the defaults, of an older version's those that are none today."""
+    named = cell["learner"].removeprefix(cell["learner_name"]).strip("[]").split(",")
+    if _mark([cell]):
+        learner = learners().get(cell["learner_name"])
+        today = dataclasses.asdict(learner.Config())
+        today |= learner.protocol_defaults.get(cell["protocol"], {})
+        known = {word.partition("=")[0] for word in named}
+        if cell["protocol"] == "sequence":
+            known |= {"encoder", "training_queries"}  # which play no part in memory probes
+        other = {k: v for k, v in cell["config"].items() if k not in known}
+        named += [f"{k}={v}" for k, v in other.items() if today.get(k, v) != v]
+    return f"`{', '.join(filter(None, named))}`" if any(named) else ""
 
 
 def _row(cell: dict[str, Any]) -> str:
@@ -254,7 +266,14 @@ def _published(result: dict[str, Any]) -> str:
         for setting, value in result.get("values", {}).items()
     ]
     said = [result["source"], ", ".join(figures), result.get("note", "")]
-    return "- " + ". ".join(part.rstrip(".") for part in said if part) + "."
+    told = ". ".join(part.rstrip(".") for part in said if part)
+    return f"- {_data(result)}: {told}." if "dataset" in result else f"- {told}."
+
+
+def _data(of: dict[str, Any]) -> str:
+    """The data of a training or of a published figure, with the split where there are several."""
+    name: str = of["dataset"]
+    return f"{name} ({of['split']})" if name == "cifar100" else name
 
 
 def packages(top: str) -> str:

@@ -72,6 +72,13 @@ def reference_training(name: str) -> dict[str, Any]:
     return training
 
 
+def reference_task(name: str) -> dict[str, Any]:
+    """What one of them was asked for: dataset, split, task, budget."""
+    path = ROOT / "results" / "reference" / "trainings" / name / "training.json"
+    asked: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return asked
+
+
 def stored(suite: str, setting: str, learner: str) -> list[dict[str, Any]]:
     """Those of a learner, which is called as results call it."""
     return [cell for cell in reference_cells(suite, setting) if cell["learner"] == learner]
