@@ -219,10 +219,10 @@ class Sinusoid(Family):
     """Finn et al. 2017, Section 5.1: y = A sin(x - φ), without noise.
 
     Two points or more tell A and φ, so that the best answer is the wave itself. One point tells how
-    likely each φ is, and A for it; without one the best answer is the mean of all waves. No constant
-    is better than the mean of all waves, for φ covers half a turn only: the mean of sin(x - φ) over φ
-    is -2 cos(x) / π, and that of cos over the domain sin(5) / 5. The squared error of a constant c
-    is E[A²] / 2 - c², with the mean of A² of a uniform A.
+    likely each φ is, and A for it; without one the best answer is the mean of all waves. That is no
+    constant, for φ covers half a turn only: the mean of sin(x - φ) over φ is -2 cos(x) / π. The
+    best constant is its mean over the domain, where that of cos is sin(5) / 5; the squared error of
+    a constant c is E[A²] / 2 - c², with the mean of A² of a uniform A.
     """
 
     name = "sinusoid"

@@ -182,9 +182,9 @@ class CUB(PhotoFolder):
         for number, name in enumerate(listed.files, start=1):
             if not name.startswith(f"{number:03d}."):
                 raise BenchError(
-                    f"{inner}: class {number} of {self.name} is to be in a folder whose name begins "
-                    f"with {number:03d}. and is {name!r}; the order decides the split, and "
-                    f"{self.how} is wanted"
+                    f"{inner}: the folder of class {number} of {self.name} begins with "
+                    f"{number:03d}. and is {name!r}; the order decides the split, and {self.how} "
+                    "is wanted"
                 )
         return listed
 

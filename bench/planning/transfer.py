@@ -15,7 +15,7 @@ from bench.apart.blame import touching
 from bench.api.dataset import DataFolders, ImageClasses, IntArray, Notify, Source, Split
 from bench.data.class_folder import ClassFolder
 from bench.data.own_data import own_source
-from bench.episodes.duplicates import seen_classes
+from bench.episodes.duplicates import examine_duplicates, seen_classes
 from bench.episodes.pools import Pool
 from bench.errors import BenchError
 from bench.planning.jobs import TestedData
@@ -91,6 +91,10 @@ def transferred(
             f"{seen.images:,} images of the meta-test on {dataset} were seen in meta-training or "
             "meta-validation, in classes of others",
         )
+    nothing = np.array([], dtype=np.int64)
+    notes += tuple(
+        f"{dataset}: {note}" for note in examine_duplicates(data, Split(nothing, nothing, wanted))
+    )
     if not len(wanted):
         raise BenchError(f"no class of {dataset} is left to test on")
     tested = TestedData(

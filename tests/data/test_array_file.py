@@ -72,6 +72,12 @@ def test_features_reach_learners_as_they_are(file, folders):
         class_pool(data, np.arange(3), True, EpisodePool)
 
 
+def test_maps_of_features_are_not_turned(file, folders):
+    found = source(file, features=np.zeros((6, 3, 8, 6)), labels=LABELS)
+    with pytest.raises(BenchError, match=r"inputs of shape \(3, 8, 6\) cannot be turned"):
+        class_pool(found.load(28, folders, print), np.arange(3), True, EpisodePool)
+
+
 def test_what_was_compared_once_is_not_compared_again(file, folders, monkeypatch):
     found = source(file, features=np.ones((6, 5)), labels=LABELS)
     found.load(28, folders, print)
@@ -111,6 +117,10 @@ MISTAKES = {
         {"images": np.zeros((6, 2, 4, 4), np.uint8), "labels": LABELS}, "1 or 3 channels",
     ),
     "not finite": ({"features": np.full((6, 2), np.nan), "labels": LABELS}, "are not finite"),
+    "nothing in them": ({"features": np.empty((6, 0)), "labels": LABELS}, r"shape \(6, 0\)"),
+    "a label that is no text": (
+        {"images": BYTES, "labels": np.array(["a", "b", "\udc80"] * 2)}, "is no text in UTF-8",
+    ),
     "objects": ({"images": np.array([{}] * 6), "labels": LABELS}, "holds objects"),
 }  # fmt: skip
 

@@ -107,6 +107,23 @@ def test_the_split_of_cub(folders, monkeypatch):
         CUB().split("cheng", loaded)
 
 
+def test_the_order_of_cub_is_that_of_its_numbers(folders, monkeypatch):
+    """Folders without the archive's numbers would be another split under the published name."""
+    monkeypatch.setattr(CUB, "classes", 2)
+    for name in ("Albatross", "Auklet"):
+        photograph(folders.data / "cub" / "images" / name / "1.jpg", len(name))
+    with pytest.raises(BenchError, match=r"class 1 of cub begins with 001\. and is 'Albatross'"):
+        CUB().load(16, folders, print)
+
+
+def test_a_stray_image_beside_the_classes_is_left_out(folders):
+    write_mini(folders.data / "mini-imagenet", "classes")
+    photograph(folders.data / "mini-imagenet" / "preview.png", 0)
+    listing = MiniImageNet().listing(folders.data / "mini-imagenet")
+    assert len(listing.files) == 100
+    assert [path.name for path in listing.left_out] == ["preview.png"]
+
+
 def test_half_a_cub_is_refused(folders):
     for number in range(8):
         photograph(folders.data / "cub" / "images" / f"{number + 1:03d}.Bird" / "1.jpg", number)

@@ -152,6 +152,34 @@ def test_a_mistake_in_a_list_of_images_is_told_with_its_line(tmp_path, images, r
         read_image_lists([path], images)
 
 
+@pytest.mark.parametrize("first", ["0.png,c0", "image,label", "class,split"])
+def test_a_list_of_images_has_its_header(tmp_path, images, first):
+    """Without one its first image would be lost."""
+    write_lists(tmp_path)
+    (tmp_path / "val.csv").write_text(f"{first}\n1.png,c0\n")
+    with pytest.raises(
+        BenchError, match=r"val\.csv: the first line .* is to be filename,label, got"
+    ):
+        split(tmp_path, '"train.csv"')
+
+
+def test_a_name_of_two_files_is_refused(tmp_path, images):
+    draw(images / "0.png", 200)
+    path = tmp_path / "train.csv"
+    path.write_text("filename,label\n0.png,c0\n")
+    with pytest.raises(BenchError, match=r"line 2: 0\.png of c0 may be .*0\.png or .*c0/0\.png"):
+        read_image_lists([path], images)
+
+
+def test_an_image_of_two_classes_is_refused(tmp_path, images):
+    path = tmp_path / "train.csv"
+    path.write_text("filename,label\nc0/0.png,c0\nc0/0.png,oak\n")
+    with pytest.raises(BenchError, match=r"line 3: c0/0\.png is in oak, and was in c0 before"):
+        read_image_lists([path], images)
+    path.write_text("filename,label\nc0/0.png,c0\nc0/0.png,c0\n")
+    assert [len(files) for files in read_image_lists([path], images).values()] == [1]
+
+
 JSON_MISTAKES = {
     "{": "is not valid JSON",
     "[]": 'has no "class_names"',

@@ -33,7 +33,7 @@ APART = ([1, 2], [3, 4], [5, 6], [7, 8], [9, 10], [11, 12])
 
 def test_nothing_to_tell():
     assert examine_duplicates(data(*APART), SPLIT) == []
-    assert examine_duplicates(data([1, 1], [1, 4], *APART[2:]), SPLIT) == [], "within a phase"
+    assert examine_duplicates(data([1, 1], [1, 4], *APART[2:]), SPLIT) == [], "in meta-training"
 
 
 def test_an_image_in_two_phases_is_told():
@@ -50,6 +50,26 @@ def test_a_class_under_two_names_is_refused(second):
         examine_duplicates(data(*APART[:5], second), SPLIT)
     unused = Split(SPLIT.train, SPLIT.val, np.array([4]))
     assert examine_duplicates(data(*APART[:5], second), unused) == []
+
+
+def test_an_image_twice_in_a_phase_of_tests_is_told():
+    classes = data([1, 2], [3, 4], [5, 6], [7, 7], [9, 9, 10], [9, 12])
+    assert examine_duplicates(classes, SPLIT) == [
+        "1 image is more than once in val, the first in the class 'c3'",
+        "1 image is more than once in test, the first in the class 'c4'",
+    ]
+
+
+@pytest.mark.parametrize("second", [[9, 10], [10, 9, 13]])
+def test_a_class_under_two_names_in_one_phase_is_refused(second):
+    with pytest.raises(BenchError, match=r"'c4' of test is the class 'c5' of test under another .*"
+                       "2 different images.* an episode may ask which is which"):  # fmt: skip
+        examine_duplicates(data(*APART[:5], second), SPLIT)
+
+
+def test_classes_that_are_all_one_image_are_one_class():
+    with pytest.raises(BenchError, match="under another name"):
+        examine_duplicates(data(*[[0, 0]] * 6), SPLIT)
 
 
 def test_one_blank_image_is_no_class():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image
@@ -62,6 +63,16 @@ class Columns:
         return {"image": Image.fromarray(IMAGES[index]), "label": int(LABELS[index])}
 
 
+class Unlabelled(Columns):
+    """A part that nobody has labelled, as those for tests on the Hub often are."""
+
+    def __init__(self, label: Any) -> None:
+        self.label = label
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return super().__getitem__(index) | ({"label": self.label} if index == 3 else {})
+
+
 @pytest.fixture(autouse=True)
 def _cache(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
@@ -88,6 +99,52 @@ def test_hugging_face_s_classes_have_names():
     arrays = arrays_of(Columns())
     assert (arrays.items == IMAGES).all()
     assert arrays.labels[[0, -1]].tolist() == ["kind 0", f"kind {CLASSES - 1}"]
+
+
+@pytest.mark.parametrize("label", [-1, CLASSES, None])
+def test_items_without_a_label_are_no_class(label):
+    with pytest.raises(BenchError, match=f"1 of 160 items have no label .*item 3 with {label};"):
+        arrays_of(Unlabelled(label))
+
+
+def test_images_are_what_the_same_files_in_a_folder_are():
+    deep = Image.fromarray(np.full((2, 2), 30_000, dtype=np.uint16))
+    assert deep.mode == "I;16"
+    clear = Image.new("RGBA", (2, 2), (10, 20, 30, 0))
+    assert arrays_of([(deep, 0), (deep, 1)]).items.tolist() == [[[117, 117], [117, 117]]] * 2
+    assert (arrays_of([(clear, 0), (clear, 1)]).items == 255).all(), "over white"
+    for mode in ("F", "I"):
+        with pytest.raises(BenchError, match=r"item 1 cannot be used: its pixels are .* no range"):
+            arrays_of([(deep, 0), (Image.new(mode, (2, 2)), 1)])
+
+
+def test_embeddings_of_half_precision_are_features():
+    features = torch.linspace(-1, 1, 12).view(4, 3).bfloat16()
+    arrays = arrays_of((features, torch.tensor([0, 0, 1, 1])))
+    assert arrays.items.dtype == np.float32
+    assert (arrays.items == features.float().numpy()).all()
+
+
+def test_relative_paths_begin_at_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(10):
+        for item in range(2):
+            path = Path("images", f"c{number}", f"{item}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(IMAGES[8 * number + item]).save(path)
+    parts = {"train": range(6), "val": range(6, 8), "test": range(8, 10)}
+    rows = [f"c{number},{part}" for part, numbers in parts.items() for number in numbers]
+    Path("split.csv").write_text("\n".join(["class,split", *rows]))
+    named: list[Any] = ["folder:./images", Path("images")]
+    for data in named:
+        suite = bench.Suite(
+            "mine", data, split="split.csv", test={"dataset": "folder:images"},
+            settings={"2way": {**ONE["3way"], "ways": 2, "dataset": "folder:./images"}},
+        )  # fmt: skip
+        read = read_suite(suite.path)
+        assert read.dataset == f"folder:{tmp_path / 'images'}"
+        assert read.split == str(tmp_path / "split.csv")
+        assert read.test.dataset == read.settings["2way"].dataset == read.dataset
 
 
 def test_floats_stay_what_they_are_and_grey_images_stay_grey():
@@ -160,11 +217,17 @@ def test_toml_of_every_kind_of_value():
             "item 1 has the shape .15, 16, 3., item 0",
         ),
         (("mine", "glyphz"), "split: missing"),
+        (("mine", pandas.DataFrame({"a": [1]})), "a DataFrame has no item 0; give its columns"),
     ],
 )
 def test_mistakes_are_told(arguments, said):
     with pytest.raises(BenchError, match=said):
         bench.Suite(*arguments)
+
+
+def test_a_title_that_is_no_text_is_told():
+    with pytest.raises(BenchError, match="is no text in UTF-8"):
+        bench.Suite("mine", (IMAGES, LABELS), title="\udc80")
 
 
 def test_a_wrong_key_is_told_with_the_nearest():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,26 @@ def test_a_class_under_another_name_in_another_dataset_is_found(
         BenchError, match=r"1 of 8 classes .*: 'three' is 'code 3' of train; leave_"
     ):
         plan_of(path)
+
+
+def test_images_that_were_seen_are_told_where_their_class_is_another(
+    plan_of, tiny_plugins, tiny_suite, tmp_path
+):
+    """Four images of class 3 of the codes, in a class that has others too."""
+    codes = plugins.datasets().get("codes").load(16, tiny_plugins, print)
+    other = write_classes(tmp_path / "other", 6)
+    for which in range(4):
+        pixels = codes.images[codes.starts[3] + which, 0].numpy()
+        Image.fromarray(pixels).save(other / "class-0" / f"seen-{which}.png")
+    plan = plan_of(with_setting(tiny_suite, tmp_path, 'dataset = "folder:other"'))
+    assert any("4 images of the meta-test on folder:other" in note for note in plan.notes)
+
+
+def test_a_class_that_other_data_has_twice_is_refused(plan_of, tiny_suite, tmp_path):
+    other = write_classes(tmp_path / "other", 6)
+    shutil.copytree(other / "class-0", other / "copy")
+    with pytest.raises(BenchError, match="of test is the class 'copy' of test under another name"):
+        plan_of(with_setting(tiny_suite, tmp_path, 'dataset = "folder:other"'))
 
 
 # -- mistakes -------------------------------------------------------------------------------------
