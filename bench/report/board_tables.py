@@ -233,8 +233,12 @@ def _beside_papers(held: Mapping[Entry, Held], key: str) -> list[Column]:
 def cost_table(board: Board) -> Table | None:
     """Time and memory of each phase on each device; None where nothing was timed."""
     columns = [column for place in board.places for column in _costs(board, place)]
-    memory = "memory: highest, of the process on a CPU, else allocated on the device"
-    notes = [*board.kind.cost_notes, memory]
+    notes = list(board.kind.cost_notes)
+    if any(map(board.measured_memory, board.places)):
+        notes.append(
+            "memory: highest while the phases were measured, of the process on a CPU, else "
+            "allocated on the device"
+        )
     return _table("cost", board, "Cost of each phase", columns, notes) if columns else None
 
 
@@ -246,9 +250,12 @@ def _costs(board: Board, place: Place) -> list[Column]:
         for phase, title in (phases | {"train_update": "training update"}).items()
     ]
     columns += [
-        _column(f"{board.kind.episodes}/s", lambda e: e.throughput(place), _rate, place.label),
-        _column("memory", lambda entry: entry.peak_memory(place), _mebibytes, place.label),
+        _column(f"{board.kind.episodes}/s", lambda e: e.throughput(place), _rate, place.label)
     ]
+    if board.measured_memory(place):
+        columns += [
+            _column("memory", lambda entry: entry.peak_memory(place), _mebibytes, place.label)
+        ]
     return [replace(column, device=place.device) for column in columns]
 
 

@@ -127,7 +127,7 @@ class Entry:
         return _median([timing.throughput for timing in self.timings(place)])
 
     def peak_memory(self, place: Place) -> float | None:
-        """Bytes on a device: median over the seeds."""
+        """Bytes on a device: median over the seeds; None where it was not measured."""
         return _median([timing.peak_memory for timing in self.timings(place)])
 
     @property
@@ -227,6 +227,10 @@ class Board:
     def places(self) -> list[Place]:
         """Devices that somebody was timed on."""
         return places(row for entry in self.entries for row in entry.done)
+
+    def measured_memory(self, place: Place) -> bool:
+        """Whether the memory of somebody's timings there is known."""
+        return any(entry.peak_memory(place) is not None for entry in self.entries)
 
     @property
     def phases(self) -> list[str]:
