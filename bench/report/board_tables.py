@@ -22,6 +22,7 @@ from bench.results.formats import (
 )
 from bench.results.labels import devices, threads_note
 from bench.results.measures import PHASES
+from bench.results.pairs import ENOUGH_SEEDS
 from bench.results.rows import CellRow, Place
 from bench.results.written import score, seeds
 
@@ -196,14 +197,15 @@ def published_table(board: Board) -> Table | None:
     ]
     columns += [
         _words("verdict", lambda entry: _verdict(held[entry])),
-        _words("the paper's protocol", lambda entry: _protocol(held[entry])),
+        _words("the paper's test protocol", lambda entry: _protocol(held[entry])),
         _words("source", lambda entry: held[entry].published.source),
     ]
     notes = [
         "accuracy in percent; difference in points, here less paper",
-        "a verdict is given where the protocols are known to be the same: whether the difference "
-        "lies inside its 95 % interval over episodes (the paper's interval counts where it prints "
-        "one, else the rounding of its figure), which is blind to the training seed",
+        "a verdict is given where the protocols of the test are known to be the same, and from "
+        f"{ENOUGH_SEEDS} seeds on: whether the difference lies inside its 95 % interval over "
+        "trainings and episodes (the paper's figure counts as one training, with the interval over "
+        "episodes that it prints, else with one as wide as ours)",
     ]
     entries = {
         family: [entry for entry in members if entry in held]
@@ -358,4 +360,5 @@ def _verdict(held: Held) -> str | None:
 
 
 def _protocol(held: Held) -> str:
-    return "; ".join(held.differences) or "the same"
+    """The differences in the test's protocol; where there are none, those in the training."""
+    return "; ".join(held.differences or ["the same", *held.training])

@@ -57,6 +57,31 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
     return MeanInterval(mean, quantile * _standard_error(scores))
 
 
+def against_one_training(means: ArrayLike, episodes: float, others: float) -> float:
+    """Half-width of the 95 % interval of a mean over trainings less the figure of one other.
+
+    The other is a training of somebody else's, about which nothing is known but its figure. If it
+    is one of the same learner, it varies as much as those at hand: the difference has the variance
+    ``s^2 (1 + 1/k)``, as a further value that is predicted from k ones. The intervals over the
+    episodes of both come on top.
+
+    Args:
+        means: (k,) mean of each training, k >= 1. Of one alone nothing is added: it is what has no
+            variance between trainings.
+        episodes: half-width of the interval of the mean over episodes.
+        others: the same of the other figure.
+
+    Raises:
+        ValueError: for no means.
+    """
+    scores = _scores(means)
+    if scores.size == 1:
+        return float(np.hypot(episodes, others))
+    _, half = mean_interval(scores)
+    between = (half or 0.0) * np.sqrt(1 + scores.size)
+    return float(np.sqrt(episodes**2 + others**2 + between**2))
+
+
 def first_presentation_ceiling(ways: int) -> float:
     """The highest honest accuracy when a class is presented for the first time.
 

@@ -48,6 +48,27 @@ def test_single_and_equal_values() -> None:
         stats.mean_interval([])
 
 
+def test_against_one_training_by_hand() -> None:
+    # [1, 2, 3]: s = 1, t(2, 0.975) = 4.30265273, and 1 + 1/3 of the variance.
+    between = 4.30265273 * math.sqrt(4 / 3)
+    half = stats.against_one_training([1, 2, 3], 3, 4)
+    assert half == pytest.approx(math.sqrt(25 + between**2))
+    assert stats.against_one_training([0.7], 3, 4) == stats.against_one_training([1] * 3, 3, 4) == 5
+
+
+@pytest.mark.parametrize(("k", "spread"), [(3, 0.25), (3, 1.0), (5, 0.25), (10, 1.0)])
+def test_a_training_of_the_same_learner_is_rarely_called_another(k: int, spread: float) -> None:
+    """4,000 times k trainings and the paper's one, which differ by `spread` points, on episodes
+    that make 0.1 points; an interval over episodes alone is wrong in half of them and more."""
+    rng = np.random.default_rng(k)
+    means = rng.normal(0, spread, (4000, k)) + rng.normal(0, 0.1, (4000, 1))
+    paper = rng.normal(0, spread, 4000) + rng.normal(0, 0.1, 4000)
+    differences = np.abs(means.mean(1) - paper)
+    halves = [stats.against_one_training(row, 0.196, 0.196) for row in means]
+    assert 0.01 < np.mean(differences > halves) < 0.06
+    assert np.mean(differences > np.hypot(0.196, 0.196)) > 0.3
+
+
 def test_first_presentation_ceiling() -> None:
     assert stats.first_presentation_ceiling(5) == pytest.approx(0.4566667)
     assert stats.first_presentation_ceiling(15) == pytest.approx(0.2212152, abs=1e-7)
