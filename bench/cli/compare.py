@@ -18,7 +18,7 @@
             about         "learners", or "weights" with fewer than 3 seeds on a side that is
                           trained
             mean          B - A in units of the metric
-            ci95          half-width of its interval
+            ci95          half-width of its interval; null where nothing varies
             p, p_holm     alone, and adjusted over all rows
             detectable    smallest true difference that is found in 80 % of repetitions
             n             seeds of the trained side that has fewer; about weights, and of two

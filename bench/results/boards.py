@@ -88,14 +88,18 @@ class Entry:
         return self._scores(metric.key)[0]
 
     def half_width(self, metric: Metric) -> float | None:
-        """Half-width of its 95 % interval over episodes."""
+        """Half-width of its 95 % interval over episodes; None of a single episode, and where all
+        are alike: no variance tells how wide it is."""
         return self._scores(metric.key)[1]
 
     def _scores(self, metric: str) -> tuple[float | None, float | None]:
         """Both, computed once: many tables and figures ask for them."""
         if metric not in self._known:
             found = [row.score(metric) for row in self.done]
-            self._known[metric] = _mean(s.mean for s in found), _mean(s.ci95 for s in found)
+            self._known[metric] = (
+                _mean(s.mean for s in found),
+                _mean(s.ci95 for s in found) or None,
+            )
         return self._known[metric]
 
     def seed_deviation(self, metric: Metric) -> float | None:
@@ -112,7 +116,8 @@ class Entry:
     def curve_half_widths(self) -> list[float | None]:
         """Of the 95 % intervals of `curve`."""
         curves = [row.by_presentation for row in self.done if row.by_presentation]
-        return [_mean(point.ci95 for point in points) for points in zip(*curves, strict=False)]
+        halves = (_mean(point.ci95 for point in points) for points in zip(*curves, strict=False))
+        return [half or None for half in halves]
 
     def timings(self, place: Place) -> list[Timing]:
         """What was measured there, one for each finished seed that was timed."""

@@ -14,6 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 CONFIDENCE = 0.95
 
 
+ROUNDING = 1e-12
+"""Values that differ by no more than this share of their size are equal but for rounding."""
+
+
 LEAK_P = 1e-4
 """First presentations better than this `first_presentation_p` are called a leak."""
 
@@ -23,7 +27,8 @@ class MeanInterval(NamedTuple):
 
     mean: float
     ci95: float | None
-    """None for a single value, 0 where all values are equal."""
+    """None for a single value; 0 where all values are equal, but for rounding: that is no interval,
+    and no report writes it as one."""
 
 
 def _scores(values: ArrayLike) -> NDArray[np.float64]:
@@ -35,7 +40,8 @@ def _scores(values: ArrayLike) -> NDArray[np.float64]:
 
 def _standard_error(scores: NDArray[np.float64]) -> float:
     # Exactly 0 for equal values: the rounded mean of [0.1] * 3 differs from 0.1.
-    return float(scores.std(ddof=1) / np.sqrt(scores.size)) if np.ptp(scores) != 0 else 0.0
+    alike = np.ptp(scores) <= ROUNDING * np.abs(scores).max()
+    return 0.0 if alike else float(scores.std(ddof=1) / np.sqrt(scores.size))
 
 
 def mean_interval(values: ArrayLike) -> MeanInterval:

@@ -43,6 +43,7 @@ def test_intervals_cover_the_mean_in_95_percent() -> None:
 def test_single_and_equal_values() -> None:
     assert stats.mean_interval([0.7]) == (0.7, None)
     assert stats.mean_interval([0.1] * 3)[1] == 0.0
+    assert stats.mean_interval([0.3, 0.1 + 0.2])[1] == 0.0  # equal but for rounding
     assert all(math.isnan(x) for x in stats.mean_interval([0.1, math.nan]))
     with pytest.raises(ValueError, match="at least one"):
         stats.mean_interval([])
