@@ -26,6 +26,7 @@
         verdict           "worse", "better" or "not told apart"; null where not compared
         regression        worse, and about learners
         lost              cells by seed and status: failed, unfinished, missing or damaged
+        changes           by name, what A and B do not share of how they were made: [A's, B's]
         reason            null where they are compared
 """
 
@@ -262,5 +263,6 @@ def _json(row: Row) -> dict[str, Any]:
         line["difference"] = None
     line["verdict"], line["regression"] = row.verdict, row.regression
     line["lost"] = [{"seed": seed, "status": status} for seed, status in row.lost.items()]
+    line["changes"] = row.changes
     line["reason"] = row.outcome if isinstance(row.outcome, str) else None
     return line
