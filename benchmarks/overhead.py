@@ -88,11 +88,15 @@ def outside(results: Path) -> Row:
 
 
 def memory(results: Path) -> Row:
-    """The most that the process had, or torch on a GPU."""
-    found = [
-        json.loads(path.read_text("utf-8"))["peak_memory"]
-        for path in results.glob("cells/*/*/*/timings/*.json")
-    ]
+    """The most that the process that timed it had, or torch on a GPU.
+
+    Raises:
+        SkippedError: it is not measured on this system.
+    """
+    timings = results.glob("cells/*/*/*/timings/*.json")
+    found = [json.loads(path.read_text("utf-8"))["memory"] for path in timings]
+    if None in found:
+        raise SkippedError("not measured on this system")
     return {"value": max(found) / 2**20, "unit": "MiB"}
 
 

@@ -18,7 +18,7 @@
             about         "learners", or "weights" with fewer than 3 seeds on a side that is
                           trained
             mean          B - A in units of the metric
-            ci95          half-width of its interval
+            ci95          half-width of its interval; null where nothing varies
             p, p_holm     alone, and adjusted over all rows
             detectable    smallest true difference that is found in 80 % of repetitions
             n             seeds of the trained side that has fewer; about weights, and of two
@@ -26,6 +26,7 @@
         verdict           "worse", "better" or "not told apart"; null where not compared
         regression        worse, and about learners
         lost              cells by seed and status: failed, unfinished, missing or damaged
+        changes           by name, what A and B do not share of how they were made: [A's, B's]
         reason            null where they are compared
 """
 
@@ -262,5 +263,6 @@ def _json(row: Row) -> dict[str, Any]:
         line["difference"] = None
     line["verdict"], line["regression"] = row.verdict, row.regression
     line["lost"] = [{"seed": seed, "status": status} for seed, status in row.lost.items()]
+    line["changes"] = row.changes
     line["reason"] = row.outcome if isinstance(row.outcome, str) else None
     return line

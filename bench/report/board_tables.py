@@ -22,6 +22,7 @@ from bench.results.formats import (
 )
 from bench.results.labels import devices, threads_note
 from bench.results.measures import PHASES
+from bench.results.pairs import ENOUGH_SEEDS
 from bench.results.rows import CellRow, Place
 from bench.results.written import score, seeds
 
@@ -196,14 +197,15 @@ def published_table(board: Board) -> Table | None:
     ]
     columns += [
         _words("verdict", lambda entry: _verdict(held[entry])),
-        _words("the paper's protocol", lambda entry: _protocol(held[entry])),
+        _words("the paper's test protocol", lambda entry: _protocol(held[entry])),
         _words("source", lambda entry: held[entry].published.source),
     ]
     notes = [
         "accuracy in percent; difference in points, here less paper",
-        "a verdict is given where the protocols are known to be the same: whether the difference "
-        "lies inside its 95 % interval over episodes (the paper's interval counts where it prints "
-        "one, else the rounding of its figure), which is blind to the training seed",
+        "a verdict is given where the protocols of the test are known to be the same, and from "
+        f"{ENOUGH_SEEDS} seeds on: whether the difference lies inside its 95 % interval over "
+        "trainings and episodes (the paper's figure counts as one training, with the interval over "
+        "episodes that it prints, else with one as wide as ours)",
     ]
     entries = {
         family: [entry for entry in members if entry in held]
@@ -233,8 +235,12 @@ def _beside_papers(held: Mapping[Entry, Held], key: str) -> list[Column]:
 def cost_table(board: Board) -> Table | None:
     """Time and memory of each phase on each device; None where nothing was timed."""
     columns = [column for place in board.places for column in _costs(board, place)]
-    memory = "memory: highest, of the process on a CPU, else allocated on the device"
-    notes = [*board.kind.cost_notes, memory]
+    notes = list(board.kind.cost_notes)
+    if any(map(board.measured_memory, board.places)):
+        notes.append(
+            "memory: highest while the phases were measured, of the process on a CPU, else "
+            "allocated on the device"
+        )
     return _table("cost", board, "Cost of each phase", columns, notes) if columns else None
 
 
@@ -246,9 +252,12 @@ def _costs(board: Board, place: Place) -> list[Column]:
         for phase, title in (phases | {"train_update": "training update"}).items()
     ]
     columns += [
-        _column(f"{board.kind.episodes}/s", lambda e: e.throughput(place), _rate, place.label),
-        _column("memory", lambda entry: entry.peak_memory(place), _mebibytes, place.label),
+        _column(f"{board.kind.episodes}/s", lambda e: e.throughput(place), _rate, place.label)
     ]
+    if board.measured_memory(place):
+        columns += [
+            _column("memory", lambda entry: entry.peak_memory(place), _mebibytes, place.label)
+        ]
     return [replace(column, device=place.device) for column in columns]
 
 
@@ -351,4 +360,5 @@ def _verdict(held: Held) -> str | None:
 
 
 def _protocol(held: Held) -> str:
-    return "; ".join(held.differences) or "the same"
+    """The differences in the test's protocol; where there are none, those in the training."""
+    return "; ".join(held.differences or ["the same", *held.training])

@@ -228,7 +228,7 @@ def _against(board: Board, entry: Entry, found: Sequence[Held]) -> list[Against]
             point.key,
             percent(point.measured),
             percent(point.published),
-            "; ".join(held.differences) or point.verdict,
+            "; ".join(held.differences or [point.verdict, *held.training]),
             held.published.source,
         )
         for held in found

@@ -239,10 +239,10 @@ class Page:
                 return pair.reason.partition(":")[0]
             mean = (pair.mean or 0.0) * (1 if pair.a == row else -1)
             difference = metric.write_difference(mean, "+").replace("-", "\N{MINUS SIGN}")
-            half = metric.write_difference(pair.ci95 or 0.0)
+            half = f" ± {metric.write_difference(pair.ci95)}" if pair.ci95 else ""
             told = "told apart" if pair.told_apart else "not told apart"
             p = f"p = {pair.p_holm:.2g}" if (pair.p_holm or 0) >= 0.001 else "p < 0.001"
-            return f"{difference} ± {half}; {told}, {p}"
+            return f"{difference}{half}; {told}, {p}"
         return MISSING
 
     def rank_sentences(self, overview: Overview) -> list[str]:

@@ -2,26 +2,33 @@
 
 A verdict (below, above, inside the interval) is due only where split, rotations of the test
 classes, transduction and fine-tuning are known to be the same; elsewhere the difference in protocol
-is named.
+is named. It is a claim about a learner, and so takes `bench.results.pairs.ENOUGH_SEEDS` trainings
+of what is trained, and includes the variance between them: of fewer only the difference is told.
+How a learner was trained is no part of the test's protocol, and is named beside the verdict.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.results.boards import UNTRAINED, Board, Entry
+from bench.results.one_figure import half_width_beside, speaks_of_learner
 from bench.results.rows import CellRow
 
 USUAL_BUDGETS = ("standard", "paper", UNTRAINED)
 """A figure after any other budget is not held against a paper's."""
+OWN_SCHEDULES = ("paper", UNTRAINED)
+"""Budgets after which a learner was trained as its paper says, or has nothing to train."""
+OF_WEIGHTS = "of these trained weights"
+"""In place of a verdict, where there are too few trainings for one."""
 FILE = Path(__file__).with_name("published.toml")
 
 
@@ -56,8 +63,12 @@ class Point:
     measured: float
     published: float
     half_width: float | None
-    """Of the 95 % interval of the difference; None where the measured one has none. The paper's
-    share is its own interval or, where it prints none, the rounding of its figure."""
+    """Of the 95 % interval of the difference between learners; None where there are too few
+    trainings, or the measured figure has no interval. The paper's is taken for the figure of one
+    training that varies as those here do; its interval over episodes is the printed one or, where
+    it prints none, one as wide as ours and the rounding of its figure."""
+    about: Literal["weights", "learners"] = "learners"
+    """What the difference speaks of; see `bench.results.pairs`."""
 
     @property
     def difference(self) -> float:
@@ -67,6 +78,8 @@ class Point:
     @property
     def verdict(self) -> str:
         """Where the measured figure lies, if the protocols are the same."""
+        if self.about == "weights":
+            return OF_WEIGHTS
         if self.half_width is None:
             return "no interval"
         if abs(self.difference) <= self.half_width:
@@ -82,7 +95,15 @@ class Held:
     published: Published
     points: list[Point]
     differences: list[str]
-    """How the protocols differ, or may differ; empty: they are the same."""
+    """How the protocols of the test differ, or may differ; empty: they are the same."""
+
+    @property
+    def training(self) -> list[str]:
+        """How the training differs from the paper's, as far as that is known."""
+        budget = self.entry.done[0].budget
+        if self.entry.untrained or budget in OWN_SCHEDULES:
+            return []
+        return [f"budget {budget} in place of the paper's schedule"]
 
     def point(self, key: str) -> Point | None:
         """That of a key; None where there is none."""
@@ -144,16 +165,25 @@ def _point(entry: Entry, row: Published, key: str, board: Board) -> Point | None
     if key not in row.values:
         return None
     measured, half = entry.score(board.metric), entry.half_width(board.metric)
+    means = [row.score(board.metric.key).mean for row in entry.done]
     if board.kind.series:
         place = board.kind.published_keys(board).index(key)
         curve, halves = entry.curve(), entry.curve_half_widths()
         measured = curve[place] if place < len(curve) else None
         half = halves[place] if place < len(halves) else None
+        curves = [cell.by_presentation for cell in entry.done if place < len(cell.by_presentation)]
+        means = [curve[place].mean for curve in curves]
     if measured is None:
         return None
-    if half is not None:
-        half = math.hypot(half, row.ci[key] / 100) if key in row.ci else half + _rounding(row, key)
-    return Point(key, measured, row.values[key] / 100, half)
+    trained = [mean for mean in means if mean is not None]
+    printed = row.ci[key] / 100 if key in row.ci else None
+    half = half_width_beside(entry, trained, half, printed)
+    if half is not None and printed is None:
+        half += _rounding(row, key)
+    about: Literal["weights", "learners"] = (
+        "learners" if speaks_of_learner(entry, trained) else "weights"
+    )
+    return Point(key, measured, row.values[key] / 100, half, about)
 
 
 def _rounding(row: Published, key: str) -> float:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report.published import hold_against_papers
+from bench.report.published import Point, hold_against_papers
 from bench.results.boards import UNTRAINED, Board, Entry
 from bench.results.formats import natural, percent
 from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
@@ -235,15 +235,24 @@ def detectable(compared: BoardComparisons) -> list[str]:
 
 
 def against_papers(board: Board) -> list[str]:
-    """Where the protocols are the same: how the measured accuracies lie to the published ones."""
+    """Where the protocols of the test are the same: how the measured accuracies lie to the
+    published ones."""
     return [
-        f"By the protocol of {held.published.source}, {held.entry.label} is at "
+        f"By the test protocol of {held.published.source}, {held.entry.label} is at "
         f"{percent(point.measured)} % where the paper has {percent(point.published)} % ({point.key}"
-        f"): {percent(abs(point.difference), point.half_width)} points, {point.verdict}."
+        f"), {_beside_paper(point)}{''.join(f'; {how}' for how in held.training)}."
         for held in hold_against_papers(board)
         for point in held.points
         if not held.differences
     ]
+
+
+def _beside_paper(point: Point) -> str:
+    """``a difference of 0.95 ± 0.30 points: below``; of too few trainings no verdict."""
+    told = f"a difference of {percent(abs(point.difference), point.half_width)} points"
+    if point.about == "weights":
+        return f"{told} {point.verdict} (a verdict takes {ENOUGH_SEEDS} seeds)"
+    return f"{told}: {point.verdict}"
 
 
 def labelled_score(board: Board, entry: Entry) -> str:

@@ -88,14 +88,18 @@ class Entry:
         return self._scores(metric.key)[0]
 
     def half_width(self, metric: Metric) -> float | None:
-        """Half-width of its 95 % interval over episodes."""
+        """Half-width of its 95 % interval over episodes; None of a single episode, and where all
+        are alike: no variance tells how wide it is."""
         return self._scores(metric.key)[1]
 
     def _scores(self, metric: str) -> tuple[float | None, float | None]:
         """Both, computed once: many tables and figures ask for them."""
         if metric not in self._known:
             found = [row.score(metric) for row in self.done]
-            self._known[metric] = _mean(s.mean for s in found), _mean(s.ci95 for s in found)
+            self._known[metric] = (
+                _mean(s.mean for s in found),
+                _mean(s.ci95 for s in found) or None,
+            )
         return self._known[metric]
 
     def seed_deviation(self, metric: Metric) -> float | None:
@@ -112,7 +116,8 @@ class Entry:
     def curve_half_widths(self) -> list[float | None]:
         """Of the 95 % intervals of `curve`."""
         curves = [row.by_presentation for row in self.done if row.by_presentation]
-        return [_mean(point.ci95 for point in points) for points in zip(*curves, strict=False)]
+        halves = (_mean(point.ci95 for point in points) for points in zip(*curves, strict=False))
+        return [half or None for half in halves]
 
     def timings(self, place: Place) -> list[Timing]:
         """What was measured there, one for each finished seed that was timed."""
@@ -127,7 +132,7 @@ class Entry:
         return _median([timing.throughput for timing in self.timings(place)])
 
     def peak_memory(self, place: Place) -> float | None:
-        """Bytes on a device: median over the seeds."""
+        """Bytes on a device: median over the seeds; None where it was not measured."""
         return _median([timing.peak_memory for timing in self.timings(place)])
 
     @property
@@ -227,6 +232,10 @@ class Board:
     def places(self) -> list[Place]:
         """Devices that somebody was timed on."""
         return places(row for entry in self.entries for row in entry.done)
+
+    def measured_memory(self, place: Place) -> bool:
+        """Whether the memory of somebody's timings there is known."""
+        return any(entry.peak_memory(place) is not None for entry in self.entries)
 
     @property
     def phases(self) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,8 +34,13 @@ MADE_WITH: dict[str, Callable[[CellRow], Any]] = {
     "training threads": lambda row: row.training_threads,
     "precision": lambda row: row.precision,
     "episodes": lambda row: row.episodes,
+    "training ways": lambda row: row.training_ways,
+    "torch": lambda row: row.machine and row.machine.torch,
 }
 """What may differ between two sides that are compared, and changes their results or their times."""
+
+NOT_THERE = "no such option"
+"""What an option was before it was there, or after it was gone."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +84,32 @@ class Row:
     @property
     def changes(self) -> dict[str, tuple[str, str]]:
         """What A and B do not share of how they were made, by what it is called: ``1 or 2`` where
-        the seeds of a side differ. What is not stored is no change."""
+        the seeds of a side differ. What is not stored is no change. Of one learner its code (the
+        beginning of the hash) and its options are told too; the name of the learner tells only
+        those that differ from the defaults, which were others in an older version."""
         if self.a is None or self.b is None:
             return {}
+        made, sides = dict(MADE_WITH), (self.a, self.b)
+        if len({row.learner_name for side in sides for row in side.cells}) == 1:
+            made["code"] = lambda row: row.source and row.source[:12]
+            options = {key: None for side in sides for row in side.cells for key in row.config}
+            made |= {f"option {key}": partial(_option, key) for key in options}
         found = {}
-        for name, value in MADE_WITH.items():
+        for name, value in made.items():
             a, b = (
-                {str(value(row)) for row in side.cells if value(row) is not None}
-                for side in (self.a, self.b)
+                {str(value(row)) for row in side.cells if value(row) is not None} for side in sides
             )
             if a and b and a != b:
                 found[name] = _either(a), _either(b)
         return found
+
+
+def _option(key: str, row: CellRow) -> str | None:
+    """What an option was; None where no options are stored."""
+    if not row.config:
+        return None
+    value = row.config.get(key, NOT_THERE)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _either(values: Iterable[str]) -> str:
@@ -98,7 +120,7 @@ def compare_results(a: Iterable[CellRow], b: Iterable[CellRow]) -> list[Row]:
     """The same learners in two result sets.
 
     Cells match by suite, its version, setting, budget and learner with its options. Where a side
-    has several of those, device, precision and bank decide.
+    has several of those, the options that are defaults, precision, device and bank decide.
 
     Args:
         a, b: of `bench.results.reading.read_results`.
@@ -161,11 +183,15 @@ def _order(learner: tuple[Setting, str]) -> Any:
 
 
 def _by_learner(rows: Iterable[CellRow]) -> dict[tuple[Setting, str], list[Entry]]:
-    """The entries of each learner on each board: one by device, precision and bank."""
+    """The entries of each learner on each board: one by options, device, precision and bank.
+
+    Also by the options that its name does not tell, which are the defaults of some version: seeds
+    of several make no entry.
+    """
     groups: dict[Any, list[CellRow]] = defaultdict(list)
     for row in rows:
         board = Setting(row.suite, row.suite_version, row.setting, row.budget)
-        groups[board, row.learner, _variant(row)].append(row)
+        groups[board, row.learner, (_options(row), _variant(row))].append(row)
     found: dict[tuple[Setting, str], list[Entry]] = defaultdict(list)
     for (board, learner, _), group in groups.items():
         members = tuple(sorted(group, key=lambda row: row.seed))
@@ -178,17 +204,26 @@ def _variant(row: CellRow) -> tuple[str | None, ...]:
     return row.precision, row.device_kind, row.bank, row.device
 
 
+def _options(row: CellRow) -> str:
+    """How it was trained, which matters more than all of `_variant`."""
+    trained_as = row.config, row.training_ways, row.training_items
+    return json.dumps(trained_as, sort_keys=True, default=str)
+
+
 def _match(
     a: Sequence[Entry], b: Sequence[Entry]
 ) -> Iterator[tuple[Entry | None, Entry | None, str]]:
     """Pairs what is alike, then what is least unlike; what is left stands alone, with the reason
     where both sides have some left."""
     left = [list(a), list(b)]
-    for shared in (4, 3, 2, 1, 0):  # all of `_variant`, then less and less of it
+    # The same options, and all of `_variant`, then less and less of it; then other options too.
+    for options, shared in product((True, False), (4, 3, 2, 1, 0)):
         alike: dict[Any, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
         for side, entries in enumerate(left):
             for entry in entries:
-                alike[_variant(entry.cells[0])[:shared]][side].append(entry)
+                first = entry.cells[0]
+                key = options and _options(first), _variant(first)[:shared]
+                alike[key][side].append(entry)
         for ones, others in alike.values():
             if len(ones) == len(others) == 1:
                 yield ones[0], others[0], ""

@@ -16,18 +16,19 @@ PRESENTATIONS = (1, 2, 5, 10)
 
 
 def amount(mean: float | None, ci95: float | None = None) -> str:
-    """A figure in units of its own with the half-width of its interval: ``0.042 ± 0.013``."""
+    """A figure in units of its own with the half-width of its interval: ``0.042 ± 0.013``.
+    Without one where that is 0: all values were equal, and nothing is known of the mean's."""
     if mean is None:
         return MISSING
     decimals = 3 if abs(mean) < 1 else 2 if abs(mean) < 100 else 1
-    return f"{mean:.{decimals}f}" + ("" if ci95 is None else f" ± {ci95:.{decimals}f}")
+    return f"{mean:.{decimals}f}" + (f" ± {ci95:.{decimals}f}" if ci95 else "")
 
 
 def percent(fraction: float | None, ci95: float | None = None) -> str:
-    """A fraction in percent with the half-width of its interval: ``98.25 ± 0.11``."""
+    """A fraction in percent with the half-width of its interval, as `amount`: ``98.25 ± 0.11``."""
     if fraction is None:
         return MISSING
-    return f"{100 * fraction:.2f}" + ("" if ci95 is None else f" ± {100 * ci95:.2f}")
+    return f"{100 * fraction:.2f}" + (f" ± {100 * ci95:.2f}" if ci95 else "")
 
 
 def number(value: float | None) -> str:

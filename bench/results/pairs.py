@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 from bench.results.boards import Board, Entry
 from bench.results.measures import Metric
 from bench.results.paired_scores import Answers, bank_of, common_banks, nested, read_answers
-from bench.statistics.significance import ALPHA, Differences, holm, t_tests, tie_groups
+from bench.statistics.intervals import ROUNDING
+from bench.statistics.significance import (
+    ALPHA,
+    Differences,
+    holm,
+    t_tests,
+    tie_groups,
+    without_rounding,
+)
 from bench.store.checked import Problem
 
 ENOUGH_SEEDS = 3
@@ -47,13 +55,14 @@ class Comparison:
     mean: float
     """a - b, in units of the metric: a fraction, or bits."""
     ci95: float | None
-    """Half-width of its interval; None for a single episode."""
+    """Half-width of its interval; None for a single episode, and where nothing varies."""
     p: float | None
     """Of "no difference"; None for a single episode."""
     p_holm: float | None
     """The same, adjusted over all comparisons that were made together."""
     detectable: float | None
-    """The smallest true difference that this test finds in 80 % of repetitions, unadjusted."""
+    """The smallest true difference that this test finds in 80 % of repetitions, unadjusted; None
+    as `ci95`."""
     n: int
     """About learners, the seeds of the trained side that has fewer; else, and of two untrained
     learners, episodes."""
@@ -186,14 +195,19 @@ def _compare_shared(
     i, j = np.split(place, 2)  # positions within `used`
     members = [answered[k] for k in used.tolist()]
     average = np.stack([answers.average[:n] for answers in members])  # (U, n)
-    differences = average[i] - average[j]  # (P, n)
+    sizes = np.abs(average).max(1)  # (U,)
+    scale = np.maximum(sizes[i], sizes[j])
+    differences = without_rounding(average[i] - average[j], scale[:, None])  # (P, n)
     untrained = np.array([answers.entry.untrained for answers in members])
     seeds = np.where(untrained, np.inf, [answers.seeds for answers in members])
     fewer = np.minimum(seeds[i], seeds[j])
     learners = fewer >= ENOUGH_SEEDS
-    between = np.array([_squared_error(_seed_means(answers, n)) for answers in members])
+    means = [_seed_means(answers, n) for answers in members]
+    between = np.array([_squared_error(own, np.abs(own).max()) for own in means])
     between[untrained] = 0
-    variances = np.stack([_squared_error(differences), *np.where(learners, between[[i, j]], 0)])
+    variances = np.stack(
+        [_squared_error(differences, scale), *np.where(learners, between[[i, j]], 0)]
+    )
     df = np.stack([np.full(len(i), n - 1), *np.where(learners, seeds[[i, j]] - 1, np.inf)])
     tests = t_tests(differences.mean(1), variances, df)
     counted = np.where(learners & np.isfinite(fewer), fewer, n)
@@ -216,10 +230,11 @@ def _seed_means(answers: Answers, n: int) -> NDArray[np.float64]:
     return answers.scores[:, :n].mean(1)
 
 
-def _squared_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared standard error of the mean along the last axis; 0 for equal values, and for one."""
+def _squared_error(values: NDArray[np.float64], scale: Any) -> NDArray[np.float64]:
+    """Squared standard error of the mean along the last axis; 0 for one value, and for values that
+    are equal but for rounding, `scale` being the size of what they were computed from."""
     n = values.shape[-1]
-    varies = np.ptp(values, axis=-1) > 0  # of equal values the rounded variance may not be 0
+    varies = np.ptp(values, axis=-1) > ROUNDING * scale
     return np.where(varies, values.var(axis=-1) / max(n - 1, 1), 0.0)
 
 

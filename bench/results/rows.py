@@ -87,7 +87,7 @@ class Timing(NamedTuple):
     throughput: float | None
     """Episodes per second."""
     peak_memory: int | None
-    """Bytes."""
+    """Bytes, the highest while the phases were measured; None where that is not known."""
     model: str | None
     """Of the device."""
 
@@ -375,7 +375,7 @@ def _timing(stored: Json) -> Timing:
     return Timing(
         {phase: number((found or {}).get("median")) for phase, found in phases},
         number(stored.get("throughput")),
-        whole(stored.get("peak_memory")),
+        whole(stored.get("memory")),
         text((stored.get("environment") or {}).get("device_name")),
     )
 

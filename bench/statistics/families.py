@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
-from bench.statistics.significance import Differences, t_tests
+from bench.statistics.significance import Differences, t_tests, without_rounding
 
 ENOUGH_LEARNERS = 3
 """Below this nothing is claimed about a family: its spread is not known."""
@@ -66,7 +66,7 @@ def compare_families(families: Sequence[ArrayLike]) -> Differences:
     Returns:
         (*, P) each, in the order of ``itertools.combinations``, the first less the second, p not
         yet adjusted. NaN where one has fewer than `ENOUGH_LEARNERS` learners, or there are fewer
-        than two episodes.
+        than two episodes; without variance as `bench.statistics.significance.t_tests` has it.
     """
     scores = [np.asarray(family, float) for family in families]
     means = [family.mean(-1) for family in scores]  # (*, L)
@@ -82,8 +82,9 @@ def compare_families(families: Sequence[ArrayLike]) -> Differences:
 
 def _pair(a: FloatArray, b: FloatArray, episodes: FloatArray) -> Differences:
     """Of learners' means (*, L) and paired differences by episode (*, E)."""
-    shape, mean = a.shape[:-1], a.mean(-1) - b.mean(-1)
-    parts = (a, b, episodes)
+    scale = np.maximum(np.abs(a).max(-1, initial=0), np.abs(b).max(-1, initial=0))
+    shape, mean = a.shape[:-1], without_rounding(a.mean(-1) - b.mean(-1), scale)
+    parts = (a, b, without_rounding(episodes, scale[..., None]))
     freedom = [part.shape[-1] - 1 for part in parts]
     if min(freedom[:2]) < ENOUGH_LEARNERS - 1 or freedom[2] < 1:
         unknown = np.full(shape, np.nan)
@@ -92,10 +93,10 @@ def _pair(a: FloatArray, b: FloatArray, episodes: FloatArray) -> Differences:
     flat = variances.reshape(3, -1)
     df = np.broadcast_to(np.array(freedom, float)[:, None], flat.shape)
     tests = t_tests(mean.ravel(), flat, df)
-    total = flat.sum(0)
+    total, alike = flat.sum(0), np.isnan(tests.ci95)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(mean.ravel()) / np.sqrt(total)
         tails = (flat * 2 * stdtr(df, -t)).sum(0) / total
-    p = np.where(total > 0, tails, tests.p)
+    p = np.where(alike, tests.p, tails)
     shaped = (values.reshape(shape) for values in (tests.ci95, p, tests.detectable))
     return Differences(mean, *shaped)

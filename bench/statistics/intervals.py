@@ -14,6 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 CONFIDENCE = 0.95
 
 
+ROUNDING = 1e-12
+"""Values that differ by no more than this share of their size are equal but for rounding."""
+
+
 LEAK_P = 1e-4
 """First presentations better than this `first_presentation_p` are called a leak."""
 
@@ -23,7 +27,8 @@ class MeanInterval(NamedTuple):
 
     mean: float
     ci95: float | None
-    """None for a single value, 0 where all values are equal."""
+    """None for a single value; 0 where all values are equal, but for rounding: that is no interval,
+    and no report writes it as one."""
 
 
 def _scores(values: ArrayLike) -> NDArray[np.float64]:
@@ -35,7 +40,8 @@ def _scores(values: ArrayLike) -> NDArray[np.float64]:
 
 def _standard_error(scores: NDArray[np.float64]) -> float:
     # Exactly 0 for equal values: the rounded mean of [0.1] * 3 differs from 0.1.
-    return float(scores.std(ddof=1) / np.sqrt(scores.size)) if np.ptp(scores) != 0 else 0.0
+    alike = np.ptp(scores) <= ROUNDING * np.abs(scores).max()
+    return 0.0 if alike else float(scores.std(ddof=1) / np.sqrt(scores.size))
 
 
 def mean_interval(values: ArrayLike) -> MeanInterval:
@@ -55,6 +61,31 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
 
     quantile = float(stdtrit(scores.size - 1, 0.5 + CONFIDENCE / 2))
     return MeanInterval(mean, quantile * _standard_error(scores))
+
+
+def against_one_training(means: ArrayLike, episodes: float, others: float) -> float:
+    """Half-width of the 95 % interval of a mean over trainings less the figure of one other.
+
+    The other is a training of somebody else's, about which nothing is known but its figure. If it
+    is one of the same learner, it varies as much as those at hand: the difference has the variance
+    ``s^2 (1 + 1/k)``, as a further value that is predicted from k ones. The intervals over the
+    episodes of both come on top.
+
+    Args:
+        means: (k,) mean of each training, k >= 1. Of one alone nothing is added: it is what has no
+            variance between trainings.
+        episodes: half-width of the interval of the mean over episodes.
+        others: the same of the other figure.
+
+    Raises:
+        ValueError: for no means.
+    """
+    scores = _scores(means)
+    if scores.size == 1:
+        return float(np.hypot(episodes, others))
+    _, half = mean_interval(scores)
+    between = (half or 0.0) * np.sqrt(1 + scores.size)
+    return float(np.sqrt(episodes**2 + others**2 + between**2))
 
 
 def first_presentation_ceiling(ways: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import nctdtrinc, ndtr, stdtr, stdtrit
 
-from bench.statistics.intervals import CONFIDENCE
+from bench.statistics.intervals import CONFIDENCE, ROUNDING
 
 ALPHA = 1 - CONFIDENCE
 
@@ -23,11 +23,12 @@ FloatArray = NDArray[np.float64]
 
 
 class Differences(NamedTuple):
-    """Differences of means, one entry per pair. NaN where there are too few values to say."""
+    """Differences of means, one entry per pair. NaN where there are too few values to say; without
+    variance there is a p, and nothing to tell an interval or a detectable difference from."""
 
     mean: FloatArray
     ci95: FloatArray
-    """Half-width of the Student-t interval; 0 without variance."""
+    """Half-width of the Student-t interval."""
     p: FloatArray
     """Of the t test of "no difference"."""
     detectable: FloatArray
@@ -50,15 +51,20 @@ def t_tests(mean: ArrayLike, variances: ArrayLike, df: ArrayLike) -> Differences
         variances: (K, P) the parts of their variances: squared standard errors.
         df: (K, P) degrees of freedom of each part; 0 where a single value leaves none.
 
-    Without variance a difference other than 0 has p = 0, and 0 has p = 1.
+    Where there is no variance, but for rounding, Student's t is infinite however few values there
+    are. There a difference other than 0 has the p of the sign test, ``2 * 0.5^n``, n the values of
+    the largest part: so often n values come out on one side by chance. A difference of 0 has p = 1.
     """
     mean, variances = np.asarray(mean, float), np.asarray(variances, float)
     df = np.broadcast_to(np.asarray(df, float), variances.shape)
     total = variances.sum(0)
     error = np.sqrt(total)
+    varies = ~(error <= ROUNDING * np.abs(mean))  # of NaN nothing is known, p included
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = np.where(total > 0, total**2 / (variances**2 / df).sum(0), df.min(0))
-        t = np.where(total > 0, np.abs(mean) / error, np.where(mean == 0, 0.0, np.inf))
+        freedom = np.where(varies, total**2 / (variances**2 / df).sum(0), 1.0)
+        t = np.where(varies, np.abs(mean) / error, 0.0)
+    most = np.where(np.isfinite(df), df, 0).max(0) + 1
+    signs = np.where(mean == 0, 1.0, 2 * 0.5**most)
     known = (df > 0).all(0)
     freedom = np.where(known, np.maximum(freedom, 1), 1)
     critical = stdtrit(freedom, 0.5 + CONFIDENCE / 2)
@@ -69,10 +75,20 @@ def t_tests(mean: ArrayLike, variances: ArrayLike, df: ArrayLike) -> Differences
 
     return Differences(
         mean,
-        where_known(critical * error),
-        where_known(2 * stdtr(freedom, -t)),
-        where_known(noncentrality * error),
+        where_known(np.where(varies, critical * error, np.nan)),
+        where_known(np.where(varies, 2 * stdtr(freedom, -t), signs)),
+        where_known(np.where(varies, noncentrality * error, np.nan)),
     )
+
+
+def without_rounding(differences: FloatArray, scale: ArrayLike) -> FloatArray:
+    """The same, but 0 where a difference is no more than rounding of what it is a difference of.
+
+    Args:
+        differences: of anything.
+        scale: how large that was; of a shape that broadcasts with theirs.
+    """
+    return np.where(np.abs(differences) <= ROUNDING * np.asarray(scale, float), 0.0, differences)
 
 
 def holm(p: ArrayLike) -> FloatArray:

@@ -294,8 +294,10 @@ class TimingResult(Record):
     throughput_batch: int
     throughput: float
     """Episodes per second (adapt and all queries; whole sequences) at B = `throughput_batch`."""
-    peak_memory: int
-    """Bytes; of the process on a CPU, allocated on the device otherwise."""
+    memory: int | None = None
+    """Bytes, the highest while the phases were measured: allocated on the device by CUDA, of the
+    process on a CPU. None: it cannot be told there, or an older version made it. That stored a
+    ``peak_memory`` of all that its process had done, which no report shows."""
     environment: Environment
     source: str
     finished: str

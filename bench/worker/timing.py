@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from bench.worker.devices import Device
 from bench.worker.environment import environment, now
 from bench.worker.evaluation import autocast, fitting, protocol_of
 from bench.worker.loading import cell_of, load_bank, load_learner, load_pool, load_weights
+from bench.worker.memory import Peak
 from bench.worker.one_model import hold_model
 from bench.worker.training_loop import examples
 from bench.worker.updates import make_optimizer, update
@@ -42,25 +41,27 @@ def time_phase(assignment: Assignment, device: Device, progress: Progress) -> No
     smoke = training.budget_name == "smoke"
     compiled = compiled_loss(training, learner)
     seconds = SMOKE_SECONDS if smoke else None
-    watch = Stopwatch(learner, device, training.precision, seconds, compiled)
+    watch, peak = Stopwatch(learner, device, training.precision, seconds, compiled), Peak(device)
     progress({"fraction": 0.1})
-    phases = watch.answers(bank)
-    progress({"fraction": 0.4})
-    wanted = SMOKE_BATCH if smoke else cell.timing_batch
-    together = min(fitting(bank.task, wanted), len(bank))
-    throughput = watch.throughput(bank, together)
+    with peak.watched():
+        phases = watch.answers(bank)
+        progress({"fraction": 0.4})
+        wanted = SMOKE_BATCH if smoke else cell.timing_batch
+        together = min(fitting(bank.task, wanted), len(bank))
+        throughput = watch.throughput(bank, together)
     progress({"fraction": 0.7})
     if training.budget is not None:
         pool = load_pool(training, "train", training.train_rotations, assignment.folders)
         task = typical(training.task)
         batch = training_batch(pool.to(device.torch), task, training.seed, 0)
-        phases |= watch.meta_train(batch, examples(task, training.seed, 0))
+        with peak.watched():
+            phases |= watch.meta_train(batch, examples(task, training.seed, 0))
     result = TimingResult(
         device=device.name,
         phases=phases,
         throughput_batch=together,
         throughput=throughput,
-        peak_memory=peak_memory(device),
+        memory=peak.bytes,
         environment=environment(device),
         source=source,
         finished=now(),
@@ -174,11 +175,3 @@ class Stopwatch:
 
     def _measure(self, function: Callable[[], object]) -> list[float]:
         return measure(function, self.device, self.seconds)
-
-
-def peak_memory(device: Device) -> int:
-    """Bytes: the most that torch had allocated on a GPU, or that this process had resident."""
-    if device.kind == "cuda":
-        return int(torch.cuda.max_memory_allocated(device.torch))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

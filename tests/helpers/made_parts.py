@@ -170,16 +170,21 @@ def _row(cell: dict[str, Any]) -> str:
     return "| " + " | ".join(words) + " |"
 
 
+def _half(score: dict[str, Any]) -> str:
+    """Of its interval; nothing where no variance tells one."""
+    return f" ± {score['ci95']:.2g}" if score["ci95"] else ""
+
+
 def _result(cell: dict[str, Any]) -> str:
     """Accuracy, online also by presentation; of probes wrong bits, of regression squared errors."""
     if "bit_errors" in cell["metrics"]:
         wrong = cell["metrics"]["bit_errors"]
-        return f"{wrong['mean']:.3g} ± {wrong['ci95']:.2g} wrong bits of {cell['bits']}"
+        return f"{wrong['mean']:.3g}{_half(wrong)} wrong bits of {cell['bits']}"
     if "mse" in cell["metrics"]:
         error = cell["metrics"]["mse"]
         behind = cell["metrics"].get("nats_behind_oracle")
         nats = f"; {behind['mean']:.2f} nats" if behind else ""
-        return f"{error['mean']:.3g} ± {error['ci95']:.2g}{nats}"
+        return f"{error['mean']:.3g}{_half(error)}{nats}"
     accuracy = cell["metrics"]["accuracy"]
     text = f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f} %"
     if cell.get("by_presentation"):

@@ -18,7 +18,7 @@ from bench.report.exports import WRITERS, as_csv, as_latex, as_markdown, file_na
 from bench.results.boards import boards
 from bench.results.reading import read_results
 from bench.results.table import load_results
-from tests.helpers.synthetic import gallery, write_cell
+from tests.helpers.synthetic import gallery, make_older, write_cell
 
 EVIL = r"a|b_$\x%&#{~^}<i>"
 
@@ -43,6 +43,17 @@ def test_csv_holds_numbers_as_they_are_stored(tmp_path: Path) -> None:
     cost = pd.read_csv(io.StringIO(as_csv(table(tmp_path, "cost")))).set_index("learner")
     assert cost["cpu adapt"]["a"] == 0.25
     assert pd.isna(cost["cpu adapt"]["b"])
+    assert cost["cpu memory"]["a"] == 420_000_000
+
+
+def test_memory_that_an_older_version_stored_has_no_column(tmp_path: Path) -> None:
+    write_cell(tmp_path, "a", timed={"cpu": 0.25})
+    make_older(tmp_path)
+    cost = table(tmp_path, "cost")
+    assert "memory" not in [column.title for column in cost.columns]
+    assert not any("memory" in note for note in cost.notes)
+    (stored,) = load_results(tmp_path).peak_memory
+    assert stored == {"cpu": None}
 
 
 def test_markdown_has_a_cell_per_column_whatever_a_name_holds(tmp_path: Path) -> None:

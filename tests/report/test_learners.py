@@ -14,7 +14,7 @@ from bench.results.reading import read_results
 from bench.store.checked import Problem
 from bench.store.records import CurvePoint
 from tests.helpers.kept_answers import write_answers
-from tests.helpers.synthetic import write_cell, write_training
+from tests.helpers.synthetic import make_older, write_cell, write_training
 
 
 def pages(root: Path, problems: list[Problem] | None = None) -> dict[str, LearnerPage]:
@@ -39,6 +39,13 @@ def test_all_results_of_a_learner_stand_together(tmp_path: Path) -> None:
     assert found["a"].results[0].memory == "401 MiB"
     assert dict(found["a"].configs)["a[steps=5]"] == {"steps": 5}
     assert len(found["a"].cells) == 4
+
+
+def test_memory_that_an_older_version_stored_is_not_shown(tmp_path: Path) -> None:
+    write_cell(tmp_path, "a", timed={"cpu": 0.01})
+    make_older(tmp_path)
+    (found,) = pages(tmp_path)["a"].results
+    assert (found.first_answer, found.memory) == ("16 ms", "–")
 
 
 def test_curves_of_a_training_stand_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from bench.report.board_tables import published_table
 from bench.report.published import hold_against_papers, published, published_curves
+from bench.report.summary import against_papers
 from bench.results.boards import Board, boards
 from bench.results.reading import read_results
 from bench.store.records import Interval
@@ -29,6 +31,14 @@ def measured(mean: float, ci95: float = 0.002) -> dict[str, Any]:
     return {"metrics": {"accuracy": accuracy}, **SNELL}
 
 
+def write_seeds(
+    root: Path, *means: float, learner: str = "prototypical", ci95: float = 0.002, **changes: Any
+) -> None:
+    """A cell for each mean."""
+    for seed, mean in enumerate(means):
+        write_cell(root, learner, seed=seed, **measured(mean, ci95) | changes)
+
+
 def test_every_row_names_its_source_and_plausible_figures() -> None:
     rows = published()
     assert len(rows) > 10
@@ -39,27 +49,74 @@ def test_every_row_names_its_source_and_plausible_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "verdict"), [(0.9836, "below"), (0.9857, "inside the interval"), (0.9906, "above")]
+    ("accuracy", "verdict"), [(0.9836, "below"), (0.9857, "inside the interval"), (0.992, "above")]
 )
 def test_a_verdict_where_the_protocols_are_the_same(
     tmp_path: Path, accuracy: float, verdict: str
 ) -> None:
-    """Snell et al. print 98.8, which may stand for 98.75 to 98.85; ours has ± 0.2."""
-    write_cell(tmp_path, **measured(accuracy))
+    """Snell et al. print 98.8, which may stand for 98.75 to 98.85, and no interval: it counts as
+    one as wide as ours, ± 0.2. Three trainings that do not differ."""
+    write_seeds(tmp_path, *[accuracy] * 3)
     (held,) = hold_against_papers(board(tmp_path))
     (point,) = held.points
     assert held.differences == []
     assert point.difference == pytest.approx(accuracy - 0.988)
-    assert point.half_width == pytest.approx(0.0025)
+    assert point.half_width == pytest.approx(0.002 * math.sqrt(2) + 0.0005)
     assert point.verdict == verdict
+    [line] = against_papers(board(tmp_path))
+    assert line.startswith("By the test protocol of Snell et al. 2017")
+    assert line.endswith(
+        f"± 0.33 points: {verdict}; budget standard in place of the paper's schedule."
+    )
 
 
 def test_the_papers_interval_counts_too(tmp_path: Path) -> None:
     """Finn et al. print 98.7 ± 0.4: beside ± 0.3 of ours the difference has ± 0.5."""
-    write_cell(tmp_path, "maml", **measured(0.983, 0.003))
+    write_seeds(tmp_path, *[0.983] * 3, learner="maml", ci95=0.003)
     (held,) = hold_against_papers(board(tmp_path))
     assert held.points[0].half_width == pytest.approx(0.005)
     assert held.points[0].verdict == "inside the interval"
+
+
+def test_the_variance_between_trainings_counts_on_both_sides(tmp_path: Path) -> None:
+    """0.975, 0.98 and 0.985 differ by 0.005: a further training lies within 4.303 * 0.005 *
+    sqrt(1 + 1/3) = 0.0248. Blind to that, 0.8 points below would be a verdict."""
+    write_seeds(tmp_path, 0.975, 0.98, 0.985)
+    (held,) = hold_against_papers(board(tmp_path))
+    assert held.points[0].difference == pytest.approx(-0.008)
+    expected = math.hypot(0.002, 0.002, 4.302653 * 0.005 * math.sqrt(4 / 3)) + 0.0005
+    assert held.points[0].half_width == pytest.approx(expected)
+    assert held.points[0].verdict == "inside the interval"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_trainings_get_no_verdict(tmp_path: Path, seeds: int) -> None:
+    write_seeds(tmp_path, *[0.9785] * seeds)
+    only = board(tmp_path)
+    (held,) = hold_against_papers(only)
+    (point,) = held.points
+    assert (point.half_width, point.verdict) == (None, "of these trained weights")
+    [line] = against_papers(only)
+    assert "a difference of 0.95 points of these trained weights (a verdict takes 3 seeds)" in line
+    assert "below" not in line
+    table = published_table(only)
+    assert table is not None
+    [cells] = [line.cells for lines in table.families.values() for line in lines]
+    assert "of these trained weights" in cells
+    assert "the same; budget standard in place of the paper's schedule" in cells
+
+
+def test_what_is_not_trained_needs_one_cell(tmp_path: Path) -> None:
+    write_cell(tmp_path, "pixel-nearest-neighbour", budget="none", **measured(0.463))
+    (held,) = hold_against_papers(board(tmp_path))
+    assert held.points[0].verdict == "above"
+    assert held.training == []
+
+
+def test_after_the_papers_schedule_no_budget_is_named(tmp_path: Path) -> None:
+    write_seeds(tmp_path, *[0.9836] * 3, budget="paper")
+    [line] = against_papers(board(tmp_path))
+    assert line.endswith("points: below.")
 
 
 @pytest.mark.parametrize(

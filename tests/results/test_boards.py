@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bench.report.summary import counts, seeds_said, sentences
 from bench.results.boards import boards
 from bench.results.reading import read_results
+from bench.store.records import Interval
 from tests.helpers.synthetic import write_cell, write_probe
 
 LATER = "2026-11-21T09:30:00+00:00"
@@ -154,3 +157,25 @@ def test_the_summary_counts_finished_trainings(tmp_path):
 def test_without_any_training_the_summary_speaks_of_none(tmp_path):
     write_cell(tmp_path, "pixels", budget="none")
     assert not any("trained" in sentence for sentence in told(tmp_path))
+
+
+def test_where_all_episodes_are_alike_there_is_no_interval(tmp_path):
+    write_probe(tmp_path, "ntm", wrong=0.0)
+    write_probe(tmp_path, "lstm", wrong=3.0)
+    board = board_of(tmp_path)
+    assert [entry.half_width(board.metric) is None for entry in board.scored] == [True, False]
+    assert "ntm 0.000 wrong bits is the lowest" in sentences([board])[0]
+    assert "0.000 ±" not in "".join(sentences([board]))
+
+
+def test_presentations_that_are_all_alike_have_no_interval(tmp_path):
+    alike = Interval(mean=1.0, ci95=0.0, n=200)
+    write_cell(tmp_path, by_presentation=[0.3, 0.8])
+    (path,) = tmp_path.glob("cells/*/*/*/result.json")
+    stored = json.loads(path.read_bytes())
+    stored["by_presentation"][1] = alike.model_dump()
+    path.write_text(json.dumps(stored))
+    [entry] = board_of(tmp_path).entries
+    first, second = entry.curve_half_widths()
+    assert first > 0
+    assert second is None

@@ -131,6 +131,7 @@ def test_wrong_bits_are_written_for_people() -> None:
     assert amount(12.345, 1.5) == "12.35 ± 1.50"
     assert amount(412.345, 9.87) == "412.3 ± 9.9"
     assert amount(0.0) == "0.000"
+    assert (amount(0.0, 0.0), percent(1.0, 0.0)) == ("0.000", "100.00")  # no interval
     assert amount(None) == "–"
 
 

@@ -110,17 +110,6 @@ def test_of_seeds_too_only_the_common_first_part_counts(tmp_path):
     assert not pair.told_apart
 
 
-def test_learners_without_any_variance(tmp_path):
-    for seed in range(3):
-        write_scores(tmp_path, "same", np.full(20, 0.5), seed)
-        write_scores(tmp_path, "equal", np.full(20, 0.5), seed)
-        write_scores(tmp_path, "higher", np.full(20, 0.75), seed)
-    pairs = {frozenset((p.a.learner, p.b.learner)): p for p in compared(tmp_path).pairs}
-    tied, apart = pairs[frozenset(("same", "equal"))], pairs[frozenset(("same", "higher"))]
-    assert (tied.mean, tied.ci95, tied.p, tied.told_apart) == (0, 0, 1, False)
-    assert (apart.mean, apart.ci95, apart.p, apart.told_apart) == (0.25, 0, 0, True)
-
-
 def test_seeds_that_change_nothing_do_not_hide_the_choice_of_episodes(tmp_path):
     """Deterministic learners: Welch alone would call any difference certain."""
     a, b = drawn([0.900, 0.901])

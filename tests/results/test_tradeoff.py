@@ -17,7 +17,7 @@ from bench.results.tradeoff import (
     profiles,
     tradeoff,
 )
-from tests.helpers.synthetic import write_cell, write_probe
+from tests.helpers.synthetic import make_older, write_cell, write_probe
 
 
 def exact(mean: float) -> dict[str, dict[str, float | int | None]]:
@@ -50,6 +50,16 @@ def test_points_and_their_front_by_hand(tmp_path: Path) -> None:
     assert [point.label for point in found.front(TRAINING)] == ["best"]
     assert set(found.points[0].costs) == set(COSTS)
     assert found.points[0].costs[MEMORY] == pytest.approx(420e6)
+
+
+def test_memory_that_an_older_version_stored_is_no_cost(tmp_path: Path) -> None:
+    """It was the highest of all that its process had done."""
+    write(tmp_path, "best", 0.90, 0.01)
+    write(tmp_path, "quick", 0.88, 0.001)
+    make_older(tmp_path)
+    found = found_in(tmp_path)
+    assert [set(point.costs) for point in found.points] == [{FIRST_ANSWER, TRAINING}] * 2
+    assert found.measured(MEMORY) == found.front(MEMORY) == []
 
 
 def test_a_learner_without_all_settings_or_seeds_is_off_the_front(tmp_path: Path) -> None:

@@ -115,7 +115,11 @@ def test_too_few_learners_are_not_enough():
 def test_alike_learners_without_variance():
     same = np.full((3, 4), 0.5)
     assert compare_families([same, same]).p.tolist() == [1.0]
-    assert compare_families([same, same + 0.25]).p.tolist() == [0.0]
+    tests = compare_families([same, same + 0.25])
+    assert tests.p.tolist() == [2 * 0.5**4]  # the sign test over four episodes
+    assert np.isnan(tests.ci95).all()
+    # The same but for rounding.
+    assert compare_families([same - 0.2, same - 0.1 - 0.1]).p.tolist() == [1.0]
 
 
 def test_spread():

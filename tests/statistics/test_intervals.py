@@ -43,9 +43,31 @@ def test_intervals_cover_the_mean_in_95_percent() -> None:
 def test_single_and_equal_values() -> None:
     assert stats.mean_interval([0.7]) == (0.7, None)
     assert stats.mean_interval([0.1] * 3)[1] == 0.0
+    assert stats.mean_interval([0.3, 0.1 + 0.2])[1] == 0.0  # equal but for rounding
     assert all(math.isnan(x) for x in stats.mean_interval([0.1, math.nan]))
     with pytest.raises(ValueError, match="at least one"):
         stats.mean_interval([])
+
+
+def test_against_one_training_by_hand() -> None:
+    # [1, 2, 3]: s = 1, t(2, 0.975) = 4.30265273, and 1 + 1/3 of the variance.
+    between = 4.30265273 * math.sqrt(4 / 3)
+    half = stats.against_one_training([1, 2, 3], 3, 4)
+    assert half == pytest.approx(math.sqrt(25 + between**2))
+    assert stats.against_one_training([0.7], 3, 4) == stats.against_one_training([1] * 3, 3, 4) == 5
+
+
+@pytest.mark.parametrize(("k", "spread"), [(3, 0.25), (3, 1.0), (5, 0.25), (10, 1.0)])
+def test_a_training_of_the_same_learner_is_rarely_called_another(k: int, spread: float) -> None:
+    """4,000 times k trainings and the paper's one, which differ by `spread` points, on episodes
+    that make 0.1 points; an interval over episodes alone is wrong in half of them and more."""
+    rng = np.random.default_rng(k)
+    means = rng.normal(0, spread, (4000, k)) + rng.normal(0, 0.1, (4000, 1))
+    paper = rng.normal(0, spread, 4000) + rng.normal(0, 0.1, 4000)
+    differences = np.abs(means.mean(1) - paper)
+    halves = [stats.against_one_training(row, 0.196, 0.196) for row in means]
+    assert 0.01 < np.mean(differences > halves) < 0.06
+    assert np.mean(differences > np.hypot(0.196, 0.196)) > 0.3
 
 
 def test_first_presentation_ceiling() -> None:

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench.statistics.significance import holm, rank_over_datasets, t_tests, tie_groups
+from bench.statistics.significance import (
+    holm,
+    rank_over_datasets,
+    t_tests,
+    tie_groups,
+    without_rounding,
+)
 
 values = st.lists(st.floats(-10, 10), min_size=2, max_size=12).filter(lambda v: np.std(v) > 1e-3)
 
@@ -60,8 +66,8 @@ def test_a_further_part_widens_the_interval_by_hand():
 
 def test_without_variance_or_with_too_few_values():
     none = t_tests([0.0, 0.3, -0.3], [[0.0] * 3], [[4]])
-    assert none.p.tolist() == [1, 0, 0]
-    assert none.ci95.tolist() == none.detectable.tolist() == [0, 0, 0]
+    assert none.p.tolist() == [1, 1 / 16, 1 / 16]  # five on one side: 2 * 0.5^5
+    assert np.isnan([none.ci95, none.detectable]).all()
     # One side without variance: Welch's degrees of freedom are those of the other.
     half = t_tests([0.3], [[0.0], [0.04]], [[2], [4]])
     assert half.p[0] == pytest.approx(2 * scipy_stats.t.sf(1.5, 4))
@@ -69,6 +75,31 @@ def test_without_variance_or_with_too_few_values():
     assert single.mean[0] == 0.3
     assert np.isnan([single.p, single.ci95, single.detectable]).all()
     assert [len(part) for part in t_tests([], np.empty((3, 0)), np.empty((3, 0)))] == [0] * 4
+
+
+def test_rounding_is_no_variance():
+    """0.9 - 0.8 and 0.8 - 0.7 differ in the last bits: a t test of the two is certain."""
+    sample = np.array([[0.9, 0.8]]) - np.array([[0.8, 0.7]])
+    assert 0 < np.ptp(sample) < 1e-15
+    tested = student(sample)
+    assert tested.p.tolist() == [0.5]
+    assert np.isnan(tested.ci95).all()
+
+
+@pytest.mark.parametrize("n", [2, 4, 10, 200])
+def test_equal_differences_are_never_certain(n):
+    tested = student(np.ones((1, n)))
+    assert tested.p.tolist() == [2 * 0.5**n]
+
+
+def test_of_several_parts_the_largest_counts():
+    infinite = t_tests([1.0], [[0.0]] * 3, [[3], [np.inf], [2]])
+    assert infinite.p.tolist() == [2 * 0.5**4]
+
+
+def test_what_is_left_of_equal_numbers_is_nothing():
+    scores = np.array([0.1 + 0.2, 0.3, 0.5])
+    assert without_rounding(scores - [0.3, 0.3, 0.25], 0.5).tolist() == [0, 0, 0.25]
 
 
 # -- power ----------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def test_the_first_one_decides(tmp_path, monkeypatch):
 def test_timings_of_an_older_version_count(tmp_path, monkeypatch):
     phase = {"median": 1.0, "low": 1.0, "high": 1.0, "repeats": 5}
     timing = one_model.TimingResult(
-        device="cuda:0", phases={"adapt": phase}, throughput_batch=4, throughput=1.0, peak_memory=1,
+        device="cuda:0", phases={"adapt": phase}, throughput_batch=4, throughput=1.0, memory=1,
         environment=environment("cuda:0", device_name="NVIDIA V100"), source="",
         finished="",
     )  # fmt: skip

@@ -80,12 +80,17 @@ def cost_pictures(board: Board, palette: Palette) -> tuple[Picture | None, Pictu
             list(board.families),
         )
     if _phases(board):
+        with_memory = any(map(board.measured_memory, board.places))
+        memory = (
+            ", and the most memory while they were measured (of the process on a CPU, else "
+            "allocated on the device)"
+        )
         phases = Picture(
             picture_name(board, "phases"),
-            "Time of each phase and peak memory. "
+            f"Time of each phase{' and peak memory' * with_memory}. "
             + "; ".join(_cost_text(entry, board) for entry in _timed(board)),
-            "Median time of each phase, one episode at a time, and the peak memory (of the "
-            f"process on a CPU, else allocated on the device).{_untimed(board)} {name}.",
+            f"Median time of each phase, one episode at a time{memory * with_memory}."
+            f"{_untimed(board)} {name}.",
             lambda: phases_figure(board, palette),
             list(board.families),
         )
@@ -234,12 +239,14 @@ def _legend(entries: Sequence[Entry], palette: Palette, look: Mapping[Entry, Loo
 
 
 def phases_figure(board: Board, palette: Palette) -> Figure:
-    """A column per phase and one for memory, a row per learner, a mark per device."""
-    phases = _phases(board)
+    """A column per phase and, where somebody's is known, one for memory; a row per learner, a mark
+    per device."""
     places = board.places
+    columns: list[str | None] = [*_phases(board)]
+    columns += [None] if any(map(board.measured_memory, places)) else []
     with style():
-        figure, panels, placed = rows_of_learners(_timed(board), palette, len(phases) + 1, 28)
-        for axes, phase in zip(panels, [*phases, None], strict=True):
+        figure, panels, placed = rows_of_learners(_timed(board), palette, len(columns), 28)
+        for axes, phase in zip(panels, columns, strict=True):
             drawn = []
             for k, place in enumerate(places):
                 for entry, y in placed:

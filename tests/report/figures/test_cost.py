@@ -29,7 +29,7 @@ from bench.results.ranks import CriticalDifference
 from bench.results.reading import read_results
 from bench.store.checked import Problem
 from bench.store.files import Validation, learning_curve
-from tests.helpers.synthetic import write_cell, write_training
+from tests.helpers.synthetic import make_older, write_cell, write_training
 
 PALETTE = Palette(["model-based", "metric-based", "optimization-based"])
 MODEL, METRIC = PALETTE.light("model-based"), PALETTE.light("metric-based")
@@ -231,6 +231,17 @@ def test_phases_have_a_mark_per_device(tmp_path: Path) -> None:
     assert [line.get_fillstyle() for line in adapt.lines] == ["full", "full", "none"]
     assert [line.get_color() for line in adapt.lines] == [MODEL, METRIC, MODEL]
     assert memory.lines[0].get_xdata()[0] == pytest.approx(420_000_000 / 2**20)
+
+
+def test_memory_that_an_older_version_stored_is_left_out(tmp_path: Path) -> None:
+    write_cell(tmp_path, "mann", "model-based", timed={"cpu": 0.01, "cuda:0": 0.001})
+    write_cell(tmp_path, "siamese", "metric-based", timed={"cpu": 0.02})
+    make_older(tmp_path)
+    found = board(tmp_path)
+    titles = [axes.get_title() for axes in phases_figure(found, PALETTE).axes]
+    assert titles == ["training update", "adapt", "further query"]
+    pictures = board_pictures(found, PALETTE, [])
+    assert not any("emory" in p.caption + p.alt or "MiB" in p.alt for p in pictures)
 
 
 def test_without_timings_there_is_no_figure_of_cost(tmp_path: Path) -> None:
