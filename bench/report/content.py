@@ -247,7 +247,7 @@ def _suite(
     own = [section.board for section in sections]
     lengths = len(own) > 1 and all(board.kind.settings == "items" for board in own)
     table = matrix(own, controls, whole=True) if lengths else None
-    return Suite(name, sections, suite_pictures(own, palette), table, transfers(own))
+    return Suite(name, sections, suite_pictures(own, palette), table, transfers(own, controls))
 
 
 def _overview(
