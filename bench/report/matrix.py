@@ -30,6 +30,11 @@ class Head(NamedTuple):
     """With the version where a suite has several; empty where all columns of the suite share it."""
     board: Board
 
+    @property
+    def unranked(self) -> bool:
+        """There are figures to rank, and cells or seeds are missing, or episodes differ."""
+        return self.board.best is None and len(self.board.scored) > 1
+
 
 class Cell(NamedTuple):
     """A learner on a board."""
@@ -40,8 +45,10 @@ class Cell(NamedTuple):
     value: float | None
     """What a reader sorts by."""
     tint: int | None
-    """By its place in the column: 0 the worst, `TINTS` - 1 the best; None of one alone."""
+    """By its place in the column: 0 the worst, `TINTS` - 1 the best; None of one alone, and where
+    the board is not ranked."""
     best: bool
+    """The best figure of a board that is ranked."""
     seeds: str
     """``2 of 3`` where some are missing."""
     state: Literal["done", "failed", "unfinished", "absent"]
@@ -89,6 +96,11 @@ class Matrix:
             else:
                 spans.append((head.suite, 1))
         return spans
+
+    @property
+    def unranked(self) -> bool:
+        """Some column is."""
+        return any(head.unranked for head in self.heads)
 
     @property
     def timed(self) -> bool:
@@ -230,8 +242,9 @@ def _cell(column: _Column, entry: Entry | None, where: Place | None) -> Cell:
     text, _, written = metric.write(score, half).partition(" ± ")
     last = len(column.scores) - 1
     place = column.scores.index(score)
-    tint = round(place / last * (TINTS - 1)) if last else None
-    best = place == last and len(board.scored) > 1
+    ranked = board.best is not None
+    tint = round(place / last * (TINTS - 1)) if last and ranked else None
+    best = ranked and place == last
     return Cell(
         text,
         written,

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.report.verdict import verdict
 from bench.results.boards import boards
 from bench.results.families import families_of
-from bench.results.pairs import read_board
+from bench.results.pairs import compare_answered, read_board
 from bench.results.reading import read_results
 from bench.results.tradeoff import tradeoff
 from bench.store.checked import Problem
@@ -17,8 +17,9 @@ from tests.helpers.synthetic import gallery, write_cell, write_probe
 def said(root: Path, *problems: Problem) -> list[str]:
     rows = read_results(root).rows
     found = boards(rows)
-    families = [families_of(read_board(board)) for board in found]
-    return verdict(rows, found, families, tradeoff(found), problems, ())
+    read = [read_board(board) for board in found]
+    families, compared = [*map(families_of, read)], [*map(compare_answered, read)]
+    return verdict(rows, found, families, compared, tradeoff(found), problems, ())
 
 
 def test_at_most_six_sentences(tmp_path: Path) -> None:
@@ -26,8 +27,12 @@ def test_at_most_six_sentences(tmp_path: Path) -> None:
     lines = said(tmp_path, Problem("a file", "is damaged"))
     assert 5 <= len(lines) <= 6
     assert lines[0].startswith("47 of 49 cells are done, 1 failed, 1 unfinished")
-    assert lines[1].startswith("The best: on omniglot-5way prototypical 9")
-    assert "(metric-based)" in lines[1]
+    assert lines[1].startswith("The best: on omniglot-online prototypical 8")  # the ranked one
+    assert (
+        " Not ranked, for cells are missing and seeds are unequal, the best figures so far: "
+        "on omniglot-5way prototypical 9"
+    ) in lines[1]
+    assert "(metric-based, 3 seeds" in lines[1]
     assert "cannot be told apart on 2 settings" in lines[2]
     assert "takes 2.08 ms to the first answer after 20 min 34 s" in lines[3]
     assert "1 failed cell, 1 unfinished cell and unequal seeds on 2 settings" in lines[4]
