@@ -102,7 +102,15 @@ def _costs(found: Tradeoff | None) -> str:
     settings = f"over the {number(len(found.boards), 'setting')} that most learners share"
     if len(found.boards) == 1:
         settings = f"on {found.boards[0].suite}, {found.boards[0].setting}"
-    text = f"What it costs, {settings}: the best, {best.label}, takes {_cost(best)}"
+    if not all(board.best for board in found.boards):
+        settings += " (not ranked)"
+    where = [f"answers on {found.where(FIRST_ANSWER)}"]
+    if any(point.costs.get(TRAINING) for point in (best, fastest)):
+        where.append(f"meta-training on {found.where(TRAINING)}")
+    text = (
+        f"What it costs, {settings}, {listed(where)}: {best.label}, the nearest to the best "
+        f"figures, takes {_cost(best)}"
+    )
     if fastest is not best:
         text += (
             f"; of the {len(near)} within a point of it {fastest.label} answers first, with "
@@ -112,6 +120,7 @@ def _costs(found: Tradeoff | None) -> str:
 
 
 def _cost(point: Point) -> str:
+    """Without its meta-training where that was elsewhere: other devices' seconds do not compare."""
     training = point.costs.get(TRAINING)
     trained = "" if training is None else f" after {duration(training)} of meta-training"
     if training == 0:

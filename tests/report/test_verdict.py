@@ -11,7 +11,7 @@ from bench.results.pairs import compare_answered, read_board
 from bench.results.reading import read_results
 from bench.results.tradeoff import tradeoff
 from bench.store.checked import Problem
-from tests.helpers.synthetic import gallery, write_cell, write_probe
+from tests.helpers.synthetic import environment, gallery, write_cell, write_probe
 
 
 def said(root: Path, *problems: Problem) -> list[str]:
@@ -59,8 +59,26 @@ def test_a_fast_learner_near_the_best_is_named(tmp_path: Path) -> None:
     write_cell(tmp_path, "best", accuracy=0.981, timed={"cpu": 0.1}, episodes=1000)
     write_cell(tmp_path, "quick", accuracy=0.978, timed={"cpu": 0.001}, episodes=1000)
     (cost,) = [line for line in said(tmp_path) if line.startswith("What it costs")]
-    assert "on glyphs-5way, 5way1shot: the best, best, takes 160 ms to the first answer" in cost
+    assert (
+        "on glyphs-5way, 5way1shot, answers on cpu and meta-training on cpu (Xeon 8481C): best, "
+        "the nearest to the best figures, takes 160 ms to the first answer after 20 min 34 s of"
+    ) in cost
     assert "of the 2 within a point of it quick answers first, with 1.6 ms" in cost
+
+
+def test_meta_training_elsewhere_is_not_told_beside_it(tmp_path: Path) -> None:
+    """1-shot from a CPU, 5-shot from a GPU: the mean of their seconds means nothing."""
+    for setting in ("5way1shot", "5way5shot"):
+        for learner in ("a", "b"):
+            write_cell(tmp_path, learner, accuracy=0.9, setting=setting, timed={"cpu": 0.1})
+        gpu = {"device": "cuda", "environment": environment("cuda:0", device_name="H100")}
+        elsewhere = gpu if setting == "5way5shot" else {}
+        write_cell(
+            tmp_path, "best", accuracy=0.99, setting=setting, timed={"cpu": 0.1}, **elsewhere
+        )
+    (cost,) = [line for line in said(tmp_path) if line.startswith("What it costs")]
+    assert ", answers on cpu: best, the nearest" in cost
+    assert "meta-training" not in cost
 
 
 def test_what_lacks_is_counted(tmp_path: Path) -> None:
