@@ -13,6 +13,7 @@ from bench.report.marks import marks_of
 from bench.report.summary import number
 from bench.results.boards import Board, Entry, Setting
 from bench.results.families import is_control
+from bench.results.joined import Joined, joined
 from bench.results.pairs import BoardComparisons
 from bench.results.written import listed, score, seeds
 
@@ -81,14 +82,15 @@ def _most_often(
     controls: Collection[str],
 ) -> str:
     """Those that lead most of the boards of a suite, each with its figure on the first of them."""
-    wins: Counter[tuple[str, str]] = Counter()
-    first: dict[tuple[str, str], tuple[Board, Entry]] = {}
+    names = joined(own)
+    wins: Counter[Joined] = Counter()
+    first: dict[Joined, tuple[Board, Entry]] = {}
     for board in own:
         members, metric = _members(board, controls), board.metric
-        top: dict[tuple[str, str], Entry] = {}  # a learner wins once, however often it is there
+        top: dict[Joined, Entry] = {}  # a learner wins once, however often it is there
         for entry in members:
             if entry.score(metric) == members[0].score(metric):
-                top.setdefault((entry.family, entry.learner), entry)
+                top.setdefault(names[entry], entry)
         for key, entry in top.items():
             wins[key] += 1
             first.setdefault(key, (board, entry))

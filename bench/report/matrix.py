@@ -11,6 +11,7 @@ from bench.report.figures.style import short
 from bench.results.boards import UNTRAINED, Board, Entry, family_order
 from bench.results.families import NO_CONTROLS, is_control
 from bench.results.formats import natural
+from bench.results.joined import joined
 from bench.results.rows import Place
 from bench.results.tradeoff import main_place
 from bench.results.written import seeds
@@ -140,13 +141,15 @@ def matrix(
         )
     )  # fmt: skip
     place = main_place(shown)
+    names = joined(shown)
     cells: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
     for column, board in enumerate(shown):
-        several = {e.learner for e in board.entries if _alike(board, e) > 1}
+        there = Counter(names[entry] for entry in board.entries)
         for entry in board.entries:
-            cells[entry.family, entry.label if entry.learner in several else entry.learner][
-                column
-            ] = entry
+            family, learner = names[entry]
+            if there[names[entry]] > 1:  # by what tells it from the others of the board
+                learner = entry.label + learner.removeprefix(entry.learner)
+            cells[family, learner][column] = entry
     columns = [_column(board) for board in shown]
     families: dict[str, list[Row]] = {}
     for family in family_order(family for family, _ in cells):
@@ -156,10 +159,6 @@ def matrix(
             key=lambda row: (row.control, natural(row.learner.lower())),
         )
     return Matrix(_heads(shown), families, len(boards) - len(shown), place)
-
-
-def _alike(board: Board, entry: Entry) -> int:
-    return sum(other.learner == entry.learner for other in board.entries)
 
 
 def longest(boards: Sequence[Board]) -> list[Board]:

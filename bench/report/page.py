@@ -25,6 +25,7 @@ from bench.report.marks import legend, marks_of
 from bench.results.boards import Board, Entry
 from bench.results.families import BoardFamilies, FamilySummary
 from bench.results.formats import MISSING, duration
+from bench.results.order import OrderChange
 from bench.results.ranks import ENOUGH_DATASETS, AverageRanks
 from bench.results.rows import Place
 from bench.results.written import listed
@@ -244,6 +245,11 @@ class Page:
             p = f"p = {pair.p_holm:.2g}" if (pair.p_holm or 0) >= 0.001 else "p < 0.001"
             return f"{difference} ± {half}; {told}, {p}"
         return MISSING
+
+    def order_sentences(self, change: OrderChange) -> str:
+        """Whether another protocol changes the order, with what the marks in it mean."""
+        entries = [entry for both in change.entries.values() for entry in both]
+        return " ".join(change.sentences(marks_of)) + self.legend(entries)
 
     def rank_sentences(self, overview: Overview) -> list[str]:
         """Mean ranks of families and learners over two datasets or more, and what may be claimed

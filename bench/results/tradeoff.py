@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.results.boards import Board, Entry
 from bench.results.families import NO_CONTROLS, is_control
+from bench.results.joined import Joined, joined
 from bench.results.labels import TrainedAt, trained_at
 from bench.results.rows import Place
 from bench.statistics.profiles import behind_best, profile, times_cheapest
@@ -97,12 +98,13 @@ def tradeoff(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -
     if not shared:
         return None
     place, trained = main_place(shared), main_training_place(shared)
-    behind: dict[tuple[str, str], list[float]] = defaultdict(list)
-    costs: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    whole: Counter[tuple[str, str]] = Counter()
-    control: dict[tuple[str, str], bool] = {}
+    names = joined(shared)
+    behind: dict[Joined, list[float]] = defaultdict(list)
+    costs: dict[Joined, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    whole: Counter[Joined] = Counter()
+    control: dict[Joined, bool] = {}
     for board in shared:
-        own = one_each(board, trained)
+        own = one_each(board, names, trained)
         sign = board.metric.sign
         gaps = behind_best([[sign * (e.score(board.metric) or 0.0) for e in own.values()]])[0]
         for (key, entry), gap in zip(own.items(), gaps.tolist(), strict=True):
@@ -113,19 +115,17 @@ def tradeoff(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -
                 costs[key][name].append(value)
     points = [
         Point(
-            label, family, control[family, label], fmean(gaps), whole[family, label],
-            {
-                name: _mean(own)
-                for name, own in costs[family, label].items()
-                if len(own) == len(gaps)
-            },
+            key.learner, key.family, control[key], fmean(gaps), whole[key],
+            {name: _mean(own) for name, own in costs[key].items() if len(own) == len(gaps)},
         )
-        for (family, label), gaps in behind.items()
+        for key, gaps in behind.items()
     ]  # fmt: skip
     return Tradeoff(shared, place, trained, points) if len(points) > 1 else None
 
 
-def one_each(board: Board, where: TrainedAt | None = None) -> dict[tuple[str, str], Entry]:
+def one_each(
+    board: Board, names: Mapping[Entry, Joined], where: TrainedAt | None = None
+) -> dict[Joined, Entry]:
     """The scored learners of a board, the best first, each under what joins it over boards.
 
     Of several entries of a learner that of most seeds stands for it, then what was trained where
@@ -134,13 +134,15 @@ def one_each(board: Board, where: TrainedAt | None = None) -> dict[tuple[str, st
 
     Args:
         board: whose.
+        names: what its entries are joined under.
         where: most were trained; default: on this board.
     """
     where = where or main_training_place([board])
-    found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    found: dict[Joined, list[Entry]] = defaultdict(list)
     for entry in board.scored:
-        found[entry.family, entry.learner].append(entry)
-    return {key: min(own, key=lambda entry: _choice(entry, where)) for key, own in found.items()}
+        found[names[entry]].append(entry)
+    chosen = {min(own, key=lambda entry: _choice(entry, where)) for own in found.values()}
+    return {names[entry]: entry for entry in board.scored if entry in chosen}
 
 
 def _choice(entry: Entry, where: TrainedAt | None) -> tuple[int, bool, bool, str]:
@@ -219,10 +221,11 @@ class Profiles:
 
 def profiles(found: Tradeoff) -> Profiles:
     """Of all learners over the settings that they share."""
-    tables = [one_each(board, found.trained) for board in found.boards]
+    names = joined(found.boards)
+    tables = [one_each(board, names, found.trained) for board in found.boards]
     scores, seconds = [], []
     for board, own in zip(found.boards, tables, strict=True):
-        entries = [own.get((point.family, point.label)) for point in found.points]
+        entries = [own.get(Joined(point.family, point.label)) for point in found.points]
         sign, metric = board.metric.sign, board.metric
         scored = [entry.score(metric) if entry else None for entry in entries]
         scores.append([np.nan if score is None else sign * score for score in scored])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.results.boards import boards
+from bench.results.joined import Joined, joined
 from bench.results.labels import TrainedAt
 from bench.results.reading import read_results
 from bench.results.tradeoff import (
@@ -126,7 +127,7 @@ def test_of_several_entries_most_seeds_stand_for_the_learner(tmp_path: Path) -> 
         write(tmp_path / "place", learner, 0.5, 0.01)
     for folder in ("seeds", "place"):
         (board,) = boards(read_results(tmp_path / folder).rows)
-        assert one_each(board)["metric-based", "a"].label == "a · cpu"
+        assert one_each(board, joined([board]))[Joined("metric-based", "a")].label == "a · cpu"
 
 
 def test_settings_of_few_learners_are_left_out(tmp_path: Path) -> None:
