@@ -280,6 +280,11 @@ def _ranks(what: str, ranks: AverageRanks, how: str) -> str:
     text += f": {names}{more}."
     if ranks.datasets_left_out:
         text += f" Not all of them were asked on {listed(ranks.datasets_left_out)}."
+    if ranks.left_out:
+        out = ranks.left_out[:MOST_RANKS]
+        further = len(ranks.left_out) - len(out)
+        names = listed([*out, *([f"{further} more"] if further else [])])
+        text += f" Left out, not complete everywhere: {names}."
     if ranks.p is None:
         few = len(ranks.datasets) < ENOUGH_DATASETS
         why = f"{ENOUGH_DATASETS} datasets" if few else "three that stand on all of them"

@@ -37,10 +37,13 @@ class OrderChange:
     """The best on `a` first."""
     second: list[Joined]
     """The best on `b` first."""
-    tau: float
-    """Kendall's rank correlation of the scores: 1 of the same order, -1 of the reverse."""
+    tau: float | None
+    """Kendall's rank correlation of the scores (τ-b): 1 of the same order, -1 of the reverse; None
+    where a board has but one score."""
     swapped: list[tuple[Joined, Joined]]
-    """Pairs of which the first is ahead on `a` and the second on `b`."""
+    """Pairs of which the first is ahead on `a` and the second on `b`, both strictly."""
+    equal: int
+    """Pairs whose scores are equal on a board or on both: neither kept nor swapped."""
     certain: list[tuple[Joined, Joined]]
     """Those of `swapped` that both boards tell apart as learners."""
     of_weights: list[tuple[Joined, Joined]]
@@ -60,7 +63,14 @@ class OrderChange:
         marked = [own.learner + found for own in self.first if (found := self._marks(own, marks))]
         about = [f"With marks: {listed(marked)}."] if marked else []
         if not self.swapped:
-            return [f"{head} keep their order (Kendall's τ = {self.tau:.2f}).", *about]
+            text = f"{head} keep their order"
+            if self.equal:
+                text += (
+                    f" as far as they have one: {self.equal} of {pairs} pairs "
+                    f"{'has' if self.equal == 1 else 'have'} equal scores on one of the two"
+                )
+            tau = "" if self.tau is None else f" (Kendall's τ = {self.tau:.2f})"
+            return [f"{text}{tau}.", *about]
         told = f"{len(self.certain) or 'none'} of them told apart in both"
         if self.of_weights:
             told += (
@@ -68,7 +78,7 @@ class OrderChange:
                 f"takes {ENOUGH_SEEDS} seeds)"
             )
         text = (
-            f"{head} change their order: Kendall's τ = {self.tau:.2f}; of {pairs} pairs "
+            f"{head} change their order: Kendall's τ = {self.tau or 0.0:.2f}; of {pairs} pairs "
             f"{len(self.swapped)} {'swaps' if len(self.swapped) == 1 else 'swap'}, {told}."
         )
         return [text, *self._moves(marks), *about]
@@ -78,8 +88,9 @@ class OrderChange:
         return "".join(dict.fromkeys("".join(map(marks, self.entries[own]))))
 
     def _moves(self, marks: Callable[[Entry], str]) -> Iterator[str]:
+        before, after = self._places(0), self._places(1)
         moves = sorted(
-            ((self.second.index(own) - place, place, own) for place, own in enumerate(self.first)),
+            ((after[own] - place, place, own) for own, place in before.items()),
             key=lambda move: (-abs(move[0]), move[1]),
         )
         moved = [
@@ -90,6 +101,19 @@ class OrderChange:
         ]
         if moved:
             yield f"The largest moves: {listed(moved)}."
+
+    def _places(self, side: int) -> dict[Joined, int]:
+        """Of each learner on a board how many are ahead of it: equal ones share a place."""
+        board = (self.a, self.b)[side]
+        scores = {own: _score(board, both[side]) for own, both in self.entries.items()}
+        return {
+            own: sum(other > score for other in scores.values()) for own, score in scores.items()
+        }
+
+
+def _score(board: Board, entry: Entry) -> float:
+    """More is better."""
+    return board.metric.sign * (entry.score(board.metric) or 0.0)
 
 
 def order_changes(boards: Sequence[BoardComparisons]) -> list[OrderChange]:
@@ -134,14 +158,16 @@ def _change(a: BoardComparisons, b: BoardComparisons) -> OrderChange:
     on_a, on_b = _complete(a.board, names), _complete(b.board, names)
     first = [key for key in on_a if key in on_b]  # both are in the order of their scores
     second = [key for key in on_b if key in on_a]
-    place = {key: k for k, key in enumerate(second)}
-    swapped = [(x, y) for x, y in combinations(first, 2) if place[x] > place[y]]
+    entries = {key: (on_a[key], on_b[key]) for key in first}
+    scores = {key: (_score(a.board, x), _score(b.board, y)) for key, (x, y) in entries.items()}
+    swapped, equal = [], 0
+    for x, y in combinations(first, 2):  # on `a` x is not behind y
+        ahead = [scores[x][side] - scores[y][side] for side in (0, 1)]
+        equal += 0.0 in ahead
+        if ahead[0] > 0 > ahead[1]:
+            swapped.append((x, y))
+    tau = _tau(list(scores.values()))
     apart = [_told_apart(a, on_a), _told_apart(b, on_b)]
-    scores = [
-        [board.metric.sign * (own[key].score(board.metric) or 0.0) for key in first]
-        for board, own in ((a.board, on_a), (b.board, on_b))
-    ]
-    tau = float(kendalltau(*scores).statistic)
     certain, of_weights = [], []
     for pair in swapped:
         about = [told.get(frozenset(pair)) for told in apart]
@@ -149,8 +175,17 @@ def _change(a: BoardComparisons, b: BoardComparisons) -> OrderChange:
             certain.append(pair)
         elif None not in about:
             of_weights.append(pair)
-    entries = {key: (on_a[key], on_b[key]) for key in first}
-    return OrderChange(a.board, b.board, first, second, tau, swapped, certain, of_weights, entries)
+    return OrderChange(
+        a.board, b.board, first, second, tau, swapped, equal, certain, of_weights, entries
+    )
+
+
+def _tau(scores: Sequence[tuple[float, float]]) -> float | None:
+    """Undefined, and NaN in SciPy, where all are equal on a side."""
+    sides = list(zip(*scores, strict=True))
+    if any(len(set(side)) < 2 for side in sides):
+        return None
+    return float(kendalltau(*sides).statistic)
 
 
 def _told_apart(

@@ -102,6 +102,44 @@ def test_the_same_order(tmp_path: Path) -> None:
     ]
 
 
+def exact(mean: float) -> dict[str, dict[str, float | int | None]]:
+    one = {"mean": mean, "ci95": 0.01, "n": 200}
+    return {"accuracy": one, "nll": one, "ece": {"mean": 0.0, "ci95": None, "n": 200}}
+
+
+def equal(root: Path, online: dict[str, float]) -> list[str]:
+    """0.9, 0.6 and 0.3 to the digit, and what they have online."""
+    for name, accuracy in (("a", 0.9), ("b", 0.6), ("c", 0.3)):
+        write_cell(root, name, metrics=exact(accuracy))
+        write_cell(
+            root, name, suite="online", setting="10times", by_presentation=[0.5] * 3,
+            metrics=exact(online[name]),
+        )  # fmt: skip
+    return changes(root)[0].sentences()
+
+
+def test_equal_scores_are_no_swap(tmp_path: Path) -> None:
+    """a and b tie online, where `b` may well come first: τ-b is 2 / sqrt(3 * 2)."""
+    assert equal(tmp_path, {"a": 0.8, "b": 0.8, "c": 0.5}) == [
+        "From glyphs-5way, 5way1shot to online, 10times the 3 learners that have both keep their "
+        "order as far as they have one: 1 of 3 pairs has equal scores on one of the two "
+        "(Kendall's τ = 0.82)."
+    ]
+
+
+def test_equal_learners_share_a_place(tmp_path: Path) -> None:
+    """Online c is first, and a and b are second: none of the two is third."""
+    text, moves = equal(tmp_path, {"a": 0.5, "b": 0.5, "c": 0.8})
+    assert "of 3 pairs 2 swap" in text
+    assert moves == "The largest moves: c from 3rd to 1st and a from 1st to 2nd."
+
+
+def test_of_one_score_there_is_no_correlation(tmp_path: Path) -> None:
+    (text,) = equal(tmp_path, dict.fromkeys("abc", 0.5))
+    assert text.endswith("3 of 3 pairs have equal scores on one of the two.")
+    assert "τ" not in text
+
+
 def test_other_splits_and_budgets_are_said(tmp_path: Path) -> None:
     scores = {"a": 0.9, "b": 0.6, "c": 0.3}
     learners(tmp_path, scores, scores, split="another", budget="smoke")
