@@ -44,7 +44,9 @@ def leaders(
     # What ranks by a fraction comes first.
     shown = sorted(suites, key=lambda suite: not suites[suite][-1].metric.in_percent)
     more = len(shown) - len(shown[:MOST_SUITES])
-    ranked, others, why = [], [], set[str]()
+    ranked: list[str] = []
+    others: list[str] = []
+    why: set[str] = set()
     for suite in shown[:MOST_SUITES]:
         own = [board for board in suites[suite] if board.best]
         for board in [] if own else suites[suite]:

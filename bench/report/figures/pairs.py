@@ -99,7 +99,7 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
     colours = sns.color_palette(
         "vlag_r" if compared.board.metric.sign > 0 else "vlag", as_cmap=True
     )
-    shades = norm(values)
+    shades = np.asarray(norm(values))
     shades = np.where(weights, 0.5 + (shades - 0.5) * LIGHTER, shades)
     grounds = colours(shades)
     labels = shortened([entry.label for entry in entries], 24)
