@@ -102,8 +102,9 @@ def _costs(found: Tradeoff | None) -> str:
     settings = f"over the {number(len(found.boards), 'setting')} that most learners share"
     if len(found.boards) == 1:
         settings = f"on {found.boards[0].suite}, {found.boards[0].setting}"
-    if not all(board.best for board in found.boards):
-        settings += " (not ranked)"
+    ranked = [board.best is not None for board in found.boards]
+    if not all(ranked):
+        settings += " (not all of them ranked)" if any(ranked) else " (not ranked)"
     where = [f"answers on {found.where(FIRST_ANSWER)}"]
     if any(point.costs.get(TRAINING) for point in (best, fastest)):
         where.append(f"meta-training on {found.where(TRAINING)}")

@@ -201,7 +201,7 @@ def test_one_seed_is_said_to_speak_of_these_weights(tmp_path: Path) -> None:
     assert "speak of these trained weights" in text
     assert "a 95." in text or "a 94." in text
     assert "Of these trained weights, a is ahead of b" in text
-    assert re.search(r"A true difference of \d\.\d\d points, .* found in 80 %", text)
+    assert re.search(r"3 seeds: a true difference of \d\.\d\d points, .* found in 80 %", text)
 
 
 def test_ranks_name_whom_they_leave_out(tmp_path: Path) -> None:
