@@ -12,7 +12,7 @@ from bench.apart.blame import touching
 from bench.api.dataset import DataFolders, Notify, Source
 from bench.errors import BenchError
 from bench.registry.installed import datasets
-from bench.suites.schema import ARRAYS, FOLDER
+from bench.suites.paths import ARRAYS, FOLDER
 
 
 def listed_datasets(cache: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.api.dataset import Notify
 from bench.api.files import is_folder
 from bench.errors import BenchError, unknown_name
-from bench.suites.schema import FOLDER, OWN, Suite, read_suite
+from bench.suites.paths import FOLDER, OWN
+from bench.suites.schema import Suite, read_suite
 
 if TYPE_CHECKING:
     from bench.registry.discovery import Found

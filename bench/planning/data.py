@@ -20,7 +20,8 @@ from bench.planning.transfer import check_source, transferred
 from bench.protocols.base import Phase
 from bench.registry.discovery import names_of
 from bench.registry.installed import datasets, protocol
-from bench.suites.schema import FOLDER, OWN, Suite, read_suite
+from bench.suites.paths import FOLDER, OWN
+from bench.suites.schema import Suite, read_suite
 
 PHASES: tuple[Phase, ...] = ("train", "val", "test")
 

@@ -15,7 +15,8 @@ from bench.data.own_data import own_source
 from bench.data.split_files import PHASES, listed_classes, phase_files, read_image_lists
 from bench.episodes.words import seeded_order
 from bench.errors import BenchError
-from bench.suites.schema import FOLDER, FOLDERS, Fractions, Suite
+from bench.suites.paths import FOLDER, FOLDERS
+from bench.suites.schema import Fractions, Suite
 
 Parts = Mapping[str, list[str]]
 

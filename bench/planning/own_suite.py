@@ -18,7 +18,8 @@ from bench.data.objects import Arrays, arrays_of
 from bench.errors import BenchError
 from bench.registry.names import check_name
 from bench.store.atomic import write_atomically
-from bench.suites.schema import ARRAYS, FOLDER, OWN, from_folder, read_suite
+from bench.suites.paths import ARRAYS, FOLDER, OWN, from_folder
+from bench.suites.schema import read_suite
 
 SETTINGS: dict[str, dict[str, int]] = {
     "5way1shot": {"ways": 5, "shots": 1, "queries": 15},

@@ -21,7 +21,8 @@ from bench.errors import BenchError
 from bench.planning.jobs import TestedData
 from bench.protocols.settings import ALL, TestedOn
 from bench.registry.installed import datasets, protocol, protocols
-from bench.suites.schema import Suite, own_path
+from bench.suites.paths import own_path
+from bench.suites.schema import Suite
 
 MOST_NAMED = 3
 """Classes that a message names."""

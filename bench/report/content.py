@@ -247,7 +247,7 @@ def _suite(
     own = [section.board for section in sections]
     lengths = len(own) > 1 and all(board.kind.settings == "items" for board in own)
     table = matrix(own, controls, whole=True) if lengths else None
-    return Suite(name, sections, suite_pictures(own, palette), table, transfers(own))
+    return Suite(name, sections, suite_pictures(own, palette), table, transfers(own, controls))
 
 
 def _overview(
@@ -259,18 +259,19 @@ def _overview(
 ) -> Overview:
     parts = [part for own in sections.values() for part in own]
     all_boards, families = [part.board for part in parts], [part.families for part in parts]
+    compared = [part.compared for part in parts]
     costs = tradeoff(all_boards, controls)
     groups = _ranked_together(all_boards)
     drawn = [critical_difference(own) for own in groups]
     largest = {board.key for board in max(groups, key=len, default=[])}
     return Overview(
-        verdict=verdict(cells, all_boards, families, costs, problems, controls),
+        verdict=verdict(cells, all_boards, families, compared, costs, problems, controls),
         matrix=matrix(all_boards, controls),
         tradeoffs=tradeoff_pictures(costs, palette),
         profiles=profile_picture(costs, palette),
         ranks=[ranked for own in groups if (ranked := average_ranks(own))],
         family_ranks=family_ranks([one for one in families if one.board.key in largest]),
-        orders=order_changes([part.compared for part in parts]),
+        orders=order_changes(compared),
         rank_pictures=[ranks_picture(one, "all-datasets") for one in drawn if one],
         settings=summary.sentences(all_boards),
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bench.report import summary
 from bench.report.figures.boards import MOST
-from bench.report.figures.pairs import signed
+from bench.report.figures.pairs import WEIGHTS_NOTE, signed, weights_only
 from bench.report.figures.style import shortened
 from bench.results.boards import Entry
 from bench.results.pairs import BoardComparisons
@@ -27,6 +27,8 @@ class Difference(NamedTuple):
     tint: str
     """``a1`` to ``a4`` where the row is ahead, ``b1`` to ``b4`` where it is behind; nothing where
     the two cannot be told apart."""
+    weights: bool
+    """Told apart are these trained weights alone, of too few seeds, and not the learners."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def differences(compared: BoardComparisons) -> Differences | None:
             points = mean * metric.scale
             step = max(1, math.ceil(STEPS * _size(points) / largest)) if largest else 1
             tint = f"{'a' if metric.sign * mean > 0 else 'b'}{step}" if pair.told_apart else ""
-            rows[row][column] = Difference(signed(points), tint)
+            rows[row][column] = Difference(signed(points), tint, weights_only(pair))
+    about = f" {WEIGHTS_NOTE}" if any(map(weights_only, pairs)) else ""
     without = [entry.label for entry, _ in compared.left_out]
     left = f" Not compared: {', '.join(without)}." if without else ""
     more = len(compared.compared) - len(entries)
@@ -72,6 +75,7 @@ def differences(compared: BoardComparisons) -> Differences | None:
         f"{summary.board_name(board)}.",
         "Paired over the episodes that both answered. Blue: the row is ahead, red: behind; grey "
         "and without a ground: the two cannot be told apart after Holm's adjustment over all pairs."
+        + about
         + left,
     )
 

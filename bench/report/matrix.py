@@ -11,6 +11,7 @@ from bench.report.figures.style import short
 from bench.results.boards import UNTRAINED, Board, Entry, family_order
 from bench.results.families import NO_CONTROLS, is_control
 from bench.results.formats import natural
+from bench.results.joined import joined
 from bench.results.rows import Place
 from bench.results.tradeoff import main_place
 from bench.results.written import seeds
@@ -30,6 +31,11 @@ class Head(NamedTuple):
     """With the version where a suite has several; empty where all columns of the suite share it."""
     board: Board
 
+    @property
+    def unranked(self) -> bool:
+        """There are figures to rank, and cells or seeds are missing, or episodes differ."""
+        return self.board.best is None and len(self.board.scored) > 1
+
 
 class Cell(NamedTuple):
     """A learner on a board."""
@@ -40,8 +46,10 @@ class Cell(NamedTuple):
     value: float | None
     """What a reader sorts by."""
     tint: int | None
-    """By its place in the column: 0 the worst, `TINTS` - 1 the best; None of one alone."""
+    """By its place in the column: 0 the worst, `TINTS` - 1 the best; None of one alone, and where
+    the board is not ranked."""
     best: bool
+    """The best figure of a board that is ranked."""
     seeds: str
     """``2 of 3`` where some are missing."""
     state: Literal["done", "failed", "unfinished", "absent"]
@@ -91,6 +99,11 @@ class Matrix:
         return spans
 
     @property
+    def unranked(self) -> bool:
+        """Some column is."""
+        return any(head.unranked for head in self.heads)
+
+    @property
     def timed(self) -> bool:
         """Somebody's first answer is."""
         return any(cell.seconds is not None for row in self.rows for cell in row.cells)
@@ -128,13 +141,15 @@ def matrix(
         )
     )  # fmt: skip
     place = main_place(shown)
+    names = joined(shown)
     cells: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
     for column, board in enumerate(shown):
-        several = {e.learner for e in board.entries if _alike(board, e) > 1}
+        there = Counter(names[entry] for entry in board.entries)
         for entry in board.entries:
-            cells[entry.family, entry.label if entry.learner in several else entry.learner][
-                column
-            ] = entry
+            family, learner = names[entry]
+            if there[names[entry]] > 1:  # by what tells it from the others of the board
+                learner = entry.label + learner.removeprefix(entry.learner)
+            cells[family, learner][column] = entry
     columns = [_column(board) for board in shown]
     families: dict[str, list[Row]] = {}
     for family in family_order(family for family, _ in cells):
@@ -144,10 +159,6 @@ def matrix(
             key=lambda row: (row.control, natural(row.learner.lower())),
         )
     return Matrix(_heads(shown), families, len(boards) - len(shown), place)
-
-
-def _alike(board: Board, entry: Entry) -> int:
-    return sum(other.learner == entry.learner for other in board.entries)
 
 
 def longest(boards: Sequence[Board]) -> list[Board]:
@@ -230,8 +241,9 @@ def _cell(column: _Column, entry: Entry | None, where: Place | None) -> Cell:
     text, _, written = metric.write(score, half).partition(" ± ")
     last = len(column.scores) - 1
     place = column.scores.index(score)
-    tint = round(place / last * (TINTS - 1)) if last else None
-    best = place == last and len(board.scored) > 1
+    ranked = board.best is not None
+    tint = round(place / last * (TINTS - 1)) if last and ranked else None
+    best = ranked and place == last
     return Cell(
         text,
         written,

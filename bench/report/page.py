@@ -25,6 +25,7 @@ from bench.report.marks import legend, marks_of
 from bench.results.boards import Board, Entry
 from bench.results.families import BoardFamilies, FamilySummary
 from bench.results.formats import MISSING, duration
+from bench.results.order import OrderChange
 from bench.results.ranks import ENOUGH_DATASETS, AverageRanks
 from bench.results.rows import Place
 from bench.results.written import listed
@@ -245,6 +246,11 @@ class Page:
             return f"{difference}{half}; {told}, {p}"
         return MISSING
 
+    def order_sentences(self, change: OrderChange) -> str:
+        """Whether another protocol changes the order, with what the marks in it mean."""
+        entries = [entry for both in change.entries.values() for entry in both]
+        return " ".join(change.sentences(marks_of)) + self.legend(entries)
+
     def rank_sentences(self, overview: Overview) -> list[str]:
         """Mean ranks of families and learners over two datasets or more, and what may be claimed
         of them."""
@@ -274,6 +280,11 @@ def _ranks(what: str, ranks: AverageRanks, how: str) -> str:
     text += f": {names}{more}."
     if ranks.datasets_left_out:
         text += f" Not all of them were asked on {listed(ranks.datasets_left_out)}."
+    if ranks.left_out:
+        out = ranks.left_out[:MOST_RANKS]
+        further = len(ranks.left_out) - len(out)
+        names = listed([*out, *([f"{further} more"] if further else [])])
+        text += f" Left out, not complete everywhere: {names}."
     if ranks.p is None:
         few = len(ranks.datasets) < ENOUGH_DATASETS
         why = f"{ENOUGH_DATASETS} datasets" if few else "three that stand on all of them"

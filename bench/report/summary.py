@@ -221,17 +221,24 @@ def _names(entries: list[Entry]) -> str:
 
 
 def detectable(compared: BoardComparisons) -> list[str]:
-    """How small a true difference the comparisons of a board would have found."""
-    sizes = [pair.detectable for pair in compared.pairs if pair.detectable]
-    if not sizes:
-        return []
-    metric = compared.board.metric
-    low, high = metric.write(min(sizes)), metric.write(max(sizes))
-    size = low if low == high else f"{low} to {high}"
-    return [
-        f"A true difference of {size} {metric.short_units}, depending on the pair, would have been "
-        "found in 80 % of repetitions, before Holm's adjustment."
-    ]
+    """How small a true difference the comparisons of a board would have found: between learners,
+    and between trained weights, whose test leaves the variance between seeds out."""
+    lines = []
+    for about, whose in (
+        ("learners", "learners"),
+        ("weights", f"trained weights, where there are fewer than {ENOUGH_SEEDS} seeds"),
+    ):
+        found = [pair.detectable for pair in compared.pairs if pair.about == about]
+        sizes = [size for size in found if size]
+        if sizes:
+            metric = compared.board.metric
+            low, high = metric.write(min(sizes)), metric.write(max(sizes))
+            size = low if low == high else f"{low} to {high}"
+            lines.append(
+                f"Between {whose}: a true difference of {size} {metric.short_units}, depending on "
+                "the pair, would have been found in 80 % of repetitions, before Holm's adjustment."
+            )
+    return lines
 
 
 def against_papers(board: Board) -> list[str]:

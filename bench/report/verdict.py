@@ -6,18 +6,18 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
-from bench.report.summary import counts, labelled_score, number, seeds_said
+from bench.report.leaders import leaders
+from bench.report.summary import counts, number, seeds_said
 from bench.report.unmeasured import unmeasured
 from bench.results.boards import Board, family_order
-from bench.results.families import BoardFamilies, is_control
+from bench.results.families import BoardFamilies
 from bench.results.formats import duration
+from bench.results.pairs import BoardComparisons
 from bench.results.rows import CellRow
 from bench.results.tradeoff import FIRST_ANSWER, TRAINING, Point, Tradeoff
 from bench.results.written import listed
 from bench.store.checked import Problem
 
-MOST_SUITES = 4
-"""Suites whose best learner is named."""
 NEAR = 0.01
 """A fraction: a learner as near to the best as this is as good for most uses."""
 
@@ -26,6 +26,7 @@ def verdict(
     cells: Sequence[CellRow],
     boards: Sequence[Board],
     families: Sequence[BoardFamilies],
+    compared: Sequence[BoardComparisons],
     costs: Tradeoff | None,
     problems: Sequence[Problem],
     controls: Collection[str],
@@ -37,44 +38,20 @@ def verdict(
         cells: of the report.
         boards: of them.
         families: of each board.
+        compared: the pairs of each board.
         costs: over all settings.
         problems: what could not be read.
         controls: names of learners that are no members of their family.
     """
     lines = [
         counts(cells),
-        _leaders(boards, controls),
+        leaders(boards, compared, controls),
         _families(families),
         _costs(costs),
         _missing(cells, boards),
         _claims(cells, boards, problems),
     ]
     return [line for line in lines if line]
-
-
-def _leaders(boards: Sequence[Board], controls: Collection[str]) -> str:
-    """The learner that is the best of most settings of a suite, and its family."""
-    said = []
-    wins: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
-    best: dict[tuple[str, str, str], str] = {}
-    percent = {board.suite: board.metric.in_percent for board in boards}  # these come first
-    for board in boards:
-        members = [entry for entry in board.scored if not is_control(entry, controls)]
-        if len(members) < 2:
-            continue
-        first = members[0]
-        key = first.family, first.label
-        wins[board.suite][key] += 1
-        best.setdefault((board.suite, *key), f"{labelled_score(board, first)} in {board.setting}")
-    ranked = sorted(wins.items(), key=lambda item: not percent[item[0]])
-    for suite, counted in ranked[:MOST_SUITES]:
-        (family, label), _ = counted.most_common(1)[0]
-        said.append(f"on {suite} {best[suite, family, label]} ({family})")
-    if not said:
-        return ""
-    more = len(wins) - len(said)
-    further = f"; {number(more, 'further suite')} below" if more else ""
-    return f"The best: {'; '.join(said)}{further}."
 
 
 def _families(found: Sequence[BoardFamilies]) -> str:
@@ -125,7 +102,16 @@ def _costs(found: Tradeoff | None) -> str:
     settings = f"over the {number(len(found.boards), 'setting')} that most learners share"
     if len(found.boards) == 1:
         settings = f"on {found.boards[0].suite}, {found.boards[0].setting}"
-    text = f"What it costs, {settings}: the best, {best.label}, takes {_cost(best)}"
+    ranked = [board.best is not None for board in found.boards]
+    if not all(ranked):
+        settings += " (not all of them ranked)" if any(ranked) else " (not ranked)"
+    where = [f"answers on {found.where(FIRST_ANSWER)}"]
+    if any(point.costs.get(TRAINING) for point in (best, fastest)):
+        where.append(f"meta-training on {found.where(TRAINING)}")
+    text = (
+        f"What it costs, {settings}, {listed(where)}: {best.label}, the nearest to the best "
+        f"figures, takes {_cost(best)}"
+    )
     if fastest is not best:
         text += (
             f"; of the {len(near)} within a point of it {fastest.label} answers first, with "
@@ -135,6 +121,7 @@ def _costs(found: Tradeoff | None) -> str:
 
 
 def _cost(point: Point) -> str:
+    """Without its meta-training where that was elsewhere: other devices' seconds do not compare."""
     training = point.costs.get(TRAINING)
     trained = "" if training is None else f" after {duration(training)} of meta-training"
     if training == 0:

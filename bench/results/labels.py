@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.results.formats import natural
 from bench.results.rows import CellRow, Place, device_kind
@@ -65,6 +65,32 @@ def places(rows: Iterable[CellRow]) -> list[Place]:
         for device in sorted(models, key=natural)
         for model in (sorted(filter(None, models[device])) if len(models[device]) > 1 else [None])
     ]
+
+
+class TrainedAt(NamedTuple):
+    """Where a meta-training was: only times of one such place compare."""
+
+    device: str
+    """The kind: ``cpu``, ``cuda``."""
+    model: str | None
+    threads: int | None
+    """Of the CPU."""
+
+    @property
+    def label(self) -> str:
+        """``cuda (NVIDIA L4) with 1 thread``, as much of it as is known."""
+        model = f" ({self.model})" if self.model else ""
+        return f"{self.device}{model}{f' with {_threads([self.threads])}' if self.threads else ''}"
+
+
+def trained_at(entry: Entry) -> TrainedAt | None:
+    """Where all finished seeds of a learner were trained; None where they differ, and of what has
+    nothing to train."""
+    if entry.untrained:
+        return None
+    return entry.common(
+        lambda row: TrainedAt(row.device_kind, row.device_name, row.training_threads)
+    )
 
 
 def threads_note(board: Board) -> str:

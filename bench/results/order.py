@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -11,7 +11,8 @@ from scipy.stats import kendalltau
 
 from bench.results.boards import Board, Entry
 from bench.results.formats import ordinal
-from bench.results.pairs import BoardComparisons
+from bench.results.joined import Joined, joined
+from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
 from bench.results.tradeoff import one_each
 from bench.results.written import listed
 
@@ -20,8 +21,10 @@ FEWEST = 3
 MOST_MOVES = 4
 """Learners whose places are told."""
 
-Learner = tuple[str, str]
-"""A family and a learner with its options."""
+
+def unmarked(entry: Entry) -> str:
+    """No marks."""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -30,43 +33,87 @@ class OrderChange:
 
     a: Board
     b: Board
-    first: list[Learner]
+    first: list[Joined]
     """The best on `a` first."""
-    second: list[Learner]
+    second: list[Joined]
     """The best on `b` first."""
-    tau: float
-    """Kendall's rank correlation of the scores: 1 of the same order, -1 of the reverse."""
-    swapped: list[tuple[Learner, Learner]]
-    """Pairs of which the first is ahead on `a` and the second on `b`."""
-    certain: list[tuple[Learner, Learner]]
-    """Those of `swapped` that both boards tell apart."""
+    tau: float | None
+    """Kendall's rank correlation of the scores (τ-b): 1 of the same order, -1 of the reverse; None
+    where a board has but one score."""
+    swapped: list[tuple[Joined, Joined]]
+    """Pairs of which the first is ahead on `a` and the second on `b`, both strictly."""
+    equal: int
+    """Pairs whose scores are equal on a board or on both: neither kept nor swapped."""
+    certain: list[tuple[Joined, Joined]]
+    """Those of `swapped` that both boards tell apart as learners."""
+    of_weights: list[tuple[Joined, Joined]]
+    """Those that both tell apart, one of them or both only these trained weights."""
+    entries: dict[Joined, tuple[Entry, Entry]]
+    """Whose figures are compared: on `a` and on `b`."""
 
-    def sentences(self) -> list[str]:
-        """Whether the order holds, and who moves."""
+    def sentences(self, marks: Callable[[Entry], str] = unmarked) -> list[str]:
+        """Whether the order holds, and who moves.
+
+        Args:
+            marks: what has to be known of a figure, as marks behind the learner's name.
+        """
         n, pairs = len(self.first), len(self.first) * (len(self.first) - 1) // 2
         a, b = _where(self.a, self.b), _where(self.b, self.a)
         head = f"From {a} to {b} the {n} learners that have both"
+        marked = [own.learner + found for own in self.first if (found := self._marks(own, marks))]
+        about = [f"With marks: {listed(marked)}."] if marked else []
         if not self.swapped:
-            return [f"{head} keep their order (Kendall's τ = {self.tau:.2f})."]
+            text = f"{head} keep their order"
+            if self.equal:
+                text += (
+                    f" as far as they have one: {self.equal} of {pairs} pairs "
+                    f"{'has' if self.equal == 1 else 'have'} equal scores on one of the two"
+                )
+            tau = "" if self.tau is None else f" (Kendall's τ = {self.tau:.2f})"
+            return [f"{text}{tau}.", *about]
         told = f"{len(self.certain) or 'none'} of them told apart in both"
+        if self.of_weights:
+            told += (
+                f", {len(self.of_weights)} of these trained weights only (a claim about learners "
+                f"takes {ENOUGH_SEEDS} seeds)"
+            )
         text = (
-            f"{head} change their order: Kendall's τ = {self.tau:.2f}; of {pairs} pairs "
+            f"{head} change their order: Kendall's τ = {self.tau or 0.0:.2f}; of {pairs} pairs "
             f"{len(self.swapped)} {'swaps' if len(self.swapped) == 1 else 'swap'}, {told}."
         )
-        return [text, *self._moves()]
+        return [text, *self._moves(marks), *about]
 
-    def _moves(self) -> Iterator[str]:
+    def _marks(self, own: Joined, marks: Callable[[Entry], str]) -> str:
+        """Of both figures, each once."""
+        return "".join(dict.fromkeys("".join(map(marks, self.entries[own]))))
+
+    def _moves(self, marks: Callable[[Entry], str]) -> Iterator[str]:
+        before, after = self._places(0), self._places(1)
         moves = sorted(
-            ((self.second.index(own) - place, place, own) for place, own in enumerate(self.first)),
+            ((after[own] - place, place, own) for own, place in before.items()),
             key=lambda move: (-abs(move[0]), move[1]),
         )
         moved = [
-            f"{own[1]} from {ordinal(place + 1)} to {ordinal(place + by + 1)}"
+            f"{own.learner}{self._marks(own, marks)} from {ordinal(place + 1)} to "
+            f"{ordinal(place + by + 1)}"
             for by, place, own in moves[:MOST_MOVES]
             if by
         ]
         if moved:
             yield f"The largest moves: {listed(moved)}."
+
+    def _places(self, side: int) -> dict[Joined, int]:
+        """Of each learner on a board how many are ahead of it: equal ones share a place."""
+        board = (self.a, self.b)[side]
+        scores = {own: _score(board, both[side]) for own, both in self.entries.items()}
+        return {
+            own: sum(other > score for other in scores.values()) for own, score in scores.items()
+        }
+
+
+def _score(board: Board, entry: Entry) -> float:
+    """More is better."""
+    return board.metric.sign * (entry.score(board.metric) or 0.0)
 
 
 def order_changes(boards: Sequence[BoardComparisons]) -> list[OrderChange]:
@@ -95,38 +142,59 @@ def _most_in_common(
 ) -> OrderChange | None:
     most: tuple[int, BoardComparisons, BoardComparisons] | None = None
     for a, b in product(first, second):
-        shared = len(_complete(a.board).keys() & _complete(b.board).keys())
+        names = joined([a.board, b.board])
+        shared = len(_complete(a.board, names).keys() & _complete(b.board, names).keys())
         if shared >= FEWEST and (most is None or shared > most[0]):
             most = shared, a, b
     return _change(*most[1:]) if most else None
 
 
-def _complete(board: Board) -> dict[Learner, Entry]:
-    return {key: entry for key, entry in one_each(board).items() if entry.complete}
+def _complete(board: Board, names: Mapping[Entry, Joined]) -> dict[Joined, Entry]:
+    return {key: entry for key, entry in one_each(board, names).items() if entry.complete}
 
 
 def _change(a: BoardComparisons, b: BoardComparisons) -> OrderChange:
-    on_a, on_b = _complete(a.board), _complete(b.board)
+    names = joined([a.board, b.board])
+    on_a, on_b = _complete(a.board, names), _complete(b.board, names)
     first = [key for key in on_a if key in on_b]  # both are in the order of their scores
     second = [key for key in on_b if key in on_a]
-    place = {key: k for k, key in enumerate(second)}
-    swapped = [(x, y) for x, y in combinations(first, 2) if place[x] > place[y]]
+    entries = {key: (on_a[key], on_b[key]) for key in first}
+    scores = {key: (_score(a.board, x), _score(b.board, y)) for key, (x, y) in entries.items()}
+    swapped, equal = [], 0
+    for x, y in combinations(first, 2):  # on `a` x is not behind y
+        ahead = [scores[x][side] - scores[y][side] for side in (0, 1)]
+        equal += 0.0 in ahead
+        if ahead[0] > 0 > ahead[1]:
+            swapped.append((x, y))
+    tau = _tau(list(scores.values()))
     apart = [_told_apart(a, on_a), _told_apart(b, on_b)]
-    scores = [
-        [board.metric.sign * (own[key].score(board.metric) or 0.0) for key in first]
-        for board, own in ((a.board, on_a), (b.board, on_b))
-    ]
-    tau = float(kendalltau(*scores).statistic)
-    certain = [pair for pair in swapped if all(frozenset(pair) in told for told in apart)]
-    return OrderChange(a.board, b.board, first, second, tau, swapped, certain)
+    certain, of_weights = [], []
+    for pair in swapped:
+        about = [told.get(frozenset(pair)) for told in apart]
+        if about == ["learners", "learners"]:
+            certain.append(pair)
+        elif None not in about:
+            of_weights.append(pair)
+    return OrderChange(
+        a.board, b.board, first, second, tau, swapped, equal, certain, of_weights, entries
+    )
+
+
+def _tau(scores: Sequence[tuple[float, float]]) -> float | None:
+    """Undefined, and NaN in SciPy, where all are equal on a side."""
+    sides = list(zip(*scores, strict=True))
+    if any(len(set(side)) < 2 for side in sides):
+        return None
+    return float(kendalltau(*sides).statistic)
 
 
 def _told_apart(
-    compared: BoardComparisons, entries: Mapping[Learner, Entry]
-) -> set[frozenset[Learner]]:
+    compared: BoardComparisons, entries: Mapping[Joined, Entry]
+) -> dict[frozenset[Joined], str]:
+    """The pairs that a board tells apart, with what of them: the learners, or these weights."""
     key = {entry: name for name, entry in entries.items()}
     return {
-        frozenset((key[pair.a], key[pair.b]))
+        frozenset((key[pair.a], key[pair.b])): pair.about
         for pair in compared.pairs
         if pair.told_apart and pair.a in key and pair.b in key
     }

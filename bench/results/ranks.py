@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.results.boards import Board
+from bench.results.joined import joined
 from bench.statistics.significance import ALPHA, mean_ranks, rank_over_datasets
 
 ENOUGH_DATASETS = 6
@@ -203,15 +204,15 @@ def _runs(ranks: NDArray[np.float64], width: float) -> list[tuple[int, int]]:
 
 def _scores(boards: Sequence[Board]) -> dict[str, list[float | None]]:
     """By learner its score on every board, more is better; see `rank_scores`."""
-    names = dict.fromkeys(entry.learner for board in boards for entry in board.entries)
-    found: dict[str, list[float | None]] = {name: [None] * len(boards) for name in names}
+    names = {entry: key.learner for entry, key in joined(boards).items()}
+    found: dict[str, list[float | None]] = {name: [None] * len(boards) for name in names.values()}
     for k, board in enumerate(boards):
         metric = board.metric
-        for name, several in Counter(entry.learner for entry in board.entries).items():
+        for name, several in Counter(names[entry] for entry in board.entries).items():
             found[name][k] = math.nan
             if several > 1:
                 continue
-            entry = next(entry for entry in board.entries if entry.learner == name)
+            entry = next(entry for entry in board.entries if names[entry] == name)
             if entry.complete and (score := entry.score(metric)) is not None:
                 found[name][k] = metric.sign * score
     return found

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.results.boards import Board, Entry
 from bench.results.families import NO_CONTROLS, is_control
+from bench.results.joined import Joined, joined
+from bench.results.labels import TrainedAt, trained_at
 from bench.results.rows import Place
 from bench.statistics.profiles import behind_best, profile, times_cheapest
 
@@ -39,7 +41,8 @@ class Point:
     settings: int
     """How many of them it has, with all seeds."""
     costs: Mapping[str, float]
-    """Geometric means: seconds or bytes by name of `COSTS`; 0 of what is not trained."""
+    """Geometric means over its settings: seconds or bytes by name of `COSTS`; 0 of what is not
+    trained. Not there where it is not known of each of them, all measured at one place."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Tradeoff:
     boards: list[Board]
     place: Place | None
     """Where times and memory were measured."""
+    trained: TrainedAt | None
+    """Where the meta-trainings were whose time is told."""
     points: list[Point]
 
     def whole(self, point: Point) -> bool:
@@ -67,6 +72,11 @@ class Tradeoff:
     def measured(self, cost: str) -> list[Point]:
         """Those whose cost is known."""
         return [point for point in self.points if cost in point.costs]
+
+    def where(self, cost: str) -> str:
+        """Where a cost was measured, in words; nothing where that is not known."""
+        place = self.trained if cost == TRAINING else self.place
+        return place.label if place else ""
 
 
 def _beats(a: Point, b: Point, cost: str) -> bool:
@@ -87,37 +97,56 @@ def tradeoff(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -
     shared = shared_boards(boards)
     if not shared:
         return None
-    place = main_place(shared)
-    behind: dict[tuple[str, str], list[float]] = defaultdict(list)
-    costs: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    whole: Counter[tuple[str, str]] = Counter()
-    control: dict[tuple[str, str], bool] = {}
+    place, trained = main_place(shared), main_training_place(shared)
+    names = joined(shared)
+    behind: dict[Joined, list[float]] = defaultdict(list)
+    costs: dict[Joined, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    whole: Counter[Joined] = Counter()
+    control: dict[Joined, bool] = {}
     for board in shared:
-        own = one_each(board)
+        own = one_each(board, names, trained)
         sign = board.metric.sign
         gaps = behind_best([[sign * (e.score(board.metric) or 0.0) for e in own.values()]])[0]
         for (key, entry), gap in zip(own.items(), gaps.tolist(), strict=True):
             behind[key].append(gap)
             whole[key] += entry.complete
             control[key] = is_control(entry, controls)
-            for name, value in _costs(entry, place).items():
+            for name, value in _costs(entry, place, trained).items():
                 costs[key][name].append(value)
     points = [
         Point(
-            label, family, control[family, label], fmean(gaps), whole[family, label],
-            {name: _mean(own) for name, own in costs[family, label].items()},
+            key.learner, key.family, control[key], fmean(gaps), whole[key],
+            {name: _mean(own) for name, own in costs[key].items() if len(own) == len(gaps)},
         )
-        for (family, label), gaps in behind.items()
+        for key, gaps in behind.items()
     ]  # fmt: skip
-    return Tradeoff(shared, place, points) if len(points) > 1 else None
+    return Tradeoff(shared, place, trained, points) if len(points) > 1 else None
 
 
-def one_each(board: Board) -> dict[tuple[str, str], Entry]:
-    """The scored learners of a board, each under what joins it over boards; the best of several."""
-    found: dict[tuple[str, str], Entry] = {}
+def one_each(
+    board: Board, names: Mapping[Entry, Joined], where: TrainedAt | None = None
+) -> dict[Joined, Entry]:
+    """The scored learners of a board, the best first, each under what joins it over boards.
+
+    Of several entries of a learner that of most seeds stands for it, then what was trained where
+    most were, then what is of the installed code; never that of the better test score, which would
+    be a choice on the test bank.
+
+    Args:
+        board: whose.
+        names: what its entries are joined under.
+        where: most were trained; default: on this board.
+    """
+    where = where or main_training_place([board])
+    found: dict[Joined, list[Entry]] = defaultdict(list)
     for entry in board.scored:
-        found.setdefault((entry.family, entry.learner), entry)
-    return found
+        found[names[entry]].append(entry)
+    chosen = {min(own, key=lambda entry: _choice(entry, where)) for own in found.values()}
+    return {names[entry]: entry for entry in board.scored if entry in chosen}
+
+
+def _choice(entry: Entry, where: TrainedAt | None) -> tuple[int, bool, bool, str]:
+    return -len(entry.done), trained_at(entry) != where, entry.other_code, entry.label
 
 
 def shared_boards(boards: Sequence[Board]) -> list[Board]:
@@ -143,8 +172,18 @@ def main_place(boards: Sequence[Board]) -> Place | None:
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _costs(entry: Entry, place: Place | None) -> dict[str, float]:
-    trained = entry.mean(lambda row: row.training_seconds)
+def main_training_place(boards: Sequence[Board]) -> TrainedAt | None:
+    """Where most learners of these settings were trained."""
+    counted = Counter(
+        place for board in boards for entry in board.scored if (place := trained_at(entry))
+    )
+    return max(counted, key=lambda place: (counted[place], place.label), default=None)
+
+
+def _costs(entry: Entry, place: Place | None, where: TrainedAt | None) -> dict[str, float]:
+    """What is known of an entry: its times and memory at a place, its meta-training at another."""
+    there = where is not None and trained_at(entry) == where
+    trained = entry.mean(lambda row: row.training_seconds) if there else None
     found = {
         FIRST_ANSWER: entry.time(place, "first_answer") if place else None,
         TRAINING: 0.0 if entry.untrained else trained,
@@ -182,13 +221,14 @@ class Profiles:
 
 def profiles(found: Tradeoff) -> Profiles:
     """Of all learners over the settings that they share."""
-    tables = [one_each(board) for board in found.boards]
+    names = joined(found.boards)
+    tables = [one_each(board, names, found.trained) for board in found.boards]
     scores, seconds = [], []
     for board, own in zip(found.boards, tables, strict=True):
-        entries = [own.get((point.family, point.label)) for point in found.points]
+        entries = [own.get(Joined(point.family, point.label)) for point in found.points]
         sign, metric = board.metric.sign, board.metric
         scored = [entry.score(metric) if entry else None for entry in entries]
         scores.append([np.nan if score is None else sign * score for score in scored])
-        known = [_costs(entry, found.place) if entry else {} for entry in entries]
+        known = [_costs(entry, found.place, found.trained) if entry else {} for entry in entries]
         seconds.append([costs.get(FIRST_ANSWER, np.nan) for costs in known])
     return Profiles(found.points, behind_best(scores), times_cheapest(seconds))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from bench.results.boards import Board, Entry, family_order
+from bench.results.families import NO_CONTROLS, is_control
 from bench.results.labels import devices
 from bench.results.rows import Place
 
@@ -37,6 +38,8 @@ class Learner:
     """On the data of meta-training."""
     losses: dict[str, Loss]
     """By setting."""
+    control: bool
+    """It is shown beside its family, and counts nowhere."""
 
     @property
     def devices(self) -> list[str]:
@@ -71,14 +74,22 @@ class Transfer:
         return {family: found[family] for family in family_order(found)}
 
     def mean(self, family: str, board: Board) -> float | None:
-        """The mean loss of a family's learners on other data; None: none is there."""
-        lost = [own.lost for own in self._of(family, board)]
+        """The mean loss of a family's learners on other data; None: none is there.
+
+        As everywhere among families a learner counts once, by the mean over its sets of options,
+        and a control does not count.
+        """
+        lost = self._of(family, board)
         return fmean(lost) if lost else None
 
-    def _of(self, family: str, board: Board) -> Iterator[Loss]:
+    def _of(self, family: str, board: Board) -> list[float]:
+        """What each learner of a family loses; without controls."""
+        lost: dict[str, list[float]] = defaultdict(list)
         for learner in self.families.get(family, []):
-            if board.setting in learner.losses:
-                yield learner.losses[board.setting]
+            if board.setting in learner.losses and not learner.control:
+                name = learner.entry.cells[0].learner_name
+                lost[name].append(learner.losses[board.setting].lost)
+        return [fmean(own) for own in lost.values()]
 
     def sentences(self) -> list[str]:
         """One for each other data: how much each family loses, the least first."""
@@ -86,7 +97,7 @@ class Transfer:
         for board in self.far:
             parts = []
             for family in self.families:
-                lost = [own.lost for own in self._of(family, board)]
+                lost = self._of(family, board)
                 if lost:
                     count = f"{len(lost)} learner{'s' if len(lost) > 1 else ''}"
                     amount = metric.write_difference(fmean(lost))
@@ -100,8 +111,13 @@ class Transfer:
         return told
 
 
-def transfers(boards: Sequence[Board]) -> list[Transfer]:
-    """Of the boards of a suite; nothing where all are on the data of meta-training."""
+def transfers(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -> list[Transfer]:
+    """Of the boards of a suite; nothing where all are on the data of meta-training.
+
+    Args:
+        boards: of one suite.
+        controls: names of learners that are no members of their family.
+    """
     groups: dict[Any, list[Board]] = defaultdict(list)
     for board in boards:
         groups[board.suite_version, board.budget, _task(board)].append(board)
@@ -110,7 +126,7 @@ def transfers(boards: Sequence[Board]) -> list[Transfer]:
         near = [board for board in own if board.cells[0].test_dataset is None]
         far = [board for board in own if board.cells[0].test_dataset is not None]
         if len(near) == 1 and far:
-            learners = list(_learners(near[0], far))
+            learners = list(_learners(near[0], far, controls))
             found += [Transfer(near[0], far, learners)] if learners else []
     return found
 
@@ -119,7 +135,7 @@ def _task(board: Board) -> str:
     return json.dumps(board.cells[0].task, sort_keys=True)
 
 
-def _learners(near: Board, far: Iterable[Board]) -> Iterator[Learner]:
+def _learners(near: Board, far: Iterable[Board], controls: Collection[str]) -> Iterator[Learner]:
     metric = near.metric
     for entry in near.scored:
         trainings, score = _trainings(entry), entry.score(metric)
@@ -134,7 +150,7 @@ def _learners(near: Board, far: Iterable[Board]) -> Iterator[Learner]:
                     half = None if None in halves else math.hypot(*(h or 0.0 for h in halves))
                     losses[board.setting] = Loss(there, metric.sign * (score - there), half)
         if losses:
-            yield Learner(entry, losses)
+            yield Learner(entry, losses, is_control(entry, controls))
 
 
 def _trainings(entry: Entry) -> frozenset[tuple[str, str | None]]:

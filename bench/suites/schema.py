@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -25,15 +25,8 @@ from bench.errors import BenchError, unknown_name
 from bench.protocols.settings import ALL, Table, TestedOn
 from bench.registry.installed import protocol, protocols
 from bench.registry.names import check_name
+from bench.suites.paths import FOLDER, FOLDERS, absolute, below, own_path
 from bench.suites.toml_files import read_toml
-
-FOLDER = "folder:"
-"""Before the path of a folder of images, in a suite's `dataset`."""
-ARRAYS = "arrays:"
-"""Before the path of an ``.npz`` file."""
-OWN = (FOLDER, ARRAYS)
-FOLDERS = "folders"
-"""The `split` of a folder whose classes are below ``train/``, ``val/`` and ``test/``."""
 
 IMAGE_KEYS = ("image_size", "rotations", "split")
 """Keys of suites whose protocol is about images."""
@@ -234,12 +227,6 @@ class Suite(Table):
         return self
 
 
-def own_path(dataset: str) -> tuple[str, Path] | None:
-    """The prefix and the path in the name of data of the user's own; None: it is installed."""
-    prefix = next((one for one in OWN if dataset.startswith(one)), None)
-    return None if prefix is None else (prefix, Path(dataset.removeprefix(prefix)))
-
-
 @contextmanager
 def _as_value_error(before: str = "") -> Iterator[None]:
     """Pydantic takes a ValueError for a mistake in the file."""
@@ -296,10 +283,10 @@ def read_suite(path: Path) -> Suite:
     changes: dict[str, Any] = {}
     if suite.own is not None:
         with suite.at("dataset"):
-            changes["dataset"] = _absolute(beside, suite.dataset)
+            changes["dataset"] = absolute(beside, suite.dataset)
         if isinstance(suite.split, str) and suite.split != FOLDERS:
             with suite.at("split"):
-                changes["split"] = str(_below(beside, Path(suite.split)))
+                changes["split"] = str(below(beside, Path(suite.split)))
     with suite.at("test.dataset"):
         changes["test"] = _absolute_in(beside, suite.test)
     changes["settings"] = {}
@@ -309,34 +296,6 @@ def read_suite(path: Path) -> Suite:
     return suite.model_copy(update=changes)
 
 
-def from_folder(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a suite file says, with the paths in it, relative to a folder, made absolute.
-
-    Raises:
-        BenchError: what cannot be a path.
-    """
-    made = _dataset_from(folder, content)
-    named, split = made.get("dataset"), made.get("split")
-    own = not isinstance(named, str) or own_path(named) is not None
-    if own and isinstance(split, str | Path) and str(split) != FOLDERS:
-        made["split"] = str(_below(folder, Path(split)))
-    if isinstance(test := made.get("test"), Mapping):
-        made["test"] = _dataset_from(folder, test)
-    if isinstance(settings := made.get("settings"), Mapping):
-        made["settings"] = {
-            name: _dataset_from(folder, table) if isinstance(table, Mapping) else table
-            for name, table in settings.items()
-        }
-    return made
-
-
-def _dataset_from(folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
-    made = dict(table)
-    if isinstance(named := made.get("dataset"), str):
-        made["dataset"] = _absolute(folder, named)
-    return made
-
-
 TestedT = TypeVar("TestedT", bound=TestedOn)
 
 
@@ -344,21 +303,7 @@ def _absolute_in(folder: Path, table: TestedT) -> TestedT:
     """The same table, with the path in its dataset made absolute."""
     if table.dataset is None:
         return table
-    return table.model_copy(update={"dataset": _absolute(folder, table.dataset)})
-
-
-def _absolute(folder: Path, dataset: str) -> str:
-    """The same name of a dataset; a path in it, relative to a folder, made absolute."""
-    own = own_path(dataset)
-    return dataset if own is None else f"{own[0]}{_below(folder, own[1])}"
-
-
-def _below(folder: Path, path: Path) -> Path:
-    """A path that is relative to a folder, made absolute."""
-    try:
-        return (folder / path.expanduser()).resolve()
-    except (ValueError, RuntimeError, OSError) as error:  # a null, a ~ of nobody, a name too long
-        raise BenchError(f"{str(path)!r} cannot be a path: {error}") from error
+    return table.model_copy(update={"dataset": absolute(folder, table.dataset)})
 
 
 def _mistake(detail: Any, content: dict[str, Any], kind: type[Suite]) -> str:

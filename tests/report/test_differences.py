@@ -6,7 +6,10 @@ from pathlib import Path
 
 from bench.report import write_report
 from bench.report.differences import Differences, differences
+from bench.report.figures import Palette
 from bench.report.figures.boards import MOST
+from bench.report.figures.pairs import WEIGHTS_NOTE, differences_picture
+from bench.report.summary import detectable
 from bench.results.boards import boards
 from bench.results.pairs import compare_board
 from bench.results.reading import read_results
@@ -53,6 +56,40 @@ def test_what_is_alike_has_no_ground(tmp_path: Path) -> None:
     write_cell(tmp_path, "b", accuracy=0.9, episodes=200)
     found = table(tmp_path)
     assert tints(found) == [[None, ""], ["", None]]
+
+
+def test_trained_weights_are_told_from_learners(tmp_path: Path) -> None:
+    """a and b have three seeds, c has one: whatever is said of c is said of its weights."""
+    for seed in range(3):
+        write_cell(tmp_path, "a", accuracy=0.95, seed=seed)
+        write_cell(tmp_path, "b", accuracy=0.5, seed=seed)
+    write_cell(tmp_path, "c", accuracy=0.2)
+    found = table(tmp_path)
+    assert [entry.label for entry in found.entries] == ["a", "b", "c"]
+    assert [[cell and cell.weights for cell in row] for row in found.rows] == [
+        [None, False, True], [False, None, True], [True, True, None],
+    ]  # fmt: skip
+    assert all(cell.tint for row in found.rows for cell in row if cell)
+    assert WEIGHTS_NOTE in found.note
+    (board,) = boards(read_results(tmp_path).rows)
+    compared = compare_board(board)
+    picture = differences_picture(compared, Palette(["metric-based"]))
+    assert picture is not None
+    assert WEIGHTS_NOTE in picture.caption
+    assert "(these weights)" in picture.alt
+    html = write_report(tmp_path, formats=["html"], single=True)[0].read_text()
+    square = html[html.index('<table class="square">') :].partition("</table>")[0]
+    assert square.count(' weights">') == 4
+    learners, weights = detectable(compared)
+    assert learners.startswith("Between learners: a true difference of ")
+    assert weights.startswith("Between trained weights, where there are fewer than 3 seeds: ")
+
+
+def test_of_learners_alone_nothing_is_said_of_weights(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_cell(tmp_path, "a", accuracy=0.95, seed=seed)
+        write_cell(tmp_path, "b", accuracy=0.5, seed=seed)
+    assert WEIGHTS_NOTE not in table(tmp_path).note
 
 
 def test_the_best_of_many(tmp_path: Path) -> None:

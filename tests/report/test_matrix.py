@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.report import write_report
 from bench.report.matrix import TINTS, Cell, Matrix, matrix
 from bench.results.boards import boards
 from bench.results.reading import read_results
@@ -53,6 +54,23 @@ def test_what_is_missing_and_what_guesses_is_said(tmp_path: Path) -> None:
     assert found["guesses"][0].chance
     assert (found["fails"][0].state, found["fails"][0].text) == ("failed", "failed")
     assert found["begun"][0].state == "unfinished"
+
+
+def test_a_column_that_is_not_ranked_has_no_best_and_no_tints(tmp_path: Path) -> None:
+    """One of two seeds is missing where the figure is the highest, and nowhere on glyphs."""
+    for suite in ("glyphs-5way", "omniglot-5way"):
+        write_cell(tmp_path, "lucky", suite=suite, accuracy=0.95)
+        write_cell(tmp_path, "steady", suite=suite, accuracy=0.8)
+    write_cell(tmp_path, "lucky", suite="omniglot-5way", seed=1, status="failed")
+    found = made(tmp_path)
+    assert [head.suite for head in found.heads] == ["glyphs-5way", "omniglot-5way"]
+    glyphs, omniglot = zip(*cells(found).values(), strict=True)
+    assert [(cell.best, cell.tint) for cell in omniglot] == [(False, None)] * 2
+    assert [(cell.best, cell.tint) for cell in glyphs] == [(True, TINTS - 1), (False, 0)]
+    assert [head.unranked for head in found.heads] == [False, True]
+    html = write_report(tmp_path, formats=["html"], single=True)[0].read_text()
+    assert "a column without tints is not ranked" in html
+    assert html.count("data-unranked>") == 1
 
 
 def test_budgets_of_a_suite_are_told_apart(tmp_path: Path) -> None:

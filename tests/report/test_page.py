@@ -201,7 +201,17 @@ def test_one_seed_is_said_to_speak_of_these_weights(tmp_path: Path) -> None:
     assert "speak of these trained weights" in text
     assert "a 95." in text or "a 94." in text
     assert "Of these trained weights, a is ahead of b" in text
-    assert re.search(r"A true difference of \d\.\d\d points, .* found in 80 %", text)
+    assert re.search(r"3 seeds: a true difference of \d\.\d\d points, .* found in 80 %", text)
+
+
+def test_ranks_name_whom_they_leave_out(tmp_path: Path) -> None:
+    for dataset in ("one", "two"):
+        for learner in ("a", "b", "c"):
+            failed = "failed" if (learner, dataset) == ("c", "two") else "done"
+            write_cell(tmp_path, learner, suite=dataset, dataset=dataset, status=failed)
+    html = write_report(tmp_path, formats=["html"], single=True)[0].read_text()
+    assert "by mean rank over 2 datasets" in html
+    assert ". Left out, not complete everywhere: c. Nothing is claimed of ranks" in html
 
 
 def test_failed_training_shows_the_trainings_traceback(tmp_path: Path) -> None:

@@ -7,18 +7,19 @@ from pathlib import Path
 from bench.report.verdict import verdict
 from bench.results.boards import boards
 from bench.results.families import families_of
-from bench.results.pairs import read_board
+from bench.results.pairs import compare_answered, read_board
 from bench.results.reading import read_results
 from bench.results.tradeoff import tradeoff
 from bench.store.checked import Problem
-from tests.helpers.synthetic import gallery, write_cell, write_probe
+from tests.helpers.synthetic import environment, gallery, write_cell, write_probe
 
 
 def said(root: Path, *problems: Problem) -> list[str]:
     rows = read_results(root).rows
     found = boards(rows)
-    families = [families_of(read_board(board)) for board in found]
-    return verdict(rows, found, families, tradeoff(found), problems, ())
+    read = [read_board(board) for board in found]
+    families, compared = [*map(families_of, read)], [*map(compare_answered, read)]
+    return verdict(rows, found, families, compared, tradeoff(found), problems, ())
 
 
 def test_at_most_six_sentences(tmp_path: Path) -> None:
@@ -26,8 +27,12 @@ def test_at_most_six_sentences(tmp_path: Path) -> None:
     lines = said(tmp_path, Problem("a file", "is damaged"))
     assert 5 <= len(lines) <= 6
     assert lines[0].startswith("47 of 49 cells are done, 1 failed, 1 unfinished")
-    assert lines[1].startswith("The best: on omniglot-5way prototypical 9")
-    assert "(metric-based)" in lines[1]
+    assert lines[1].startswith("The best: on omniglot-online prototypical 8")  # the ranked one
+    assert (
+        " Not ranked, for cells are missing and seeds are unequal, the best figures so far: "
+        "on omniglot-5way prototypical 9"
+    ) in lines[1]
+    assert "(metric-based, 3 seeds" in lines[1]
     assert "cannot be told apart on 2 settings" in lines[2]
     assert "takes 2.08 ms to the first answer after 20 min 34 s" in lines[3]
     assert "1 failed cell, 1 unfinished cell and unequal seeds on 2 settings" in lines[4]
@@ -54,8 +59,26 @@ def test_a_fast_learner_near_the_best_is_named(tmp_path: Path) -> None:
     write_cell(tmp_path, "best", accuracy=0.981, timed={"cpu": 0.1}, episodes=1000)
     write_cell(tmp_path, "quick", accuracy=0.978, timed={"cpu": 0.001}, episodes=1000)
     (cost,) = [line for line in said(tmp_path) if line.startswith("What it costs")]
-    assert "on glyphs-5way, 5way1shot: the best, best, takes 160 ms to the first answer" in cost
+    assert (
+        "on glyphs-5way, 5way1shot, answers on cpu and meta-training on cpu (Xeon 8481C): best, "
+        "the nearest to the best figures, takes 160 ms to the first answer after 20 min 34 s of"
+    ) in cost
     assert "of the 2 within a point of it quick answers first, with 1.6 ms" in cost
+
+
+def test_meta_training_elsewhere_is_not_told_beside_it(tmp_path: Path) -> None:
+    """1-shot from a CPU, 5-shot from a GPU: the mean of their seconds means nothing."""
+    for setting in ("5way1shot", "5way5shot"):
+        for learner in ("a", "b"):
+            write_cell(tmp_path, learner, accuracy=0.9, setting=setting, timed={"cpu": 0.1})
+        gpu = {"device": "cuda", "environment": environment("cuda:0", device_name="H100")}
+        elsewhere = gpu if setting == "5way5shot" else {}
+        write_cell(
+            tmp_path, "best", accuracy=0.99, setting=setting, timed={"cpu": 0.1}, **elsewhere
+        )
+    (cost,) = [line for line in said(tmp_path) if line.startswith("What it costs")]
+    assert ", answers on cpu: best, the nearest" in cost
+    assert "meta-training" not in cost
 
 
 def test_what_lacks_is_counted(tmp_path: Path) -> None:

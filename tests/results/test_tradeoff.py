@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.results.boards import boards
+from bench.results.joined import Joined, joined
+from bench.results.labels import TrainedAt
 from bench.results.reading import read_results
 from bench.results.tradeoff import (
     COSTS,
@@ -14,10 +16,11 @@ from bench.results.tradeoff import (
     MEMORY,
     TRAINING,
     Tradeoff,
+    one_each,
     profiles,
     tradeoff,
 )
-from tests.helpers.synthetic import make_older, write_cell, write_probe
+from tests.helpers.synthetic import environment, make_older, write_cell, write_probe, write_training
 
 
 def exact(mean: float) -> dict[str, dict[str, float | int | None]]:
@@ -86,6 +89,55 @@ def test_nothing_to_train_costs_no_training(tmp_path: Path) -> None:
     }
     assert [p.label for p in found.front(TRAINING)] == ["pixels", "a"]
     assert {p.label: p.control for p in found.points} == {"a": False, "pixels": True}
+
+
+GPU = {"device": "cuda", "environment": environment("cuda:0", device_name="H100")}
+
+
+def test_training_times_are_of_one_place(tmp_path: Path) -> None:
+    """Two learners on the CPU throughout; one on a GPU, one on either: neither stands there."""
+    for setting, either in (("5way1shot", {}), ("5way5shot", GPU)):
+        for learner in ("a", "b"):
+            write(tmp_path, learner, 0.8, 0.01, setting=setting)
+        write(tmp_path, "gpu", 0.9, 0.01, setting=setting, training_seconds=1.0, **GPU)
+        write(tmp_path, "either", 0.9, 0.01, setting=setting, training_seconds=2.0, **either)
+    found = found_in(tmp_path)
+    assert found.trained == TrainedAt("cpu", "Xeon 8481C", None)
+    assert found.where(TRAINING) == "cpu (Xeon 8481C)"
+    assert {point.label for point in found.measured(TRAINING)} == {"a", "b"}
+    assert {point.label for point in found.measured(FIRST_ANSWER)} == {"a", "b", "gpu", "either"}
+
+
+def test_other_threads_are_another_place(tmp_path: Path) -> None:
+    for learner, threads in (("a", 1), ("b", 1), ("c", 4)):
+        cell = write_cell(tmp_path, learner, timed={"cpu": 0.1})
+        write_training(tmp_path, cell, environment=environment(threads=threads))
+    found = found_in(tmp_path)
+    assert found.where(TRAINING) == "cpu (Xeon 8481C) with 1 thread"
+    assert {point.label for point in found.measured(TRAINING)} == {"a", "b"}
+
+
+def test_a_cost_is_of_all_settings(tmp_path: Path) -> None:
+    """Timed on the quicker setting alone, it would stand beside means over both."""
+    for setting in ("5way1shot", "5way5shot"):
+        write(tmp_path, "a", 0.8, 0.01, setting=setting)
+        timed = {"cpu": 0.001} if setting == "5way1shot" else {}
+        write(tmp_path, "half", 0.9, 0.01, setting=setting, timed=timed)
+    assert [point.label for point in found_in(tmp_path).measured(FIRST_ANSWER)] == ["a"]
+
+
+def test_of_several_entries_most_seeds_stand_for_the_learner(tmp_path: Path) -> None:
+    """Then where most were trained; the better test score never."""
+    write(tmp_path / "seeds", "a", 0.8, 0.01)
+    write(tmp_path / "seeds", "a", 0.8, 0.01, seed=1)
+    write(tmp_path / "seeds", "a", 0.9, 0.01, **GPU)
+    write(tmp_path / "place", "a", 0.8, 0.01)
+    write(tmp_path / "place", "a", 0.9, 0.01, **GPU)
+    for learner in ("b", "c"):
+        write(tmp_path / "place", learner, 0.5, 0.01)
+    for folder in ("seeds", "place"):
+        (board,) = boards(read_results(tmp_path / folder).rows)
+        assert one_each(board, joined([board]))[Joined("metric-based", "a")].label == "a · cpu"
 
 
 def test_settings_of_few_learners_are_left_out(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,43 @@ def test_losses_by_hand(results: Path) -> None:
     ]
 
 
+def test_controls_are_shown_and_count_in_no_family(results: Path) -> None:
+    """Nothing to train, and named so by its package: neither pulls the mean of a family."""
+    far = {"test_dataset": "kmnist", "test_split": "all"}
+    for learner, budget in (("pixels", "none"), ("feedforward", "standard")):
+        write(results, learner, "near", 0.5, budget=budget, family="model-based")
+        write(results, learner, "far", 0.74, budget=budget, family="model-based", **far)
+    [found] = transfers(boards_of(results), {"feedforward"})
+    assert {own.entry.learner for own in found.learners if own.control} == {"pixels", "feedforward"}
+    assert found.mean("model-based", found.far[0]) == pytest.approx(-0.01)  # mann alone
+    assert "model-based -1.00 (1 learner)" in found.sentences()[0]
+
+
+def test_a_family_of_controls_alone_has_no_mean(results: Path) -> None:
+    write(results, "pixels", "near", 0.5, budget="none")
+    write(
+        results, "pixels", "far", 0.7, budget="none", test_dataset="kmnist", test_split="all"
+    )  # fmt: skip
+    found = found_in(results)
+    assert "metric-based" in found.families
+    assert found.mean("metric-based", found.far[0]) is None
+    assert "metric-based" not in found.sentences()[0]
+
+
+def test_a_learner_counts_once_over_its_sets_of_options(results: Path) -> None:
+    """maml loses 20 and, with other options, 40 points: 30; anil 10. Their mean is 20, not 23.3."""
+    again = {"training": "maml-111111111111", "learner_name": "maml"}
+    options = {"config": {"encoder": "conv4", "steps": 9}, "family": "optimization-based"}
+    name = "maml[steps=9]"
+    write(results, name, "near", 0.9, **again, **options)
+    write(
+        results, name, "far", 0.5, test_dataset="kmnist", test_split="all", **again, **options
+    )  # fmt: skip
+    found = found_in(results)
+    assert found.mean("optimization-based", found.far[0]) == pytest.approx(0.2)
+    assert "optimization-based 20.00 (2 learners)" in found.sentences()[0]
+
+
 def test_other_weights_are_not_compared(results: Path) -> None:
     write(results, "siamese", "near", 0.9)
     write(
@@ -106,3 +144,13 @@ def test_the_table_of_cells_and_the_page_have_it(results: Path, tmp_path: Path) 
     page = write_report(results, tmp_path / "out", formats=["html"], single=True)[0].read_text()
     assert "What is lost on other data than that of meta-training, against near" in page
     assert "mean 15.00" in page
+
+
+def test_the_page_marks_a_control(results: Path, tmp_path: Path) -> None:
+    write(results, "pixels", "near", 0.5, budget="none")
+    write(results, "pixels", "far", 0.7, budget="none", test_dataset="kmnist", test_split="all")
+    page = write_report(results, tmp_path / "out", formats=["html"], single=True)[0].read_text()
+    table = page[page.index("What is lost on other data") :].partition("</figure>")[0]
+    (row,) = re.findall(r'<tr data-learner="pixels".*?</tr>', table, re.DOTALL)
+    assert "<small>control</small>" in row
+    assert "A control is no member of its family and not in its mean." in table

@@ -38,6 +38,7 @@ from bench.results.tradeoff import (
     Tradeoff,
     profiles,
 )
+from bench.results.written import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +54,8 @@ TIMES = (1, 10, 60, 600, 3600, 36_000, 360_000)
 """Ticks of long times: seconds."""
 FEWEST_SETTINGS = 3
 """In a profile."""
+MOST_LEFT_OUT = 8
+"""Learners that a caption names as trained elsewhere."""
 MOST_PROFILES = 12
 """Learners in a profile."""
 
@@ -89,16 +92,26 @@ def _tradeoff_picture(found: Tradeoff, cost: str, palette: Palette) -> Picture:
         for p in points
     ]
     settings = f"{len(found.boards)} setting{'' if len(found.boards) == 1 else 's'}"
-    where = f" on {found.place.label}" if found.place and cost == FIRST_ANSWER else ""
+    where = f" on {found.where(cost)}" if found.where(cost) else ""
     hollow = "" if all(map(found.whole, points)) else " Hollow: not all settings or seeds are done."
     return Picture(
         slug("all-settings", cost),
         f"Accuracy against {cost}. " + "; ".join(texts),
         f"Points of accuracy behind the best, mean over {settings}, against the {cost}{where}. "
-        f"Filled and joined: the Pareto front.{hollow}",
+        f"Filled and joined: the Pareto front.{hollow}{_left_out(found, cost)}",
         lambda: tradeoff_figure(found, cost, palette),
         family_order(point.family for point in points),
     )
+
+
+def _left_out(found: Tradeoff, cost: str) -> str:
+    """Whose meta-training time cannot stand beside the others'."""
+    known = found.measured(cost)
+    out = [point.label for point in found.points if point not in known]
+    if cost != TRAINING or not out:
+        return ""
+    names = listed(out) if len(out) <= MOST_LEFT_OUT else f"{len(out)} learners"
+    return f" Left out, for not all of it was trained there: {names}."
 
 
 def tradeoff_figure(found: Tradeoff, cost: str, palette: Palette) -> Figure:

@@ -28,8 +28,20 @@ SMALLEST = 5.0
 """Points; numbers in a matrix that would be smaller are left out."""
 FEWEST_COLUMNS = 8
 """A smaller matrix leaves the rest of the width empty."""
+LIGHTER = 0.5
+"""How much of its colour a ground keeps that speaks of trained weights alone."""
 ON_COLOUR = ("#1a1a1c", "#fefefe")
 """Text on a coloured ground, which is the same on a light and on a dark page."""
+
+WEIGHTS_NOTE = (
+    "Italic, on a lighter ground: of fewer than three seeds these trained weights are told apart, "
+    "not the learners."
+)
+
+
+def weights_only(pair: Comparison) -> bool:
+    """Told apart, and no claim about the learners: there are too few seeds."""
+    return pair.told_apart and pair.about == "weights"
 
 
 def differences_picture(compared: BoardComparisons, palette: Palette) -> Picture | None:
@@ -40,17 +52,19 @@ def differences_picture(compared: BoardComparisons, palette: Palette) -> Picture
     unit = board.metric.units
     texts = "; ".join(
         f"{pair.a.label} less {pair.b.label} {signed(_points(pair, compared))}"
+        + (" (these weights)" if weights_only(pair) else "")
         + ("" if pair.told_apart else " (not told apart)")
         for pair in compared.pairs
     )
     without = [entry.label for entry, _ in compared.left_out]
     left = f" Not compared: {', '.join(without)}." if without else ""
+    about = f" {WEIGHTS_NOTE}" if any(map(weights_only, compared.pairs)) else ""
     return Picture(
         picture_name(board, "differences"),
         f"Paired differences in {unit}. {texts}",
         f"Row less column in {unit}, paired over the episodes that both answered. Grey and without "
         "a ground: the two cannot be told apart after Holm's adjustment over all pairs."
-        f"{left} {summary.board_name(board)}.",
+        f"{about}{left} {summary.board_name(board)}.",
         lambda: differences_figure(compared, palette),
         list(board.families),
         on_page=False,
@@ -73,18 +87,21 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
     n = len(entries)
     place = {entry: k for k, entry in enumerate(entries)}
     values = np.zeros((n, n))
-    apart = np.zeros((n, n), bool)
+    apart, weights = np.zeros((n, n), bool), np.zeros((n, n), bool)
     for pair in compared.pairs:
         i, j = place[pair.a], place[pair.b]
         values[i, j], values[j, i] = _points(pair, compared), -_points(pair, compared)
         apart[i, j] = apart[j, i] = pair.told_apart
+        weights[i, j] = weights[j, i] = weights_only(pair)
     limit = max(float(np.abs(values).max()), 1.0)
     norm = SymLogNorm(linthresh=1.0, vmin=-limit, vmax=limit)
     # Blue is ahead, whatever the sign that stands for it.
     colours = sns.color_palette(
         "vlag_r" if compared.board.metric.sign > 0 else "vlag", as_cmap=True
     )
-    grounds = colours(norm(values))
+    shades = np.asarray(norm(values))
+    shades = np.where(weights, 0.5 + (shades - 0.5) * LIGHTER, shades)
+    grounds = colours(shades)
     labels = shortened([entry.label for entry in entries], 24)
     longest = 0.072 * max(map(len, labels))  # in inches, as are the next two
     room = (WIDTH - 0.25 - longest) / max(n, FEWEST_COLUMNS)
@@ -93,12 +110,13 @@ def differences_figure(compared: BoardComparisons, palette: Palette) -> Figure:
     with style():
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots()
-        axes.pcolormesh(np.ma.masked_where(~apart, values), cmap=colours, norm=norm)
+        axes.pcolormesh(np.ma.masked_where(~apart, shades), cmap=colours, vmin=0, vmax=1)
         numbers = ~np.eye(n, dtype=bool) if size >= SMALLEST else np.zeros((n, n), bool)
         for i, j in zip(*np.nonzero(numbers), strict=True):
             axes.text(
                 j + 0.5, i + 0.52, signed(values[i, j]), fontsize=size, ha="center", va="center",
                 color=readable_on(grounds[i, j]) if apart[i, j] else FAINT, in_layout=False,
+                style="italic" if weights[i, j] else "normal",
             )  # fmt: skip
         axes.set(xlim=(0, max(n, FEWEST_COLUMNS)), ylim=(n, 0))
         axes.set_xticks(np.arange(n) + 0.5, labels, rotation=90)

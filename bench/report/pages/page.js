@@ -92,9 +92,12 @@ function bestWithin(table, limit) {
     const sign = head.dataset.first === "ascending" ? -1 : 1;
     left.sort((a, b) => sign * (b.value - a.value));
     const { row, cell, value } = left[0];
-    left.filter((own) => own.value === value).forEach((own) => own.cell.classList.add("best"));
-    const name = row.dataset.learner;
-    return `${head.dataset.name}: ${name} ${words(cell)} (${row.dataset.family})`;
+    const unranked = "unranked" in head.dataset; // cells or seeds are missing: no best among them
+    const equal = left.filter((own) => own.value === value);
+    if (!unranked) equal.forEach((own) => own.cell.classList.add("best"));
+    const about = `(${row.dataset.family}${unranked ? ", not ranked" : ""})`;
+    const names = equal.map((own) => own.row.dataset.learner).join(", ");
+    return `${head.dataset.name}: ${names} ${words(cell)} ${about}`;
   });
   return said.filter((text) => text !== "");
 }
@@ -132,7 +135,7 @@ function filter() {
   if (limit !== "") {
     const time = `Within ${limits.selectedOptions[0].textContent} on ${limits.dataset.place}`;
     const none = document.querySelector("table.matrix") ? `${time} nobody answers.` : "";
-    within.textContent = best.length ? `${time} the best is, in ${best.join("; in ")}.` : none;
+    within.textContent = best.length ? `${time} the best figure is, in ${best.join("; in ")}.` : none;
   }
   document.querySelector("#shown").textContent = `${shown.size} of ${all.size} learners`;
 }

@@ -312,6 +312,8 @@ def test_the_matrix_shows_row_less_column_and_greys_what_does_not_hold(tmp_path:
     }  # fmt: skip
     grey = {(row, column) for (column, row), t in shown.items() if t.get_color() == FAINT}
     assert grey == {(1, 2), (2, 1)}
+    italic = {(row, column) for (column, row), t in shown.items() if t.get_style() == "italic"}
+    assert italic == {(0, 1), (1, 0), (0, 2), (2, 0)}  # told apart, as trained weights
     (mesh,) = axes.collections
     coloured = ~np.ma.getmaskarray(mesh.get_array())
     assert coloured.tolist() == [[False, True, True], [True, False, False], [True, False, False]]
