@@ -17,7 +17,7 @@ from bench.results.joined import Joined, joined
 from bench.results.pairs import BoardComparisons
 from bench.results.written import listed, score, seeds
 
-MOST_SUITES = 4
+MOST_SUITES = 3
 """Suites whose best learner is named."""
 MOST_TIED = 3
 """Learners of a suite that are named where several lead equally often."""
@@ -41,8 +41,14 @@ def leaders(
         if len(_members(board, controls)) > 1:
             suites[board.suite].append(board)
     pairs = {one.board.key: one for one in compared}
-    # What ranks by a fraction comes first.
-    shown = sorted(suites, key=lambda suite: not suites[suite][-1].metric.in_percent)
+
+    def order(suite: str) -> tuple[bool, int]:
+        """What ranks by a fraction comes first, then what most learners answered."""
+        own = suites[suite]
+        most = max(len(_members(board, controls)) for board in own)
+        return not own[-1].metric.in_percent, -most
+
+    shown = sorted(suites, key=order)
     more = len(shown) - len(shown[:MOST_SUITES])
     ranked: list[str] = []
     others: list[str] = []
