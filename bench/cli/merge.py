@@ -17,9 +17,10 @@ import click
 def merge(ctx: click.Context, /, folders: tuple[Path, ...], output: Path) -> None:
     """Joins results folders A, B, ... into C.
 
-    What is in several and equal, apart from times and environments, is taken once. What is
-    different is named, the first one is kept, and the exit code is 1. Folders A and B stay as
-    they are.
+    What is in several and equal, apart from times and environments, is taken once; files that the
+    first one lacks or has damaged (scores, weights, answers) are taken from another that has them
+    whole. What is different is named, the first one is kept, and the exit code is 1, as it is where
+    a file is damaged, which is named and left out. Folders A and B stay as they are.
     """
     from bench.cli.output import literal
     from bench.running.prepare import results_folder
@@ -29,6 +30,8 @@ def merge(ctx: click.Context, /, folders: tuple[Path, ...], output: Path) -> Non
     for source, count in merged.copied.items():
         click.echo(f"{literal(source)}: {count} trainings and cells taken")
     click.echo(f"{merged.equal} in several folders and equal; joined in {literal(str(output))}")
+    if merged.completed:
+        click.echo(f"{merged.completed} completed: a later folder has what an earlier one lacks")
     for line in merged.different:
         click.echo(f"different: {literal(line)}", err=True)
     for line in merged.left_out:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bench.results.answers import ShownEpisode
     from bench.results.rows import CellRow
+    from bench.store.answers import StoredAnswers
 
 SHADES = " ░▒▓█"
 WIDEST = 14
@@ -27,11 +28,25 @@ BESIDE = 4
 @click.argument("suite")
 @click.argument("learner")
 @click.argument("number", metavar="N", type=click.IntRange(min=0))
-@click.option("--setting", default=None, metavar="NAME", help="[default: the suite's first]")
-@click.option("--seed", type=int, default=None, help="[default: the lowest that is stored]")
+@click.option(
+    "--setting", default=None, metavar="NAME", help="[default: the first with stored answers]"
+)
+@click.option("--seed", type=int, default=None, help="[default: the lowest with stored answers]")
+@click.option("--budget", default=None, metavar="BUDGET", help="[default: one with stored answers]")
+@click.option(
+    "--precision", default=None, metavar="NAME",
+    help="fp32, bf16, 'fp32 compiled' or 'bf16 compiled'.  [default: one with stored answers]",
+)  # fmt: skip
 @RESULTS
 def show_episode(
-    suite: str, learner: str, number: int, setting: str | None, seed: int | None, results: str
+    suite: str,
+    learner: str,
+    number: int,
+    setting: str | None,
+    seed: int | None,
+    budget: str | None,
+    precision: str | None,
+    results: str,
 ) -> None:
     """Shows episode N, from 0, of a bank as a learner answered it: support images, query images,
     answers and their confidence.
@@ -39,48 +54,95 @@ def show_episode(
     It takes answers that were stored: bench run --store answers. The images of the first episodes
     are stored with them.
     """
-    from bench.results.answers import answers_of, episode_of
+    from bench.results.answers import episode_of
 
-    row = _cell(results, suite, learner, setting, seed)
-    episode = episode_of(answers_of(row), number)
-    click.echo("\n".join(lines_of(row, episode)))
+    asked = {"setting": setting, "seed": seed, "budget": budget, "precision": precision}
+    row, others = _cell(results, suite, learner, asked)
+    episode = episode_of(_answers(row, results), number)
+    click.echo("\n".join(lines_of(row, episode, others)))
 
 
-def _cell(results: str, suite: str, learner: str, setting: str | None, seed: int | None) -> CellRow:
-    """The cell that is meant.
+def _cell(
+    results: str, suite: str, learner: str, asked: dict[str, Any]
+) -> tuple[CellRow, list[CellRow]]:
+    """The cell that is meant, and which others are of the same learner, setting and seed.
+
+    Args:
+        results: the results folder.
+        suite: its name, or a glob.
+        learner: the same.
+        asked: values of a row's fields, by their names; None: any.
 
     Raises:
         BenchError: nothing that is stored fits.
     """
     from bench.errors import BenchError, unknown_name
+    from bench.results.answers import has_answers
     from bench.results.formats import natural
     from bench.results.reading import read_results, select
 
     rows = select(read_results(results).rows, [suite], [learner])
-    exact = [row for row in rows if row.learner == learner]
-    rows = exact or rows
-    found = sorted(rows, key=lambda row: (row.status != "done", natural(row.setting), row.seed))
-    if setting is not None:
-        settings = {row.setting for row in found}
-        if setting not in settings:
-            raise unknown_name("setting", setting, settings, f"(of {suite}, {learner})")
-        found = [row for row in found if row.setting == setting]
-    if seed is not None:
-        found = [row for row in found if row.seed == seed]
-    if not found:
+    rows = [row for row in rows if row.learner == learner] or rows
+    for name in ("setting", "budget", "precision"):
+        if (value := asked[name]) is not None:
+            known = {getattr(row, name) for row in rows}
+            if value not in known:
+                raise unknown_name(name, value, known, f"(of {suite}, {learner})")
+            rows = [row for row in rows if getattr(row, name) == value]
+    seed = asked["seed"]
+    rows = [row for row in rows if seed is None or row.seed == seed]
+    if not rows:
         raise BenchError(
             f"nothing is stored of {learner} on {suite} with seed {seed}; "
             "`bench results` lists what is"
         )
-    return found[0]
+
+    def how_good(row: CellRow) -> tuple[Any, ...]:
+        """The best one is the least; the rest of it says which, where several are as good."""
+        done = row.status == "done"
+        which = natural(row.setting), row.seed, natural(row.budget), row.precision
+        return not (done and has_answers(row)), not done, *which
+
+    chosen = min(rows, key=how_good)
+    same = chosen.suite, chosen.learner, chosen.setting, chosen.seed
+    return chosen, [row for row in rows if (row.suite, row.learner, row.setting, row.seed) == same]
 
 
-def lines_of(row: CellRow, episode: ShownEpisode) -> Iterator[str]:
-    """The episode as text."""
+def _answers(row: CellRow, results: str) -> StoredAnswers:
+    """What it answered.
+
+    Raises:
+        BenchError: see `bench.results.answers.answers_of`; of what was not kept it says the command
+            that keeps it.
+    """
+    from bench.errors import BenchError
+    from bench.results.answers import NotKeptError, answers_of
+
+    try:
+        return answers_of(row)
+    except NotKeptError as error:
+        from bench.report.summary import commands
+
+        [command] = commands([row], results)
+        raise BenchError(f"{error}:\n{command} --store answers") from error
+
+
+def lines_of(row: CellRow, episode: ShownEpisode, fitting: Sequence[CellRow] = ()) -> Iterator[str]:
+    """The episode as text.
+
+    Args:
+        row: whose answers they are.
+        episode: what was answered.
+        fitting: the cells of the same learner, setting and seed: what tells this one is said.
+    """
     from bench.cli.output import literal
     from bench.results.formats import percent
 
-    where = f"{row.suite}, {row.setting}, seed {row.seed}, episode {episode.number}"
+    where = f"{row.suite}, {row.setting}, seed {row.seed}"
+    for name in ("budget", "precision", "device"):
+        if len({getattr(other, name) for other in fitting}) > 1:
+            where += f", {name} {getattr(row, name)}"
+    where += f", episode {episode.number}"
     yield literal(f"{row.learner} on {where}: {percent(episode.accuracy)} % right")
     if len(episode.support_x):
         yield "\nsupport set"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-STOPPED = 75
-"""Exit code: it was stopped, and is to be carried out again (EX_TEMPFAIL)."""
+AGAIN = 75
+"""Exit code: it was stopped, or waits for others, and is to be carried out again (EX_TEMPFAIL)."""
 
 
 @click.command()
@@ -26,8 +26,9 @@ def work(ctx: click.Context, /, plan: Path, index: int) -> None:
     alone on its device. What is done is kept; what fails is stored in the results folder.
 
     Exits with 0 when all is done, 1 where something has failed, 2 where the group is refused (other
-    versions than those of the plan), and 75 when it was stopped by a signal: it has stored where it
-    stands, and is to be carried out again.
+    versions than those of the plan), and 75 when it is to be carried out again: it was stopped by a
+    signal, and has stored where it stands, or these are timings of what is not trained and tested
+    yet.
     """
     from bench.api.executor import Cancelled
     from bench.cli.progress import Display
@@ -46,9 +47,9 @@ def work(ctx: click.Context, /, plan: Path, index: int) -> None:
             signal.signal(number, stop)
     with Display() as display:
         try:
-            done = carry_out(plan, index, display.listen, stopping)
+            outcome = carry_out(plan, index, display.listen, stopping, display.note)
         except Cancelled:
             display.note("Stopped: what is finished is kept; carry it out again to go on")
-            ctx.exit(128 + signal.SIGINT if told == [signal.SIGINT] else STOPPED)
-    if not done:
-        ctx.exit(1)
+            ctx.exit(128 + signal.SIGINT if told == [signal.SIGINT] else AGAIN)
+    if outcome != "done":
+        ctx.exit(AGAIN if outcome == "waiting" else 1)

@@ -31,6 +31,8 @@ MOST_BYTES = 2**35
 ITEMS = ("images", "features")
 """Either name of the array of inputs."""
 CHANNELS = (1, 3)
+MAGIC = b"\x93NUMPY"
+"""The first bytes of an ``.npy`` file."""
 
 
 class ArrayFile(DatasetSource):
@@ -149,6 +151,12 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """
     found = {}
     try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) == MAGIC:
+                raise BenchError(
+                    f"{path} is a single array (.npy); an .npz file with images (or features) and "
+                    "labels is wanted: numpy.savez(FILE, images=..., labels=...)"
+                )
         with zipfile.ZipFile(path) as archive:
             for name in names:
                 if f"{name}.npy" in archive.NameToInfo:

@@ -91,6 +91,8 @@ class ClassFolder(BaseModel):
     test: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
     """CSV files that say which image is of which class; none: folders do."""
+    arrays: bool | None = None
+    """Whether it is a file of arrays. None: an older version wrote this, and the ending says it."""
 
     def listing(self) -> Listing:
         """What it has; decodes nothing.
@@ -141,7 +143,9 @@ def list_folder(root: Path) -> Listing:
             is below two of ``train/``, ``val/`` and ``test/``.
     """
     if not root.is_dir():
-        raise BenchError(f"the folder {root} does not exist, or is no folder")
+        packed = root.suffix.lower() in {".npz", ".npy"}
+        hint = f"; write arrays:{root} for a file of arrays" if packed else ""
+        raise BenchError(f"the folder {root} does not exist, or is no folder{hint}")
     try:
         return _list_folder(root)
     except OSError as error:

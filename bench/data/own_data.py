@@ -12,5 +12,9 @@ OwnData = ImageFolder | ArrayFile
 
 
 def own_source(classes: ClassFolder) -> OwnData:
-    """The dataset at a path: of an ``.npz`` file its arrays, else a folder of images."""
-    return (ArrayFile if Path(classes.path).suffix == ".npz" else ImageFolder)(classes)
+    """The dataset at a path: a file's arrays or a folder of images, as it was asked for. The ending
+    decides where that is not said, in what an older version has written."""
+    arrays = classes.arrays
+    if arrays is None:
+        arrays = Path(classes.path).suffix == ".npz"
+    return (ArrayFile if arrays else ImageFolder)(classes)

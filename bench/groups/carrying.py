@@ -208,22 +208,40 @@ def fail(
     listener(Event("failed", assignment, {"reason": reason}))
 
 
-def fail_part(group: Group, why: Ended, listener: Listener) -> None:
+def fail_part(group: Group, why: Ended, listener: Listener) -> bool:
     """Stores why a group was ended from outside: with the part that it was at, the first one that
-    is not done. What stands on a training fails with it."""
-    if group.kind == "time":
-        for cell in group.cells:
-            if group.to_time(cell):
-                fail(group.time(cell), why.kind, why.reason, why.traceback, listener)
-                return
-        return
-    wanted = [cell for cell in group.cells if group.wanted(cell)]
-    training = group.training
-    if wanted and training.status(group.frame.results) == "unfinished":
-        fail(group.train(), why.kind, why.reason, why.traceback, listener)
+    is not done and has not failed. What stands on a training fails with it.
+
+    Returns:
+        Whether there was one. Where there is none nothing is stored, and who would hand the group
+        over again would do so for ever.
+    """
+    part = _open_part(group)
+    if part is None:
+        return False
+    if part.phase == "train":
+        wanted = [cell for cell in group.cells if group.wanted(cell)]
+        part.set_damaged_aside()  # else it would count as something left to do
+        fail(part, why.kind, why.reason, why.traceback, listener)
         for cell in wanted:
             fail(group.test(cell), "training", f"its training failed: {why.reason}", None, listener)
-    elif wanted:
-        fail(group.test(wanted[0]), why.kind, why.reason, why.traceback, listener)
     else:
-        fail(group.audit(), why.kind, why.reason, why.traceback, listener)
+        fail(part, why.kind, why.reason, why.traceback, listener)
+    return True
+
+
+def _open_part(group: Group) -> Assignment | None:
+    """The first part that something is left to do of; see `Group.settled`."""
+    if group.kind == "time":
+        return next((group.time(cell) for cell in group.cells if group.to_time(cell)), None)
+    results, training = group.frame.results, group.training
+    wanted = [cell for cell in group.cells if group.wanted(cell)]
+    if training.damaged(results) or (wanted and training.status(results) == "unfinished"):
+        return group.train()
+    tests = [group.test(cell) for cell in wanted]
+    if group.frame.store:  # a cell that is done may lack its answers
+        tests += [test for test in map(group.test, group.cells) if not (test.done or test.failed)]
+    if tests:
+        return tests[0]
+    audit = group.audit()
+    return None if audit.done or audit.failed or not group.auditable() else audit

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+from bench.api.dataset import Notify
 from bench.api.executor import Cancelled, Ended
 from bench.groups.carrying import fail_part
 from bench.groups.events import Event, Listener
 from bench.groups.group import Group
 from bench.groups.plan_file import PlanFile
 from bench.groups.status import StatusWriter
+from bench.planning.jobs import Cell
 from bench.store.checked import missing, record_part
 from bench.store.records import Failure
 
@@ -35,7 +40,16 @@ class Stopping:
             self.status.state("stopped")
 
 
-def work(plan: Path, index: int, listener: Listener, stopping: Stopping) -> bool:
+Outcome = Literal["done", "failed", "waiting"]
+
+
+def work(
+    plan: Path,
+    index: int,
+    listener: Listener,
+    stopping: Stopping,
+    notify: Notify = lambda message: None,
+) -> Outcome:
     """Carries out a group, and writes where it stands beside the plan.
 
     Args:
@@ -43,15 +57,18 @@ def work(plan: Path, index: int, listener: Listener, stopping: Stopping) -> bool
         index: the group's number.
         listener: told what happens.
         stopping: ends it, before it is settled.
+        notify: told why timings cannot be made.
 
     Returns:
-        Whether all is done: else something has failed, which is stored.
+        ``done``: all of it. ``failed``: something has, which is stored. ``waiting``: these are
+        timings of what is not trained and tested yet.
 
     Raises:
         Cancelled: it was stopped.
         BenchError: it is refused, and why; or the disk is full.
     """
-    group = PlanFile(plan).group(index)
+    planned = PlanFile(plan)
+    group = planned.group(index)
     status = stopping.status = StatusWriter(plan.absolute().parent, group)
 
     def tell(event: Event) -> None:
@@ -70,7 +87,38 @@ def work(plan: Path, index: int, listener: Listener, stopping: Stopping) -> bool
         status.state("stopped")
         raise
     status.state("ended")
-    return not has_failures(group)
+    outcome: Outcome = "failed" if has_failures(group) else "done"
+    for untimed, why in why_untimed(group, planned):
+        notify(why)
+        if outcome == "done":
+            outcome = untimed
+    return outcome
+
+
+def why_untimed(group: Group, planned: PlanFile) -> Iterator[tuple[Outcome, str]]:
+    """What the timings that could not be made say of the group, and what to tell; nothing of a
+    group that is no timings."""
+    if group.kind != "time":
+        return
+    left = [cell for cell in group.cells if not (group.time(cell).done or group.time(cell).failed)]
+    open_ones = [cell for cell in left if group.wanted(cell)]
+    failed = [cell for cell in left if cell.status(group.frame.results) == "failed"]
+    failed = [cell for cell in failed if cell not in open_ones]
+    if open_ones:
+        training = replace(group, kind="train").name
+        first = f" (group {planned.names.index(training)})" if training in planned.names else ""
+        why = f"{_of(open_ones, group)} are not trained and tested yet"
+        then = f"carry out {training}{first}, and then this again"
+        yield "waiting", f"{group.name} is not timed: {why}; {then}"
+    if failed:
+        # Nothing of these timings has: the group of the training says so.
+        yield "done", f"{group.name} is not timed: {_of(failed, group)} have failed"
+    if len(left) > len(open_ones) + len(failed):
+        yield "done", f"{group.name} is not timed: the weights of its training are not here"
+
+
+def _of(cells: Sequence[Cell], group: Group) -> str:
+    return f"{len(cells)} of {len(group.cells)} cells"
 
 
 def has_failures(group: Group) -> bool:

@@ -20,7 +20,7 @@ from bench.planning.transfer import check_source, transferred
 from bench.protocols.base import Phase
 from bench.registry.discovery import names_of
 from bench.registry.installed import datasets, protocol
-from bench.suites.paths import FOLDER, OWN
+from bench.suites.paths import ARRAYS, FOLDER, OWN
 from bench.suites.schema import Suite, read_suite
 
 PHASES: tuple[Phase, ...] = ("train", "val", "test")
@@ -130,7 +130,7 @@ def named_source(name: str) -> Source:
     for prefix in OWN:
         if name.startswith(prefix):
             path = named_path(name.removeprefix(prefix), "the data").resolve()
-            source = own_source(ClassFolder(path=str(path)))
+            source = own_source(ClassFolder(path=str(path), arrays=prefix == ARRAYS))
             source.class_counts()  # raises where there is none
             return source
     if is_folder(name) and name not in names_of("dataset"):

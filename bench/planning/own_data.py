@@ -15,7 +15,7 @@ from bench.data.own_data import own_source
 from bench.data.split_files import PHASES, listed_classes, phase_files, read_image_lists
 from bench.episodes.words import seeded_order
 from bench.errors import BenchError
-from bench.suites.paths import FOLDER, FOLDERS
+from bench.suites.paths import ARRAYS, FOLDER, FOLDERS
 from bench.suites.schema import Fractions, Suite
 
 Parts = Mapping[str, list[str]]
@@ -44,7 +44,7 @@ def own_classes(suite: Suite) -> OwnClasses:
     """
     assert suite.own is not None, "of an installed dataset the splits have names"
     prefix, path = suite.own
-    whole = ClassFolder(path=str(path))
+    whole = ClassFolder(path=str(path), arrays=prefix == ARRAYS)
     lists: dict[str, Path] = {}
     if isinstance(suite.split, str) and suite.split != FOLDERS:
         with suite.at("split"):

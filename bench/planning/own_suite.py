@@ -66,7 +66,8 @@ class Suite(os.PathLike[str]):
             )
         check_name(name)
         if isinstance(dataset, Path):
-            dataset = f"{ARRAYS if dataset.suffix == '.npz' else FOLDER}{dataset}"
+            packed_arrays = dataset.suffix.lower() in {".npz", ".npy"}
+            dataset = f"{ARRAYS if packed_arrays else FOLDER}{dataset}"
         arrays = None if isinstance(dataset, str) else arrays_of(dataset)
         content: dict[str, Any] = {
             "version": 1, "title": name, "description": "Written in Python.",

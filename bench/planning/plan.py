@@ -167,14 +167,14 @@ def make_plan(
     that fails is left out too: see `Plan.failed`.
 
     Raises:
-        BenchError: see `load_suite_data` and `read_budget`; where nobody takes part in anything;
-            where some cannot be compiled and are asked for compiled.
+        BenchError: see `load_suite_data` and `read_budget`; where nothing is left to run, because
+            nobody takes part in anything or has a schedule, or no data is there; where some cannot
+            be compiled and are asked for compiled.
     """
     if budget not in PRESETS:
         limited_budget(budget)  # a mistake is told before data is loaded
     plan = Plan()
     known: dict[str, Cell] = {}
-    took_part = False
     not_compiled: dict[str, str] = {}
     for suite in chosen:
         able = [who for who in contestants if suite.protocol in who.learner.protocols]
@@ -185,7 +185,6 @@ def make_plan(
                 f"{suite.name} is without {', '.join(others)}: not made for the {suite.protocol} "
                 "protocol"
             )
-        took_part |= bool(taking_part)
         if not taking_part:
             continue
         pools, file = load_suite_data(suite, folders, notify), file_of(suite)
@@ -214,8 +213,9 @@ def make_plan(
                 except UnplannedError as error:
                     plan.failed[contestant.label] = str(error)
     refuse(not_compiled)
-    if contestants and not (took_part and (known or plan.failed or budget == "paper")):
-        raise BenchError("nothing to run: " + "; ".join(plan.notes))
+    if contestants and not (known or plan.failed):
+        needless = "\nno other --budget needs a published schedule" if budget == "paper" else ""
+        raise BenchError("nothing to run: " + "; ".join(plan.notes) + needless)
     plan.cells = [cell for cell in known.values() if cell.training.learner not in plan.failed]
     return plan
 

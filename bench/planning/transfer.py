@@ -21,7 +21,7 @@ from bench.errors import BenchError
 from bench.planning.jobs import TestedData
 from bench.protocols.settings import ALL, TestedOn
 from bench.registry.installed import datasets, protocol, protocols
-from bench.suites.paths import own_path
+from bench.suites.paths import ARRAYS, own_path
 from bench.suites.schema import Suite
 
 MOST_NAMED = 3
@@ -61,7 +61,7 @@ def transferred(
     assert trained is not None, "a protocol that transfers has data"
     own, images = own_path(asked.dataset), None
     if own is not None:
-        images = ClassFolder(path=str(own[1]))
+        images = ClassFolder(path=str(own[1]), arrays=own[0] == ARRAYS)
         source: Source = own_source(images)
     else:
         source = datasets(asked.dataset).get(asked.dataset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.results.rows import CellRow
+from bench.store import layout
 from bench.store.answers import StoredAnswers, stored_answers
+from bench.store.checked import missing
 
 MOST_CLASSES = 25
 """Of a confusion matrix."""
@@ -83,22 +86,35 @@ def episode_of(stored: StoredAnswers, number: int) -> ShownEpisode:
     )
 
 
+class NotKeptError(BenchError):
+    """The answers of a cell were not kept."""
+
+
 def answers_of(row: CellRow) -> StoredAnswers:
     """What a cell answered.
 
     Raises:
-        BenchError: it is not finished, its answers were not kept or are no classes, or the file is
-            damaged.
+        NotKeptError: its answers were not kept.
+        BenchError: it is not finished, its answers are no classes, or the file is damaged.
     """
+    where = f"{row.learner} on {row.suite}, {row.setting}"
     if row.status != "done":
-        raise BenchError(f"{row.learner} on {row.suite}, {row.setting} is {row.status}")
+        raise BenchError(f"{where} is {row.status}")
     if found := stored_answers(row.path):
         return found
-    raise BenchError(
-        f"no answers are stored of {row.learner} on {row.suite}, {row.setting}; keep them with\n"
-        f"bench run --suite {row.suite} --learner '{row.learner}' --seeds {row.seed} "
-        "--store answers"
+    if has_answers(row):
+        raise BenchError(
+            f"the answers of {where} are no classes, and are not kept; its scores by episode are "
+            f"in {row.path}/{layout.EPISODES}"
+        )
+    raise NotKeptError(
+        f"no answers are stored of {where}; keep them with bench run --store answers"
     )
+
+
+def has_answers(row: CellRow) -> bool:
+    """Whether a cell's answers were asked for and kept, whole or not."""
+    return not missing(Path(row.path, layout.ANSWERS))
 
 
 class ClassScore(NamedTuple):

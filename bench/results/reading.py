@@ -1,7 +1,8 @@
 """Reads a results folder into typed rows. The files are described in `bench.store.records`.
 
 What cannot be read (damaged, truncated, foreign) is left out and named in `ResultSet.problems`; it
-never stops the reading. What an older version did not store reads as missing.
+never stops the reading. A cell whose scores by episode are missing or cut off stays, and is named
+too. What an older version did not store reads as missing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bench.errors import BenchError, unknown_name
 from bench.results.rows import CellRow, row_of, stored_measure, whole
 from bench.store import layout
 from bench.store.checked import Json, Problem, UnreadableError, missing, read_json
+from bench.store.files import scores_at_a_glance
 from bench.store.records import CellResult, Failure, Record, TimingResult
 
 REQUIRED = ("suite", "setting", "learner", "family", "seed", "device", "precision", "budget")
@@ -169,6 +171,8 @@ class _Reader:
             record["training"] = None
         if record.get("measure") is not None and stored_measure(record) is None:
             self._note(folder, "measure: is not one that bench knows how to write")
+        if result:
+            self._look_at_scores(folder / layout.EPISODES)
         timings, timing_failures = [], {}
         for entry in timing_files:
             suffix = entry.name.partition(".")[2]
@@ -186,6 +190,12 @@ class _Reader:
             timing_failures,
             self._training_threads(record.get("training")),
         )
+
+    def _look_at_scores(self, path: Path) -> None:
+        """The row stays: its result says what they came to. Nothing can be paired with it."""
+        if why := scores_at_a_glance(str(path)):
+            again = "its result is shown without; `bench run` computes the cell again"
+            self.problems.append(Problem(str(path), f"{why}; {again}"))
 
     def _note(self, folder: Path, reason: str) -> None:
         self.problems.append(Problem(str(folder), reason))

@@ -104,7 +104,9 @@ class Following:
             why = Ended("lost", f"it ended {times}, and nobody said why")
         if why is not None:
             one.attempts = 0
-            fail_part(group, why, self._listener)
+            if not fail_part(group, why, self._listener):
+                self._notify(f"{group.name}: {why.reason}; what it has not done is left")
+                return
         if not group.settled:
             self._followed[self._executor.submit(group, one.resources)] = one
 

@@ -13,6 +13,7 @@ from bench.groups.plan_file import PlanFile
 from bench.groups.status import GroupStatus, read_status
 from bench.registry.installed import executors
 from bench.store import layout
+from bench.store.checked import missing
 
 
 @dataclass
@@ -30,9 +31,11 @@ class RunState:
 
 
 def runs_in(results: Path) -> list[Path]:
-    """The folders of runs in a results folder, the oldest first."""
-    plans = (results / layout.RUNS).glob(f"*/{layout.PLAN}")
-    return [plan.parent for plan in sorted(plans, key=lambda plan: plan.stat().st_mtime)]
+    """The folders of runs in a results folder, the oldest first; a plan that is a link to nowhere
+    is that of a run too."""
+    plans = [run / layout.PLAN for run in (results / layout.RUNS).glob("*")]
+    there = [plan for plan in plans if not missing(plan)]
+    return [plan.parent for plan in sorted(there, key=lambda plan: plan.lstat().st_mtime)]
 
 
 def state_of(run: Path, notify: Notify) -> RunState:

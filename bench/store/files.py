@@ -5,6 +5,8 @@ What is damaged is an error, or a `Problem`, that names the file.
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +136,27 @@ def check_scores(path: Path, bank: str, episodes: int, metric: str | None) -> No
         raise UnreadableError("lacks scores")
     if metric is not None and None in record[metric]:
         raise UnreadableError(f"{metric}: lacks scores")
+
+
+def scores_at_a_glance(path: str) -> str | None:
+    """Why the scores of a cell are of no use, as far as it can be seen without reading them: for
+    who looks at 20,000 cells and shows none of their scores. None: there is nothing to be seen.
+
+    Args:
+        path: ``episodes.json``.
+    """
+    try:
+        about = os.stat(path)  # noqa: PTH116 (see `bench.api.files.read_regular`)
+        if not stat.S_ISREG(about.st_mode):
+            return "is no file"
+        if about.st_size > MOST_BYTES:
+            return f"is larger than {MOST_BYTES / 2**20:g} MiB"
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            file.seek(max(0, about.st_size - 16))
+            end = file.read(16)
+    except OSError as error:
+        return "is missing" if missing(path) else error.strerror or str(error)
+    return None if end.rstrip().endswith(b"}") else "is damaged or truncated: it ends in no record"
 
 
 def check_picture(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,46 @@ def test_an_episode_without_images_is_a_list(results: Path) -> None:
     assert "support set" not in text
     assert "classes: 0: letter" in text
     assert text.count("right") + text.count("WRONG") == 11
+
+
+def test_a_cell_with_answers_comes_first(results: Path) -> None:
+    """A seed that is lower and a setting that comes before have none."""
+    write_cell(results, "c", setting="5way1shot")
+    write_cell(results, "c", setting="5way5shot", seed=1)
+    write_answers(write_cell(results, "c", setting="5way5shot", seed=2))
+    text = shown(results, "glyphs-5way", "c", "0").output
+    assert text.startswith("c on glyphs-5way, 5way5shot, seed 2, episode 0: ")
+
+
+def test_budgets_and_precisions_are_told_apart(results: Path) -> None:
+    write_cell(results, "c")
+    write_answers(write_cell(results, "c", budget="smoke"), right=1.0)
+    write_answers(write_cell(results, "c", budget="9min", precision="bf16"), right=0.0)
+    where = "c on glyphs-5way, 5way1shot, seed 0, budget"
+    text = shown(results, "glyphs-5way", "c", "0", "--budget", "smoke").output
+    assert text.startswith("c on glyphs-5way, 5way1shot, seed 0, episode 0: 100.00 % right")
+    text = shown(results, "glyphs-5way", "c", "0", "--precision", "bf16").output
+    assert "seed 0, episode 0: 0.00 % right" in text
+    text = shown(results, "glyphs-5way", "c", "0").output
+    assert text.startswith(f"{where} 9min, precision bf16, episode 0: 0.00 % right")
+    error = shown(results, "glyphs-5way", "c", "0", "--budget", "smok").exception
+    assert "no budget is called 'smok'" in str(error)
+    assert "smoke" in str(error)
+
+
+def test_the_command_that_keeps_answers_makes_the_same_cell(results: Path) -> None:
+    write_cell(
+        results, "c[x=1]", budget="9min", precision="bf16", seed=4, suite="mine",
+        suite_file="/of mine/mine.toml",
+    )  # fmt: skip
+    error = str(shown(results, "mine", "c", "0").exception)
+    command = shlex.split(error.partition(":\n")[2])
+    assert command[:2] == ["bench", "run"]
+    asked = dict(zip(command[2::2], command[3::2], strict=True))
+    assert asked.items() >= {
+        "--suite": "/of mine/mine.toml", "--learner": "c[x=1]", "--seeds": "4", "--budget": "9min",
+        "--precision": "bf16", "--results": str(results), "--store": "answers",
+    }.items()  # fmt: skip
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -12,8 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bench.api.executor import Cancelled
+from bench.cli import cli
 from bench.groups.plan_file import write_plan
 from bench.groups.status import read_status
 from bench.groups.work import Stopping, work
@@ -42,7 +44,7 @@ def bench_work(path: Path, index: int) -> subprocess.CompletedProcess[str]:
 
 
 def done(path: Path, index: int) -> bool:
-    return work(path, index, lambda event: None, Stopping())
+    return work(path, index, lambda event: None, Stopping()) == "done"
 
 
 def test_all_groups_give_what_a_run_gives(tiny_suite, tmp_path):
@@ -78,6 +80,31 @@ def test_as_a_command(tiny_suite, tmp_path):
     assert refused.returncode == 2
     assert "has no group 99" in refused.stderr
     assert "Traceback" not in failed.stderr + ran.stderr + refused.stderr
+
+
+def test_timings_before_their_training_wait_for_it(tiny_suite, tmp_path):
+    path, groups = planned(tiny_suite, tmp_path, "nearest-code")
+    timing = next(group for group in groups if group.kind == "time")
+    training = next(group for group in groups if group.training.id == timing.training.id)
+    ask = ["work", str(path), "--index", str(timing.index)]
+    ran = CliRunner().invoke(cli, ask)
+    assert ran.exit_code == 75
+    assert f"{timing.name} is not timed: 1 of 1 cells are not trained and tested" in ran.stderr
+    assert f"carry out {training.name} (group {training.index}), and then this" in ran.stderr
+    assert done(path, training.index)
+    ran = CliRunner().invoke(cli, ask)
+    assert (ran.exit_code, timing.pending) == (0, False)
+    assert "not timed" not in ran.stderr
+
+
+def test_timings_of_what_has_failed_say_so(tiny_suite, tmp_path):
+    path, groups = planned(tiny_suite, tmp_path, "raises")
+    timing = next(group for group in groups if group.kind == "time")
+    told: list[str] = []
+    for group in groups:
+        work(path, group.index, lambda event: None, Stopping())
+    assert work(path, timing.index, lambda event: None, Stopping(), told.append) == "done"
+    assert told == [f"{timing.name} is not timed: 1 of 1 cells have failed"]
 
 
 def test_other_code_than_planned_is_refused(tiny_suite, tmp_path):

@@ -186,6 +186,10 @@ COMMAND_LINE: dict[str, Mistake] = {
     "a GPU that is not here": _run("--device cuda:31", "cuda:31 is not here", "`bench doctor`"),
     "no device": _run("--device=", "'--device'", "it is empty", "cpu"),
     "a budget that is none": _run("--budget huge", "'huge'", "smoke, standard, paper"),
+    "a budget that nobody has": _run(
+        "--budget paper --learner nearest-code --dry-run",
+        "nothing to run", "nearest-code has no published schedule", "no other --budget needs",
+    ),
     "a budget of nothing": _run("--budget 0examples", "'0examples'", "2000000examples"),
     "a negative budget": _run("--budget -5min", "'-5min'", "10min"),
     "a budget in hours": _run("--budget 1h", "'1h'", "<n>min"),

@@ -258,6 +258,14 @@ def test_learners_without_a_published_schedule_are_left_out_and_told(plan_of, ti
     assert plan.notes[0].startswith("nearest-code has no published schedule for tiny 5way1shot")
 
 
+@pytest.mark.parametrize("learners", [["nearest-code"], ["nearest-code", "recurrent"]])
+def test_where_nobody_has_a_published_schedule_nothing_is_left_to_run(
+    plan_of, tiny_suite, learners
+):
+    with pytest.raises(BenchError, match="nothing to run: nearest-code has no published schedule"):
+        plan_of(tiny_suite, *learners, budget="paper")
+
+
 @pytest.mark.parametrize(("share", "answered"), [(10, 200), (250, 250), (9999, 300)])
 def test_a_dear_learner_answers_the_first_part_of_the_bank(
     plan_of, tiny_suite, tiny_plugins, monkeypatch, share, answered

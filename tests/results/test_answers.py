@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.errors import BenchError
-from bench.results.answers import answers_of, by_class, confusion, episode_of
+from bench.results.answers import NotKeptError, answers_of, by_class, confusion, episode_of
 from bench.results.reading import read_results
 from bench.store.answers import StoredAnswers, keep_answers, stored_answers
 from tests.helpers.synthetic import write_cell
@@ -72,7 +72,7 @@ def test_an_episode():
 def test_what_is_kept_is_read_again(tmp_path):
     cell = write_cell(tmp_path)
     [row] = read_results(tmp_path).rows
-    with pytest.raises(BenchError, match=r"(?s)no answers are stored .* --seeds 0 --store answers"):
+    with pytest.raises(NotKeptError, match=r"no answers are stored of .* --store answers"):
         answers_of(row)
     keep_answers(cell, arrays([[0, 1]], [[1, 1]], [[3, 1]], shown=1), NAMES)
     found = answers_of(row)
@@ -112,6 +112,13 @@ def test_a_cut_file_is_damaged(tmp_path):
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(BenchError, match=r"answers.npz is damaged"):
         stored_answers(cell)
+
+
+def test_answers_that_are_no_classes_are_told(tmp_path):
+    keep_answers(write_cell(tmp_path), {}, [])
+    [row] = read_results(tmp_path).rows
+    with pytest.raises(BenchError, match=r"are no classes, and are not kept"):
+        answers_of(row)
 
 
 def test_a_cell_that_is_not_finished_has_none(tmp_path):

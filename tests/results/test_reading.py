@@ -13,6 +13,7 @@ import pytest
 from bench.cli.terminal import render
 from bench.results.reading import read_results
 from bench.store.layout import is_name
+from tests.helpers.damage import DAMAGES
 from tests.helpers.synthetic import write_cell
 
 
@@ -48,6 +49,36 @@ def test_what_is_no_folder_and_no_file_is_named(tmp_path):
     assert {Path(problem.path).name for problem in found.problems} == {
         "loop", "pipe", "failure.json",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (Path.unlink, "is missing"),
+        (DAMAGES["cut"], "is damaged or truncated"),
+        (DAMAGES["empty"], "is damaged or truncated"),
+        (DAMAGES["a pipe"], "is no file"),
+        (DAMAGES["a folder"], "is no file"),
+        (DAMAGES["huge"], "is larger than 64 MiB"),
+        (DAMAGES["a link to itself"], "Too many levels"),
+    ],
+)
+def test_a_cell_without_whole_scores_stays_and_is_named(damage, told, tmp_path):
+    write_cell(tmp_path, seed=1)
+    file = write_cell(tmp_path) / "episodes.json"
+    damage(file)
+    found = read_results(tmp_path)
+    assert [row.status for row in found.rows] == ["done", "done"]
+    [problem] = found.problems
+    assert problem.path == str(file)
+    assert problem.reason.startswith(told)
+    assert "`bench run` computes the cell again" in problem.reason
+
+
+@pytest.mark.parametrize("status", ["failed", "unfinished"])
+def test_what_is_not_done_needs_no_scores(status, tmp_path):
+    write_cell(tmp_path, status=status)
+    assert read_results(tmp_path).problems == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from bench.api.executor import Ended, Executor, Group, Resources, Site, Standing
 from bench.groups.work import Stopping, work
 from bench.running.prepare import prepare
 from bench.running.request import Request
-from bench.running.runner import Runner
+from bench.running.runner import Runner, statuses
 from tests.helpers.damage import one_setting
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
@@ -143,6 +144,37 @@ def test_a_part_that_was_killed_has_failed_and_the_rest_is_done(runner):
     assert failures(runner.results) == {"test": "memory"}
     (audits,) = runner.results.rglob("audits.json")
     assert audits.exists()
+
+
+def test_a_test_that_lacks_answers_fails_once_where_its_job_is_killed_each_time(runner):
+    runner.run()
+    runner.executor.submitted.clear()
+    runner.request = replace(runner.request, store=("answers",))
+    runner.executor.script = [killed] * 3
+    runner.run()
+    assert failures(runner.results) == {"test": "memory"}
+    assert [name[:5] for name in runner.executor.submitted] == ["train"]
+    assert statuses(runner.plan, runner.results)["done"] == 1, "what was done is done"
+
+
+def test_a_damaged_training_fails_once_where_its_job_is_killed_each_time(runner):
+    runner.run()
+    runner.executor.submitted.clear()
+    (result,) = runner.results.glob("trainings/*/result.json")
+    result.write_text("{")
+    runner.executor.script = [killed] * 3
+    runner.run()
+    assert failures(runner.results) == {"train": "memory"}
+    assert [name[:5] for name in runner.executor.submitted] == ["train"]
+    assert result.with_name("result.json.damaged").exists()
+
+
+def test_where_nothing_can_be_stored_nothing_is_submitted_again(runner, monkeypatch):
+    monkeypatch.setattr("bench.running.following.fail_part", lambda *told: False)
+    runner.executor.script = [killed] * 3
+    runner.run()
+    assert [name[:5] for name in runner.executor.submitted].count("train") == 1
+    assert any("what it has not done is left" in line for line in runner.told)
 
 
 def test_what_somebody_cancels_is_left_and_is_no_failure(runner):

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
+from bench.cli import cli
 from bench.planning.jobs import Cell, Training
 from bench.running.prepare import prepare
 from bench.running.request import Request
 from bench.running.states import runs_in, state_of
+
+
+def test_a_plan_that_is_a_link_to_nowhere_is_one_that_cannot_be_read(tmp_path):
+    run = tmp_path / ".runs" / "0123456789ab"
+    run.mkdir(parents=True)
+    (run / "plan.json").symlink_to(tmp_path / "gone")
+    (run.parent / "empty").mkdir()
+    assert runs_in(tmp_path) == [run]
+    told = CliRunner().invoke(cli, ["status", "--results", str(tmp_path)])
+    assert told.exit_code == 1
+    assert "run 0123456789ab: cannot read" in told.output
 
 
 @pytest.mark.usefixtures("tiny_plugins")

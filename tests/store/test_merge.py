@@ -7,14 +7,16 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from bench.cli import cli
 from bench.errors import BenchError
 from bench.running.prepare import prepare
+from bench.store.atomic import save_arrays
 from bench.store.merge import difference, merge
-from tests.helpers.damage import asked_of, make_finished, one_setting, results_of
+from tests.helpers.damage import DAMAGES, asked_of, make_finished, one_file, one_setting, results_of
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
 
@@ -63,7 +65,14 @@ def test_parts_make_the_whole(finished, tmp_path, tiny_suite):
 def test_times_and_machines_are_no_difference_and_scores_are(finished, tmp_path):
     a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
     result = next(b.glob("cells/*/*/nearest-code-*/result.json"))
-    changed(result, test_seconds=99.0, finished="another day", environment={"device_name": "x"})
+    changed(
+        result,
+        test_seconds=99.0,
+        finished="another day",
+        environment=json.loads(result.read_text())["environment"] | {"device_name": "x"},
+        suite_file="/another/place.toml",
+    )
+    changed(next(b.glob("trainings/recurrent-*/result.json")), compile_seconds=3.0)
     merged = merge([a, b], tmp_path / "c")
     assert (merged.equal, merged.different) == (4, [])
 
@@ -137,6 +146,99 @@ def test_on_the_command_line(finished, tmp_path):
     assert "result.json: parameters is" in ran.output
 
 
+EXTRAS = {
+    "scores": "cells/*/*/recurrent-*/episodes.json",
+    "audits": "trainings/recurrent-*/audits.json",
+    "weights": "trainings/recurrent-*/best.pt",
+    "answers": "cells/*/*/recurrent-*/answers.npz",
+    "description": "cells/*/*/recurrent-*/cell.json",
+    "timing": "cells/*/*/recurrent-*/timings/cpu.json",
+}
+"""What belongs to a result, by a glob."""
+
+
+@pytest.mark.parametrize("harm", ["cut", "missing"])
+@pytest.mark.parametrize("what", EXTRAS)
+def test_what_one_lacks_or_has_damaged_is_taken_from_the_other(what, harm, finished, tmp_path):
+    a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
+    if what == "answers":
+        for folder in (a, b):
+            save_arrays(one_file(folder, EXTRAS[what]), {"label": np.arange(99)})
+    harmed, whole = (one_file(folder, EXTRAS[what]) for folder in (a, b))
+    DAMAGES["cut"](harmed) if harm == "cut" else harmed.unlink()
+    merged = merge([a, b], tmp_path / "c")
+    assert one_file(tmp_path / "c", EXTRAS[what]).read_bytes() == whole.read_bytes()
+    assert (merged.equal, merged.different) == (4, [])
+    assert merged.completed == (what != "timing")
+    assert [str(harmed) in line for line in merged.left_out] == [True] * (harm == "cut")
+
+    merged = merge([b, a], tmp_path / "d")
+    assert one_file(tmp_path / "d", EXTRAS[what]).read_bytes() == whole.read_bytes()
+    assert (merged.equal, merged.completed, merged.different) == (4, 0, [])
+
+
+def test_what_is_damaged_in_the_folder_that_is_joined_in_is_kept_beside(finished, tmp_path):
+    c = shutil.copytree(finished, tmp_path / "c")
+    results = [
+        one_file(c, glob) for glob in (EXTRAS["scores"], "trainings/recurrent-*/result.json")
+    ]
+    for path in results:
+        DAMAGES["cut"](path)
+    merged = merge([finished], c)
+    assert results_of(c) == results_of(finished)
+    assert (merged.different, merged.left_out) == ([], [])
+    assert results[0].with_name("episodes.json.damaged").exists()
+
+
+def test_of_what_is_unfinished_in_both_the_checkpoint_and_the_failure_are_taken(finished, tmp_path):
+    a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
+    for folder in (a, b):
+        for path in folder.glob("*/**/recurrent-*/result.json"):
+            path.unlink()
+    cell, training = (
+        one_file(b, f"{glob}/recurrent-*/x").parent for glob in ("cells/*/*", "trainings")
+    )
+    (cell / "failure.json").write_text(
+        '{"kind": "error", "reason": "it was so", "phase": "test", "finished": ""}'
+    )
+    shutil.copy(training / "best.pt", training / "checkpoint.pt")
+    changed(training / "started.json", threads=7)
+    one_file(a, EXTRAS["weights"]).write_bytes(b"of another")
+    merged = merge([a, b], tmp_path / "c")
+    assert merged.completed == 2
+    for folder, names in {
+        cell: ["failure.json"],
+        training: ["checkpoint.pt", "started.json", "best.pt"],
+    }.items():
+        for name in names:
+            ours = tmp_path / "c" / folder.relative_to(b) / name
+            assert ours.read_bytes() == (folder / name).read_bytes()
+
+
+def test_weights_of_an_unfinished_training_are_not_those_of_a_result(finished, tmp_path):
+    a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
+    one_file(a, "trainings/recurrent-*/result.json").unlink()
+    one_file(b, EXTRAS["weights"]).unlink()
+    merge([a, b], tmp_path / "c")
+    assert results_of(tmp_path / "c") == results_of(finished)
+    assert not one_file(tmp_path / "c", EXTRAS["weights"]).exists()
+
+
+@pytest.mark.parametrize("what", ["audits", "timing"])
+def test_what_was_made_takes_the_place_of_why_it_could_not_be(what, finished, tmp_path):
+    a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
+    made = one_file(a, EXTRAS[what])
+    made.unlink()
+    made.with_suffix(".failure.json").write_text(
+        '{"kind": "error", "reason": "it was so", "phase": "time", "finished": ""}'
+    )
+    for number, sources in enumerate([[a, b], [b, a]]):
+        c = tmp_path / f"c{number}"
+        assert not merge(sources, c).different
+        assert one_file(c, EXTRAS[what]).exists()
+        assert not list(c.rglob("*.failure.json"))
+
+
 @pytest.mark.parametrize("wrong", ["nothing", "itself", "twice"])
 def test_what_cannot_be_joined_is_told(wrong, finished, tmp_path):
     if wrong == "nothing":
@@ -152,6 +254,26 @@ def test_what_cannot_be_joined_is_told(wrong, finished, tmp_path):
         with pytest.raises(BenchError, match="link is named twice"):
             merge([finished, tmp_path / "link"], tmp_path / "c")
         assert not (tmp_path / "c").exists()
+
+
+def test_timings_are_added_where_the_result_is_another(finished, tmp_path):
+    a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
+    result = one_file(b, "cells/*/*/recurrent-*/result.json")
+    changed(result, parameters=7)
+    timing = one_file(b, EXTRAS["timing"])
+    shutil.copy(timing, timing.with_name("cuda-0.json"))
+    assert len(merge([a, b], tmp_path / "c").different) == 1
+    assert list(tmp_path.glob("c/cells/*/*/recurrent-*/timings/cuda-0.json"))
+
+
+def test_an_option_that_names_a_file_is_its_content(tmp_path):
+    for name, place, content in [("a", "/x/a", "f0"), ("b", "/y/a", "f0"), ("c", "/x/a", "f1")]:
+        (tmp_path / name).mkdir()
+        config = {"config": {"weights": {"file": place, "sha256": content}}}
+        (tmp_path / name / "result.json").write_text(json.dumps(config))
+    assert difference(tmp_path / "a", tmp_path / "b") is None
+    told = difference(tmp_path / "a", tmp_path / "c")
+    assert told == "result.json: config.weights.sha256 is 'f0' and 'f1'"
 
 
 def test_what_is_compared(tmp_path):
