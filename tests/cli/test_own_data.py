@@ -129,7 +129,7 @@ def test_check_tells_what_is_left_out_and_what_two_phases_share(bench, suite):
     ran = bench("check", suite)
     assert ran.code == 0, ran.err
     assert (
-        "note: 1 images are in train and in test too, the first in the classes "
+        "note: 1 image is in train and in test too, the first in the classes "
         f"{first.name!r} and {last.name!r}"
     ) in ran.out
     shutil.rmtree(last)
