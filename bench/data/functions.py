@@ -35,8 +35,6 @@ from bench.episodes.pools import Drawn
 from bench.episodes.words import Keys, Purpose, random_words
 
 CPU = torch.device("cpu")
-PHASES = 1000
-"""Phases that the best answer from one point of a sine wave is averaged over."""
 
 BatchT = TypeVar("BatchT", bound=Episodes | Stream)
 
@@ -266,19 +264,29 @@ class Sinusoid(Family):
     def _through(self, x: Tensor, y: Tensor, query_x: Tensor) -> Tensor:
         """The mean (B, Q, 1) at `query_x` (B, Q, 1) of the waves through one point x, y (B, 1, 1).
 
-        Of a phase φ the amplitude is A = y / sin(x - φ), and as likely as 1 / |sin(x - φ)| where it
-        is in bounds: A is uniform, and dy = |sin(x - φ)| dA.
+        With θ = x - φ the amplitude is A = y / sin θ, and as likely as 1 / |sin θ| where it is in
+        bounds: A is uniform, and dy = |sin θ| dA. At a distance d the wave has A sin(θ + d) =
+        y (cos d + sin d cot θ), and the integrals of 1 / sin θ and of cos θ / sin² θ are
+        ln tan(θ / 2) and -1 / sin θ. θ covers half a turn: modulo π one part of it below x, the
+        rest above, where the sine has the other sign.
         """
-        low, high = self.phases
-        middles = (torch.arange(PHASES, device=x.device) + 0.5) / PHASES
-        phase = low + (high - low) * middles  # (P,)
-        sine = (x - phase).sin()  # (B, 1, P)
-        amplitude = y / sine  # (B, 1, P)
+        x, near, query = (value.cpu().double() for value in (x, y, query_x))
+        below = x.remainder(math.pi)
+        positive = (x / math.pi).floor().remainder(2) == 0  # the sine's sign below x
+        first = positive == (near >= 0)
+        low, high = torch.zeros_like(x).where(first, below), below.where(first, math.pi)
         smallest, largest = self.amplitudes
-        weight = ((amplitude >= smallest) & (amplitude <= largest)) / sine.abs()
-        waves = amplitude * (query_x - phase).sin()  # (B, Q, P)
-        waves = waves.where(weight > 0, 0)
-        return (weight * waves).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp_min(1e-12)
+        size = near.abs().clamp_min(1e-12)
+        inner, outer = (size / largest).clamp_max(1).asin(), (size / smallest).clamp_max(1).asin()
+        total, cotangent = torch.zeros_like(x), torch.zeros_like(x)
+        for piece in ((inner, outer), (math.pi - outer, math.pi - inner)):
+            begin, end = (angle.clamp(low, high) for angle in piece)
+            some = end > begin
+            total += ((end / 2).tan().log() - (begin / 2).tan().log()).where(some, 0)
+            cotangent += (1 / begin.sin() - 1 / end.sin()).where(some, 0)
+        d = query - x
+        mean = near * (d.cos() + d.sin() * cotangent / total.clamp_min(1e-300))
+        return mean.to(y)
 
 
 class GaussianProcess(Family):

@@ -101,6 +101,8 @@ def _of_columns(data: Any, first: Mapping[str, Any]) -> Arrays:
 
 def _named(labels: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
     """The names of some labels. A part of a dataset that nobody has labelled says -1, or None."""
+    # Of `with_format("torch")` a label is a tensor without dimensions.
+    labels = [n.item() if isinstance(n, torch.Tensor) and not n.ndim else n for n in labels]
     known = [isinstance(n, int | np.integer) and 0 <= n < len(names) for n in labels]
     if not all(known):
         first = known.index(False)

@@ -67,7 +67,7 @@ def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
         _refuse_whole_classes(data, classes, same, (here, first), (there, second))
         left, right = here[0], there[same[there] == same[here[0]]][0]
         notes.append(
-            f"{_images(len(shared))} in {first} and in {second} too, the first in the classes "
+            f"{told_images(len(shared))} in {first} and in {second} too, the first in the classes "
             f"{data.class_names[classes[left]]!r} and {data.class_names[classes[right]]!r}"
         )
     for phase in Split._fields:
@@ -80,14 +80,13 @@ def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
         if phase == "train":
             continue  # there it costs nobody anything
         name = data.class_names[classes[inside[first_at[counts > 1].min()]]]
-        notes.append(
-            f"{_images(int((counts > 1).sum()))} more than once in {phase}, the first in the class "
-            f"{name!r}"
-        )
+        several = told_images(int((counts > 1).sum()))
+        notes.append(f"{several} more than once in {phase}, the first in the class {name!r}")
     return notes
 
 
-def _images(count: int) -> str:
+def told_images(count: int) -> str:
+    """So many images, and the verb that they take."""
     return "1 image is" if count == 1 else f"{count:,} images are"
 
 
@@ -151,10 +150,13 @@ def seen_classes(
         shared = shared[equal.all(1).numpy()]
     found: dict[int, str] = {}
     here, there = np.isin(old, shared), np.isin(new, shared)
+    known_sets = {
+        owner: set(old[owners == owner].tolist()) for owner in np.unique(owners[here]).tolist()
+    }
     for number in np.unique(asked[there]).tolist():
         mine = set(new[asked == number].tolist())
-        for owner in np.unique(owners[here]).tolist():
-            if _one_class(mine, set(old[owners == owner].tolist())):
+        for owner, theirs in known_sets.items():
+            if _one_class(mine, theirs):
                 found[number] = f"{trained.class_names[owner]!r} of {phases[owner]}"
                 break
     return Seen(found, int((there & ~np.isin(asked, list(found))).sum()))

@@ -21,11 +21,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from bench.api import TaskSpec
 from bench.data.class_folder import ClassFolder
 from bench.registry.learner_files import LearnerFile
-from bench.registry.option_values import without_paths
 from bench.store import layout
 from bench.store.atomic import write_json
 from bench.store.checked import Part, Problem, UnreadableError, missing, read_json, record_part
 from bench.store.files import check_picture, check_scores
+from bench.store.options import without_paths
 from bench.store.records import CellResult, Failure, Measure, TrainingResult
 from bench.suites.schema import Budget
 

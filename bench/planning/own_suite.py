@@ -44,9 +44,9 @@ class Suite(os.PathLike[str]):
         name: of the suite.
         dataset: a torch ``Dataset`` of (image, label), a dataset of Hugging Face, a mapping with
             ``images`` (or ``features``) and ``labels``, a pair of them; or what a suite file names:
-            an installed dataset, ``folder:PATH``, ``arrays:PATH``, or a path. Relative paths begin
-            at the current folder, those in `keys` too. uint8 are images, scaled to
-            ``image_size``; floats are taken as they are.
+            an installed dataset, ``folder:PATH``, ``arrays:PATH``; or the `pathlib.Path` of a
+            folder or an ``.npz`` file. Relative paths begin at the current folder, those in `keys`
+            too. uint8 are images, scaled to ``image_size``; floats are taken as they are.
         keys: of a suite file. Left out: `protocol` is ``kshot``, `settings` are 5-way 1-shot and
             5-shot with 15 queries of a class, `split` has 60, 20 and 20 % of the classes,
             `image_size` is 28, `budgets` are those of ``glyphs-5way`` with a million images.

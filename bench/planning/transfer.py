@@ -15,7 +15,7 @@ from bench.apart.blame import touching
 from bench.api.dataset import DataFolders, ImageClasses, IntArray, Notify, Source, Split
 from bench.data.class_folder import ClassFolder
 from bench.data.own_data import own_source
-from bench.episodes.duplicates import examine_duplicates, seen_classes
+from bench.episodes.duplicates import examine_duplicates, seen_classes, told_images
 from bench.episodes.pools import Pool
 from bench.errors import BenchError
 from bench.planning.jobs import TestedData
@@ -89,8 +89,8 @@ def transferred(
         notes = (f"left out of the meta-test on {dataset}: {count} that were seen: {told}",)
     if seen.images:
         notes += (
-            f"{seen.images:,} images of the meta-test on {dataset} were seen in meta-training or "
-            "meta-validation, in classes of others",
+            f"{told_images(seen.images)} known before the meta-test on {dataset}, from "
+            "meta-training or meta-validation, though no class of theirs is as a whole",
         )
     nothing = np.array([], dtype=np.int64)
     notes += tuple(

@@ -267,15 +267,3 @@ def _items_as_json(value: Any, file: bool | None) -> Any:
     if isinstance(value, tuple | list):
         return [as_json(item, file) for item in value]
     return to_jsonable_python(value)
-
-
-def without_paths(config: Any) -> Any:
-    """Options as JSON, files told by their content only."""
-    match config:
-        case {"file": str(), "sha256": str(digest)}:
-            return {"sha256": digest}
-        case dict():
-            return {key: without_paths(value) for key, value in config.items()}
-        case list():
-            return [without_paths(value) for value in config]
-    return config

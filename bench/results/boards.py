@@ -18,6 +18,7 @@ from bench.results.formats import natural
 from bench.results.labels import distinct, label_of, places
 from bench.results.measures import PHASES, Kind, Metric
 from bench.results.rows import CellRow, Place, Timing
+from bench.store.options import without_paths
 
 T = TypeVar("T")
 
@@ -327,7 +328,7 @@ def _board(budget: str, trained: list[CellRow], untrained: list[CellRow]) -> Boa
 def _separates(row: CellRow) -> tuple[Any, ...]:
     """What makes another entry: the learner, where it ran, what it answered, and what of its
     training a cell tells, besides the seed."""
-    trained_as = (row.config, row.training_ways, row.training_items)
+    trained_as = (without_paths(row.config), row.training_ways, row.training_items)
     return (
         *(row.family, row.learner, row.device, row.precision, row.bank),
         *(json.dumps(value, sort_keys=True, default=str) for value in trained_as),

@@ -18,6 +18,7 @@ from bench.results.measures import Metric
 from bench.results.paired_scores import cell_scores
 from bench.results.pairs import Comparison, compare_pairs
 from bench.results.rows import CellRow
+from bench.store.options import without_paths
 
 ONLY_IN_A, ONLY_IN_B = "only in A", "only in B"
 
@@ -108,7 +109,7 @@ def _option(key: str, row: CellRow) -> str | None:
     """What an option was; None where no options are stored."""
     if not row.config:
         return None
-    value = row.config.get(key, NOT_THERE)
+    value = without_paths(row.config.get(key, NOT_THERE))
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
@@ -206,7 +207,7 @@ def _variant(row: CellRow) -> tuple[str | None, ...]:
 
 def _options(row: CellRow) -> str:
     """How it was trained, which matters more than all of `_variant`."""
-    trained_as = row.config, row.training_ways, row.training_items
+    trained_as = without_paths(row.config), row.training_ways, row.training_items
     return json.dumps(trained_as, sort_keys=True, default=str)
 
 

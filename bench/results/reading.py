@@ -194,7 +194,7 @@ class _Reader:
     def _look_at_scores(self, path: Path) -> None:
         """The row stays: its result says what they came to. Nothing can be paired with it."""
         if why := scores_at_a_glance(str(path)):
-            again = "its result is shown without; `bench run` computes the cell again"
+            again = "its result is shown, its scores are not; `bench run` computes them again"
             self.problems.append(Problem(str(path), f"{why}; {again}"))
 
     def _note(self, folder: Path, reason: str) -> None:

@@ -107,12 +107,20 @@ def _take(source: Path, folder: Path, to: Path, merged: Merged) -> None:
             merged.equal += 1
         else:
             merged.different.append(f"{folder}: {why}; that of {source} is left out")
-    elif theirs is not None or missing(ours):
+    elif theirs is not None or missing(ours) or (done is None and _begun(its, ours)):
+        new = theirs is not None or missing(ours)
         with locked(ours):
-            _replace(its, ours, theirs, merged)
-        merged.copied[str(source)] += 1
-    elif done is None:
-        merged.completed += _go_on(its, ours, merged)
+            # Whoever held the lock until now may have finished it.
+            if changed := _result(ours) != done:
+                pass
+            elif new:
+                _replace(its, ours, theirs, merged)
+            else:
+                merged.completed += _go_on(its, ours, merged)
+        if changed:
+            _take(source, folder, to, merged)
+            return
+        merged.copied[str(source)] += new
     _copy_timings(its, ours, merged)
 
 
@@ -152,6 +160,10 @@ def _replace(its: Path, ours: Path, result: Json | None, merged: Merged) -> None
     for path in files:
         if path.name == layout.RESULT:  # read already
             _copy(path, ours / path.name)
+        elif path.name == layout.WEIGHTS and (why := damage(path, result)) is not None:
+            # A run that finds damaged weights trains again; without any it could only fail.
+            merged.left_out.append(f"{path} {why}; it is copied as it is")
+            _copy(path, ours / path.name)
         else:
             _copy_whole(path, ours / path.name, result, merged)
 
@@ -169,7 +181,17 @@ def _complete(its: Path, ours: Path, result: Json, merged: Merged) -> bool:
             wanted.append(path)
         elif path.name in COMPARED and (why := damage(path, result)) is not None:
             merged.left_out.append(f"{path} {why}")
-    return _take_wanted(wanted, ours, result, merged)
+    if not wanted:
+        return False
+    with locked(ours):
+        return _take_wanted(wanted, ours, result, merged)
+
+
+def _begun(its: Path, ours: Path) -> bool:
+    """Whether theirs, which is as unfinished as ours, may have something that ours lacks."""
+    names = (layout.TRAINING, layout.CELL, layout.FAILURE, layout.LOG, layout.CHECKPOINT)
+    there = {path.name for path in _files(its)}
+    return any(name in there and damage(ours / name, None) is not None for name in names)
 
 
 def _go_on(its: Path, ours: Path, merged: Merged) -> bool:
@@ -181,19 +203,22 @@ def _go_on(its: Path, ours: Path, merged: Merged) -> bool:
         if damage(ours / name, None) is not None
     ]
     if damage(ours / layout.CHECKPOINT, None) is not None:
-        if damage(its / layout.CHECKPOINT, None) is None:
+        weights = its / layout.WEIGHTS
+        usable = missing(weights) or damage(weights, None) is None  # else it would end with none
+        if usable and damage(its / layout.CHECKPOINT, None) is None:
             wanted += [its / name for name in (layout.STARTED, layout.WEIGHTS, layout.CHECKPOINT)]
         else:
-            wanted.append(its / layout.CHECKPOINT)  # to be named, if it is there
+            merged.left_out += [
+                f"{path} {why}"
+                for path in (its / layout.CHECKPOINT, weights)
+                if not missing(path) and (why := damage(path, None)) is not None
+            ]
     there = set(_files(its))
     return _take_wanted([path for path in wanted if path in there], ours, None, merged)
 
 
 def _take_wanted(wanted: list[Path], ours: Path, result: Json | None, merged: Merged) -> bool:
-    if not wanted:
-        return False
-    with locked(ours):
-        taken = [_copy_whole(path, ours / path.name, result, merged) for path in wanted]
+    taken = [_copy_whole(path, ours / path.name, result, merged) for path in wanted]
     return any(taken)
 
 

@@ -107,6 +107,17 @@ def test_items_without_a_label_are_no_class(label):
         arrays_of(Unlabelled(label))
 
 
+def test_labels_of_hugging_face_may_be_tensors():
+    class Formatted(Columns):
+        """`with_format("torch")`."""
+
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            given = super().__getitem__(index)
+            return given | {"label": torch.tensor(given["label"])}
+
+    assert arrays_of(Formatted()).labels[[0, -1]].tolist() == ["kind 0", f"kind {CLASSES - 1}"]
+
+
 def test_images_are_what_the_same_files_in_a_folder_are():
     deep = Image.fromarray(np.full((2, 2), 30_000, dtype=np.uint16))
     assert deep.mode == "I;16"

@@ -72,7 +72,7 @@ def test_a_cell_without_whole_scores_stays_and_is_named(damage, told, tmp_path):
     [problem] = found.problems
     assert problem.path == str(file)
     assert problem.reason.startswith(told)
-    assert "`bench run` computes the cell again" in problem.reason
+    assert "`bench run` computes them again" in problem.reason
 
 
 @pytest.mark.parametrize("status", ["failed", "unfinished"])

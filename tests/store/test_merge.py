@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -213,6 +214,58 @@ def test_of_what_is_unfinished_in_both_the_checkpoint_and_the_failure_are_taken(
         for name in names:
             ours = tmp_path / "c" / folder.relative_to(b) / name
             assert ours.read_bytes() == (folder / name).read_bytes()
+
+
+def test_what_is_finished_while_a_merge_waits_is_left_as_it_is(finished, tmp_path, monkeypatch):
+    """A run trains in the folder that is joined in; its lock is free once it is done."""
+    to, b = shutil.copytree(finished, tmp_path / "c"), shutil.copytree(finished, tmp_path / "b")
+    for folder in (to, b):
+        for path in folder.glob("*/**/recurrent-*/result.json"):
+            path.unlink()
+    theirs = one_file(b, EXTRAS["weights"])
+    shutil.copy(theirs, theirs.with_name("checkpoint.pt"))
+    save_arrays(theirs, {"half": np.zeros(1)})
+    held = {"count": 0}
+
+    @contextlib.contextmanager
+    def slow(folder: Path):
+        if not held["count"]:  # the first lock that is waited for
+            shutil.copytree(finished, to, dirs_exist_ok=True)
+        held["count"] += 1
+        yield
+
+    monkeypatch.setattr("bench.store.merge.locked", slow)
+    merge([b], to)
+    assert held["count"]
+    assert results_of(to) == results_of(finished)
+    weights = one_file(to, EXTRAS["weights"])
+    assert weights.read_bytes() == one_file(finished, EXTRAS["weights"]).read_bytes()
+    assert not weights.with_name("checkpoint.pt").exists()
+
+
+def test_damaged_weights_of_a_result_are_kept_for_a_run_to_find(finished, tmp_path, tiny_suite):
+    """Without any it could only say that they are missing; of damaged ones it trains again."""
+    a = shutil.copytree(finished, tmp_path / "a")
+    one_file(a, EXTRAS["weights"]).write_bytes(b"cut off")
+    merged = merge([a], tmp_path / "c")
+    assert [line.rpartition("; ")[2] for line in merged.left_out] == ["it is copied as it is"]
+    assert one_file(tmp_path / "c", EXTRAS["weights"]).read_bytes() == b"cut off"
+    merged = merge([finished], tmp_path / "c")
+    weights = one_file(tmp_path / "c", EXTRAS["weights"])
+    assert weights.read_bytes() == one_file(finished, EXTRAS["weights"]).read_bytes()
+
+
+def test_a_checkpoint_with_damaged_weights_is_not_gone_on_from(finished, tmp_path):
+    a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
+    for folder in (a, b):
+        for path in folder.glob("*/**/recurrent-*/result.json"):
+            path.unlink()
+    weights = one_file(b, EXTRAS["weights"])
+    shutil.copy(weights, weights.with_name("checkpoint.pt"))
+    weights.write_bytes(b"cut off")
+    merged = merge([a, b], tmp_path / "c")
+    assert not one_file(tmp_path / "c", EXTRAS["weights"]).with_name("checkpoint.pt").exists()
+    assert any(str(weights) in line for line in merged.left_out)
 
 
 def test_weights_of_an_unfinished_training_are_not_those_of_a_result(finished, tmp_path):
