@@ -198,7 +198,8 @@ def board(suite: str) -> str:
     return _board([cell for cell in reference_cells(suite) if cell["budget"] in STANDARD])
 
 
-STANDARD = {"standard", "none"}
+STANDARD = {"standard", "none", "45min"}
+"""Budgets whose results stand beside each other; a row of another than `standard` says it."""
 FAMILIES = ["model-based", "metric-based", "optimization-based"]
 Row = dict[str, list[dict[str, Any]]]
 """Cells of a row, one for each seed, by setting."""
@@ -224,7 +225,9 @@ def _board(cells: list[dict[str, Any]]) -> str:
     ]
     for row in sorted(rows.values(), key=order):
         some = next(iter(row.values()))[0]
-        words = [f"`{some['learner']}`", some["family"]]
+        minutes = some["budget"].removesuffix("min") if some["budget"].endswith("min") else ""
+        after = f" ({minutes} minutes)" if minutes else ""
+        words = [f"`{some['learner']}`{after}", some["family"]]
         words += [_of_seeds(row[setting]) if setting in row else "-" for setting in settings]
         seeds = sorted({cell["seed"] for cells in row.values() for cell in cells})
         words += [", ".join(map(str, seeds)), ", ".join(_devices(row))]

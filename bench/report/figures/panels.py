@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from bench.report.figures.style import (
     shortened,
 )
 from bench.results.boards import Board, Entry, family_order
+from bench.results.joined import Joined, joined
 from bench.results.written import seeds
 
 if TYPE_CHECKING:
@@ -77,23 +79,41 @@ def hollow_note(entries: Iterable[Entry]) -> str:
 
 
 Line = tuple[str, str, int]
-"""A learner over several boards: family, label, and which one of that label it is."""
+"""A learner over several boards: family, name, and which one of that name it is."""
 
 
 def lines_over(boards: Iterable[Board]) -> Iterator[tuple[Line, Board, Entry]]:
     """The scored learners of each board under what joins them over the boards.
 
-    Of one label there are several where a learner was trained twice with the same seed; trainings
-    tell which is which.
+    A learner that is once on each board is one line, wherever it was trained for each, and is
+    called by its name alone where its labels differ. Another one has a line for each label, and of one
+    label there are several where it was trained twice with the same seed; trainings tell which is
+    which.
     """
+    boards = list(boards)
+    names = joined(boards)
+    labels: dict[Joined, set[str]] = defaultdict(set)
+    several: set[Joined] = set()
+    for board in boards:
+        for entry in board.scored:
+            labels[names[entry]].add(entry.label)
+        counted = Counter(names[entry] for entry in board.scored)
+        several |= {name for name, count in counted.items() if count > 1}
     for board in boards:
         times: Counter[tuple[str, str]] = Counter()
-        line: dict[Entry, Line] = {}
+        line: dict[Entry, tuple[Line, Entry]] = {}
         for entry in sorted(board.scored, key=_trainings):
-            key = entry.family, entry.label
-            line[entry] = (*key, times[key])
+            name = names[entry]
+            if name not in several and len(labels[name]) > 1:
+                shown = replace(entry, label=name.learner)
+            else:
+                shown = entry
+            key = entry.family, shown.label
+            line[entry] = (*key, times[key]), shown
             times[key] += 1
-        yield from ((line[entry], board, entry) for entry in board.scored)
+        for entry in board.scored:
+            key, shown = line[entry]
+            yield key, board, shown
 
 
 def _trainings(entry: Entry) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, combinations
@@ -28,7 +29,7 @@ from bench.report.figures import (
 from bench.report.figures.boards import MOST
 from bench.report.figures.grid import grid_figure, grid_of
 from bench.report.figures.online import apart, presentation_figure
-from bench.report.figures.panels import neighbours, round_values
+from bench.report.figures.panels import lines_over, neighbours, round_values
 from bench.report.figures.probes import length_figure, rows_used
 from bench.report.figures.scores import score_figure
 from bench.report.figures.style import INK, page_svg, short, shortened, slug, svg
@@ -175,6 +176,18 @@ def test_labels_are_kept_apart_by_hand() -> None:
     # 10, 15, 20 moved down by the mean lift (0 + 4 + 8) / 3
     assert apart([10, 11, 12], 5) == [6, 11, 16]
     assert apart([], 5) == []
+
+
+def test_a_learner_is_one_line_wherever_it_was_trained_for_each_setting(tmp_path: Path) -> None:
+    for shots, device in ((1, "cpu"), (5, "cuda")):
+        task, setting = {"ways": 5, "shots": shots}, f"5way{shots}shot"
+        write_cell(tmp_path, "maml", setting=setting, task=task, device=device)
+        for other in ("cpu", "cuda"):
+            write_cell(tmp_path, "anil", setting=setting, task=task, device=other)
+    found = list(lines_over(boards(read_results(tmp_path).rows)))
+    assert Counter((line[1], entry.label) for line, _, entry in found) == {
+        ("maml", "maml"): 2, ("anil · cpu", "anil · cpu"): 2, ("anil · cuda", "anil · cuda"): 2,
+    }  # fmt: skip
 
 
 def test_ways_and_shots_are_lines_over_the_settings(tmp_path: Path) -> None:
