@@ -86,7 +86,7 @@ def lines_over(boards: Iterable[Board]) -> Iterator[tuple[Line, Board, Entry]]:
     """The scored learners of each board under what joins them over the boards.
 
     A learner that is once on each board is one line, wherever it was trained for each, and is
-    called by its name alone where its labels differ. Another one has a line for each label, and of one
+    called by its name alone where its labels differ. Another one has a line for each label. Of one
     label there are several where it was trained twice with the same seed; trainings tell which is
     which.
     """
@@ -112,8 +112,8 @@ def lines_over(boards: Iterable[Board]) -> Iterator[tuple[Line, Board, Entry]]:
             line[entry] = (*key, times[key]), shown
             times[key] += 1
         for entry in board.scored:
-            key, shown = line[entry]
-            yield key, board, shown
+            own, shown = line[entry]
+            yield own, board, shown
 
 
 def _trainings(entry: Entry) -> list[str]:
