@@ -19,7 +19,8 @@ from bench.errors import BenchError
 from bench.planning.jobs import Training
 from bench.registry.contestants import configure, contestants
 from bench.registry.discovery import Found
-from bench.registry.option_values import as_json, as_text, fit, without_paths
+from bench.registry.option_values import as_json, as_text, fit
+from bench.store.options import without_paths
 
 
 class Pool(enum.Enum):
