@@ -111,13 +111,12 @@ def _take(source: Path, folder: Path, to: Path, merged: Merged) -> None:
         new = theirs is not None or missing(ours)
         with locked(ours):
             # Whoever held the lock until now may have finished it.
-            if changed := _result(ours) != done:
-                pass
-            elif new:
+            same = _result(ours) == done
+            if same and new:
                 _replace(its, ours, theirs, merged)
-            else:
+            elif same:
                 merged.completed += _go_on(its, ours, merged)
-        if changed:
+        if not same:
             _take(source, folder, to, merged)
             return
         merged.copied[str(source)] += new
