@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,37 +28,45 @@ def from_folder(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     """What a suite file says, with the paths in it, relative to a folder, made absolute.
 
     Raises:
-        BenchError: what cannot be a path.
+        BenchError: the key of what cannot be a path, and why.
     """
     made = _dataset_from(folder, content)
     named, split = made.get("dataset"), made.get("split")
     own = not isinstance(named, str) or own_path(named) is not None
     if own and isinstance(split, str | Path) and str(split) != FOLDERS:
-        made["split"] = str(below(folder, Path(split)))
+        with _key("split"):
+            made["split"] = str(_below(folder, Path(split)))
     if isinstance(test := made.get("test"), Mapping):
-        made["test"] = _dataset_from(folder, test)
+        made["test"] = _dataset_from(folder, test, "test.")
     if isinstance(settings := made.get("settings"), Mapping):
         made["settings"] = {
-            name: _dataset_from(folder, table) if isinstance(table, Mapping) else table
+            name: _dataset_from(folder, table, f"settings.{name}.")
+            if isinstance(table, Mapping)
+            else table
             for name, table in settings.items()
         }
     return made
 
 
-def _dataset_from(folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+def _dataset_from(folder: Path, table: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """The same table; the path in its dataset made absolute."""
     made = dict(table)
-    if isinstance(named := made.get("dataset"), str):
-        made["dataset"] = absolute(folder, named)
+    if isinstance(named := made.get("dataset"), str) and (own := own_path(named)) is not None:
+        with _key(f"{before}dataset"):
+            made["dataset"] = f"{own[0]}{_below(folder, own[1])}"
     return made
 
 
-def absolute(folder: Path, dataset: str) -> str:
-    """The same name of a dataset; a path in it, relative to a folder, made absolute."""
-    own = own_path(dataset)
-    return dataset if own is None else f"{own[0]}{below(folder, own[1])}"
+@contextmanager
+def _key(key: str) -> Iterator[None]:
+    """Gives a `BenchError` that is raised inside the key."""
+    try:
+        yield
+    except BenchError as error:
+        raise BenchError(f"{key}: {error}") from error
 
 
-def below(folder: Path, path: Path) -> Path:
+def _below(folder: Path, path: Path) -> Path:
     """A path that is relative to a folder, made absolute."""
     try:
         return (folder / path.expanduser()).resolve()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self
 
 from pydantic import (
     Discriminator,
@@ -25,7 +25,7 @@ from bench.errors import BenchError, unknown_name
 from bench.protocols.settings import ALL, Table, TestedOn
 from bench.registry.installed import protocol, protocols
 from bench.registry.names import check_name
-from bench.suites.paths import FOLDER, FOLDERS, absolute, below, own_path
+from bench.suites.paths import FOLDER, FOLDERS, from_folder, own_path
 from bench.suites.toml_files import read_toml
 
 IMAGE_KEYS = ("image_size", "rotations", "split")
@@ -266,6 +266,10 @@ def read_suite(path: Path) -> Suite:
         BenchError: with the line of a syntax error, or each key that is wrong and why.
     """
     content = read_toml(path)
+    try:
+        content = from_folder(path.absolute().parent, content)
+    except BenchError as error:
+        raise BenchError(f"{path}: {error}") from error
     kind = Suite
     if isinstance(named := content.get("protocol"), str):
         try:
@@ -279,31 +283,7 @@ def read_suite(path: Path) -> Suite:
         mistakes = "\n".join(f"  {_mistake(detail, content, kind)}" for detail in error.errors())
         raise BenchError(f"{path} is not a valid suite:\n{mistakes}") from error
     suite._file = path
-    beside = path.absolute().parent
-    changes: dict[str, Any] = {}
-    if suite.own is not None:
-        with suite.at("dataset"):
-            changes["dataset"] = absolute(beside, suite.dataset)
-        if isinstance(suite.split, str) and suite.split != FOLDERS:
-            with suite.at("split"):
-                changes["split"] = str(below(beside, Path(suite.split)))
-    with suite.at("test.dataset"):
-        changes["test"] = _absolute_in(beside, suite.test)
-    changes["settings"] = {}
-    for name, setting in suite.settings.items():
-        with suite.at(f"settings.{name}.dataset"):
-            changes["settings"][name] = _absolute_in(beside, setting)
-    return suite.model_copy(update=changes)
-
-
-TestedT = TypeVar("TestedT", bound=TestedOn)
-
-
-def _absolute_in(folder: Path, table: TestedT) -> TestedT:
-    """The same table, with the path in its dataset made absolute."""
-    if table.dataset is None:
-        return table
-    return table.model_copy(update={"dataset": absolute(folder, table.dataset)})
+    return suite
 
 
 def _mistake(detail: Any, content: dict[str, Any], kind: type[Suite]) -> str:

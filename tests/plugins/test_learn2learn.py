@@ -255,6 +255,26 @@ def test_the_same_seed_begins_with_the_same_weights(tiny):
 
 
 @needs_learn2learn
+@pytest.mark.parametrize("name", ["maml-l2l", "metasgd-l2l"])
+def test_ten_updates_of_training_go_the_same_way(name, tiny):
+    """In float64: in float32 their rounding parts the two within a short training, and what they
+    reach then differs as two seeds differ."""
+    mine, theirs = pair({"maml-l2l": MAML, "metasgd-l2l": MetaSGD}[name], name, tiny)
+    losses: list[list[float]] = []
+    for one in (mine.train(), theirs.train()):
+        steps = torch.optim.Adam(one.parameters(), lr=0.01)
+        losses.append([])
+        for seed in range(10):
+            loss = one.loss(double(tiny.episodes(shots=2, batch=3, seed=seed)))
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+            losses[-1].append(loss.item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+    assert losses[0][-1] != pytest.approx(losses[0][0], rel=0.05)
+
+
+@needs_learn2learn
 @torch.no_grad()
 def test_fewer_ways_are_the_first_outputs(tiny):
     mine, theirs = pair(MAML, "maml-l2l", tiny)
@@ -329,19 +349,14 @@ def test_ours_and_theirs_are_timed_in_one_report(tmp_path):
     bench("run", "--suite", "glyphs-5way", "--budget", "smoke", "--device", "cpu/1", *both)
     rows = json.loads(bench("results", "--format", "json"))
     assert {row["learner"] for row in rows} == {ours, theirs}
-    accuracies: dict[str, dict[str, float]] = {}
+    settings = {row["setting"] for row in rows}
     for row in rows:
         assert row["status"] == "done"
-        accuracies.setdefault(row["setting"], {})[row["learner"]] = row["accuracy"]
-    for (
-        setting,
-        by_learner,
-    ) in accuracies.items():  # the same but for rounding
-        assert by_learner[ours] == pytest.approx(by_learner[theirs], abs=0.05), setting
+        assert row["accuracy"] > 0.3, (row["learner"], row["setting"])  # by chance 0.2
     bench("report", "--format", "html,csv")
     assert "maml-l2l" in (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
     tables = sorted(tmp_path.glob("results/tables/*-cost.csv"))
-    assert len(tables) == len(accuracies) == 2
+    assert len(tables) == len(settings) == 2
     for table in tables:
         lines = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
         assert {line["learner"] for line in lines} == {ours, theirs}
