@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import functools
+import importlib.metadata
+import json
 import platform
 import re
 import subprocess
@@ -44,11 +46,11 @@ def driver() -> str | None:
 
 @functools.cache
 def checkout() -> tuple[str | None, bool | None]:
-    """Commit of the harness's own checkout and whether it was changed since; None, None where
-    it was installed from a package."""
+    """Commit of the harness's own code and whether it was changed since: of its checkout, or what
+    pip noted as it installed from a repository; None, None where nothing says it."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return None, None
+        return (commit, False) if (commit := _installed_commit(root)) else (None, None)
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
@@ -62,6 +64,20 @@ def checkout() -> tuple[str | None, bool | None]:
         )
     except (OSError, subprocess.SubprocessError):
         return None, None
+
+
+def _installed_commit(folder: Path) -> str | None:
+    """The commit of ``pip install git+https://...``, of the package that lies in a folder (PEP 610,
+    ``direct_url.json``)."""
+    try:
+        package = importlib.metadata.distribution("bench-metalearning")
+        if Path(str(package.locate_file(""))).resolve() != folder:
+            return None
+        origin = json.loads(package.read_text("direct_url.json") or "{}")
+        commit = origin.get("vcs_info", {}).get("commit_id")
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError, AttributeError):
+        return None
+    return commit[:12] if isinstance(commit, str) else None
 
 
 def environment(device: Device) -> Environment:

@@ -344,7 +344,7 @@ def test_ours_and_theirs_are_timed_in_one_report(tmp_path):
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
-    ours, theirs = "maml[learned_rates=False]", "maml-l2l"
+    ours, theirs = "maml[filters=16,learned_rates=False]", "maml-l2l[filters=16]"
     both = ["--learner", ours, "--learner", theirs]
     bench("run", "--suite", "glyphs-5way", "--budget", "smoke", "--device", "cpu/1", *both)
     rows = json.loads(bench("results", "--format", "json"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from bench.errors import BenchError
 from bench.running.places import usable_places
 from bench.worker.devices import Device, cores
-from bench.worker.environment import checkout, environment
+from bench.worker.environment import _installed_commit, checkout, environment
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,24 @@ def test_the_commit_is_that_of_the_checkout():
     if commit is not None:
         assert len(commit) == 12
         int(commit, 16)
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ({"url": "https://x", "vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}}, True),
+        ({"url": "file:///bench", "dir_info": {"editable": True}}, False),
+        ([], False),
+        (None, False),
+    ],
+    ids=["repository", "folder", "no table", "index"],
+)
+def test_the_commit_that_pip_noted(origin, expected, tmp_path, monkeypatch):
+    notes = tmp_path / "bench_metalearning-0.1.0.dist-info"
+    notes.mkdir()
+    (notes / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-metalearning\n")
+    if origin is not None:
+        (notes / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert _installed_commit(tmp_path) == ("0123456789ab" if expected else None)
+    assert _installed_commit(tmp_path / "elsewhere") is None  # it is of other code
