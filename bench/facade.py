@@ -51,7 +51,8 @@ def run(
 
     Args:
         suites: names, globs or paths of TOML files; `bench.Suite` makes one of data in Python.
-        learners: as ``maml[inner_steps=1,5]``; empty: all that are installed.
+        learners: as ``maml[inner_steps=1,5]``, or ``path/to/file.py:Class`` of one that is not
+            installed; empty: all that are.
         seeds: one training per seed.
         devices: meta-trains and meta-tests on the first, times on all; ``cuda`` is every GPU that
             is visible, ``cuda:1`` just that one.

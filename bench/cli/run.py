@@ -80,8 +80,8 @@ SIZE = Quantity(
 )  # fmt: skip
 @click.option(
     "--learner", "learners", multiple=True, type=Word("'maml[inner_steps=1,5]'"), metavar="SPEC",
-    help="A learner, a glob, or 'maml[inner_steps=1,5]': lists make a product. May be repeated.  "
-    "[default: all that are installed]",
+    help="A learner, a glob, 'maml[inner_steps=1,5]' (lists make a product), or file.py:Class of "
+    "one that is not installed. May be repeated.  [default: all that are installed]",
 )  # fmt: skip
 @click.option("--seeds", type=Seeds(), default="0", show_default=True, help="0-2 or 0,3,7.")
 @click.option(

@@ -39,7 +39,7 @@ def work(ctx: click.Context, /, plan: Path, index: int) -> None:
 
     def stop(number: int, frame: object) -> None:
         told.append(number)
-        stopping()
+        stopping(by_hand=number == signal.SIGINT)
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         number = getattr(signal, name, None)

@@ -93,7 +93,9 @@ def _of_columns(data: Any, first: Mapping[str, Any]) -> Arrays:
     items, labels = zip(
         *((item[image], item[label]) for item in (data[n] for n in range(len(data)))), strict=True
     )
-    names = getattr(getattr(data, "features", {}).get(label), "names", None)
+    features = getattr(data, "features", None)  # Hugging Face's; anything of another dataset
+    described = features.get(label) if isinstance(features, Mapping) else None
+    names = getattr(described, "names", None)
     if names is not None:
         labels = _named(labels, names)
     return _whole(items, labels)

@@ -175,7 +175,10 @@ class Group:
         status = cell.status(results)
         if status != "failed":
             return status == "unfinished"
-        failure = read_record(cell.folder(results) / layout.FAILURE, Failure)
+        try:
+            failure = read_record(cell.folder(results) / layout.FAILURE, Failure)
+        except UnreadableError:  # another run has removed it at this moment
+            return True
         return failure["kind"] == "training" and self.training.failure(results) is None
 
     def to_time(self, cell: Cell) -> bool:
@@ -183,6 +186,15 @@ class Group:
         if self._timed(cell) or not self.has_weights():
             return False
         return cell.status(self.frame.results) == "done"
+
+    def stands(self) -> tuple[int, list[bool]]:
+        """What has been done of it: it is another thing once it has got on."""
+        checkpoint = self.train().folder / layout.CHECKPOINT
+        try:
+            stored = checkpoint.stat().st_mtime_ns
+        except OSError:
+            stored = 0
+        return stored, [part.done or part.failed for part in self.parts()]
 
     def has_weights(self) -> bool:
         """Whether the training can be looked at again: reference results come without weights."""

@@ -21,8 +21,12 @@ from bench.groups.group import Group
 from bench.store import layout
 from bench.store.atomic import CannotWriteError, write_json, writing
 from bench.store.checked import UnreadableError, missing, read_record
+from bench.store.leases import touched_lately
 from bench.store.records import Record
 from bench.worker.environment import now
+
+LONG_SECONDS = 60.0
+"""Who is stopped sooner had no time to get on."""
 
 TELL_SECONDS = 2.0
 """So often it is written while nothing but a fraction changes."""
@@ -43,6 +47,12 @@ class GroupStatus(Record):
     """How often it was begun."""
     lost: int
     """How often it was begun, and then neither stopped nor ended."""
+    idle: int = 0
+    """How often in a row it was stopped after `LONG_SECONDS` or more, and had not got on."""
+    stands: str = ""
+    """`bench.groups.group.Group.stands` when it was begun; empty: it was stopped by hand."""
+    seconds: float = 0.0
+    """Since it was begun."""
     part: int | None = None
     """Which of `bench.groups.group.Group.parts` it is at."""
     details: dict[str, Any] = {}
@@ -109,8 +119,12 @@ class StatusWriter:
 
     def __init__(self, run: Path, group: Group) -> None:
         before = read_status(run, group)
-        broken_off = before is not None and before.state == "working" and not _lives(before)
         self._file, self._written = layout.group_file(run, group.index), 0.0
+        self._begun = time.monotonic()
+        broken_off = before is not None and before.state == "working" and not _lives(before)
+        if broken_off and self._worked_on(group):
+            broken_off = False
+        stands = repr(group.stands())
         self._parts = {part.output: number for number, part in enumerate(group.parts())}
         self._content: dict[str, Any] = {
             "name": group.name,
@@ -118,6 +132,8 @@ class StatusWriter:
             "process": owner(),
             "attempts": 1 + (before.attempts if before else 0),
             "lost": broken_off + (before.lost if before else 0),
+            "idle": 0 if before is None else _idle(before, stands),
+            "stands": stands,
             "notes": [],
         }
         self.state("working")
@@ -127,10 +143,26 @@ class StatusWriter:
         """See `GroupStatus.lost`."""
         return int(self._content["lost"])
 
-    def forget_lost(self) -> None:
-        """Counts anew: what it was at each time is not tried again."""
-        self._content["lost"] = 0
+    @property
+    def idle(self) -> int:
+        """See `GroupStatus.idle`."""
+        return int(self._content["idle"])
+
+    def count_anew(self) -> None:
+        """What it was at each time is not tried again."""
+        self._content |= {"lost": 0, "idle": 0}
         self._write()
+
+    def stopped(self, by_hand: bool) -> None:
+        """Says that a signal has stopped it."""
+        if by_hand:
+            self._content["stands"] = ""
+        self.state("stopped")
+
+    def _worked_on(self, group: Group) -> bool:
+        """Whether another machine works on it at this moment."""
+        folders = {part.folder for part in group.parts()}
+        return any(touched_lately(folder, self._file) for folder in folders)
 
     def __call__(self, event: Event) -> None:
         """Takes note of an event."""
@@ -152,7 +184,15 @@ class StatusWriter:
     def _write(self) -> None:
         with contextlib.suppress(CannotWriteError):  # who works tells of a full disk
             self._written = time.monotonic()
-            write_json(self._file, GroupStatus(**self._content, told=now()))
+            content = self._content | {"seconds": self._written - self._begun}
+            write_json(self._file, GroupStatus(**content, told=now()))
+
+
+def _idle(before: GroupStatus, stands: str) -> int:
+    """`GroupStatus.idle` of who begins now."""
+    if before.stands != stands:
+        return 0
+    return before.idle + (before.state == "stopped" and before.seconds >= LONG_SECONDS)
 
 
 def _lives(status: GroupStatus) -> bool:

@@ -26,6 +26,11 @@ MOST_LOST = 3
 """So often a group is begun and neither ends nor is stopped, before what it was at has failed."""
 
 
+MOST_IDLE = 3
+"""So often a group is stopped without having got on, as by a time limit that is too short for it,
+before what it was at has failed: it would be begun for ever."""
+
+
 class Stopping:
     """Stops a group when it is called: by a signal."""
 
@@ -33,11 +38,11 @@ class Stopping:
         self.event = threading.Event()
         self.status: StatusWriter | None = None
 
-    def __call__(self) -> None:
+    def __call__(self, by_hand: bool = False) -> None:
         """Says so at once: soon there may be no time for it."""
         self.event.set()
         if self.status is not None:
-            self.status.state("stopped")
+            self.status.stopped(by_hand)
 
 
 Outcome = Literal["done", "failed", "waiting"]
@@ -81,7 +86,14 @@ def work(
         if status.lost >= MOST_LOST and not group.settled:
             reason = f"the machine was lost {status.lost} times while it worked on this"
             fail_part(group, Ended("lost", reason), tell)
-            status.forget_lost()
+            status.count_anew()
+        elif status.idle >= MOST_IDLE and not group.settled:
+            reason = (
+                f"it was stopped {status.idle} times and had not got on: give it more time (with "
+                "Slurm -X time), or --timeout, so that what hangs is ended"
+            )
+            fail_part(group, Ended("lost", reason), tell)
+            status.count_anew()
         group.carry_out(tell, stopping.event, patience=PATIENCE_SECONDS)
     except BaseException:
         status.state("stopped")

@@ -103,11 +103,17 @@ class Job(BaseModel):
         return "unfinished" if self.failure(results) is None else "failed"
 
     def failure(self, results: Path) -> str | None:
-        """Why it failed; None where that is not said, or not readable."""
+        """Why it failed; None where that is not said, or not readable, and where another process
+        has finished it since."""
         path = self.folder(results) / layout.FAILURE
         if missing(path) or record_part(path, Failure).damage() is not None:
             return None
-        return str(read_json(path)["reason"])
+        if all(part.damage() is None for part in self.parts(results)):
+            return None
+        try:
+            return str(read_json(path)["reason"])
+        except UnreadableError:  # another run has removed it at this moment
+            return None
 
 
 class Training(Job):

@@ -16,6 +16,8 @@ import numpy as np
 from bench.data.folders import data_folders
 from bench.data.objects import Arrays, arrays_of
 from bench.errors import BenchError
+from bench.registry.discovery import names_of
+from bench.registry.installed import datasets
 from bench.registry.names import check_name
 from bench.store.atomic import write_atomically
 from bench.suites.paths import ARRAYS, FOLDER, OWN, from_folder
@@ -68,6 +70,8 @@ class Suite(os.PathLike[str]):
         if isinstance(dataset, Path):
             packed_arrays = dataset.suffix.lower() in {".npz", ".npy"}
             dataset = f"{ARRAYS if packed_arrays else FOLDER}{dataset}"
+        if isinstance(dataset, str) and not dataset.startswith(OWN):
+            _check_installed(dataset)
         arrays = None if isinstance(dataset, str) else arrays_of(dataset)
         content: dict[str, Any] = {
             "version": 1, "title": name, "description": "Written in Python.",
@@ -95,6 +99,12 @@ class Suite(os.PathLike[str]):
 
     def __repr__(self) -> str:
         return f"Suite({str(self.path)!r})"
+
+
+def _check_installed(dataset: str) -> None:
+    """Raises BenchError, with the nearest names, for a dataset that is not installed."""
+    if dataset not in names_of("dataset"):
+        datasets().get(dataset)
 
 
 def _utf8(text: str) -> bytes:
@@ -132,8 +142,11 @@ def _value(value: Any) -> str:
         )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
+    if value is None:
+        raise TypeError("None is no value; leave the key out")
     if isinstance(value, Path):
         value = str(value)
     if isinstance(value, np.generic):
         value = value.item()
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # Of control characters JSON leaves one as it is, which TOML does not take.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")

@@ -179,7 +179,7 @@ def make_plan(
     for suite in chosen:
         able = [who for who in contestants if suite.protocol in who.learner.protocols]
         others = [who.label for who in contestants if who not in able]
-        taking_part = [who.within(suite.protocol) for who in able]
+        taking_part = _within(suite.protocol, able, plan.failed)
         if others:
             plan.notes.append(
                 f"{suite.name} is without {', '.join(others)}: not made for the {suite.protocol} "
@@ -218,6 +218,18 @@ def make_plan(
         raise BenchError("nothing to run: " + "; ".join(plan.notes) + needless)
     plan.cells = [cell for cell in known.values() if cell.training.learner not in plan.failed]
     return plan
+
+
+def _within(protocol: str, able: Sequence[Contestant], failed: dict[str, str]) -> list[Contestant]:
+    """The learners with their defaults in a protocol; whose cannot be used is among the failed."""
+    found = []
+    for who in able:
+        try:
+            with asking(who, "protocol_defaults"):
+                found.append(who.within(protocol))
+        except UnplannedError as error:
+            failed[who.label] = f"its protocol_defaults of {protocol}: {error}"
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,11 @@ as a plain `RuntimeError`."""
 
 
 def failure_of(error: BaseException) -> Ended:
-    """What a learner has raised. Its text may be anything: see `bench.api.executor.Ended`."""
-    if isinstance(error, PlanMismatchError):
+    """What a learner has raised. Its text may be anything: see `bench.api.executor.Ended`.
+
+    What the place refuses (a full disk) is no failure of the learner's: the next run tries again.
+    """
+    if isinstance(error, PlanMismatchError) or getattr(error, "is_of_the_place", None) is True:
         return Ended("refused", str(error))
     name = type(error).__name__
     try:

@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from bench.apart.blame import GivenUpError, touching
 from bench.api import CONTRACT_VERSION, CONTRACTS, MissingRequirementError
+from bench.api.files import is_file
 from bench.errors import BenchError, unknown_name
 from bench.registry.names import check_name
 from bench.registry.unchanged import unchanged
@@ -91,7 +92,15 @@ class Found(Generic[Thing]):
             hint = (
                 f"your own data: folder:{name} for images by class, arrays:{name} for an .npz file"
             )
+        if self.kind == "learner" and (file := python_file(name)):
+            hint = f"{file} is a file; write {file}:Class, with the name of the learner's class"
         raise unknown_name(self.kind, name, self.names | set(self.things), hint)
+
+
+def python_file(name: str) -> str | None:
+    """The Python file in the current folder that somebody names without a class; None: no such."""
+    files = [name] if name.endswith(".py") else [f"{name}.py"]
+    return next((file for file in files if is_file(file)), None)
 
 
 def names_of(kind: str) -> frozenset[str]:

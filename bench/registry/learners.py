@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -30,6 +32,7 @@ def accept_learner(thing: Any) -> type[Learner]:
         raise BenchError('it does not state its family, for instance `family = "metric-based"`')
     if not is_dataclass(thing.Config):
         raise BenchError("its Config is not a dataclass")
+    _check_attributes(thing)
     option_types(thing)
     try:
         config = thing.Config()
@@ -47,6 +50,28 @@ def accept_learner(thing: Any) -> type[Learner]:
         ) from error
     check_complete(thing)
     return thing
+
+
+def _check_attributes(learner: type[Learner]) -> None:
+    """Raises BenchError where what a class states of itself cannot be read."""
+    for name in ("protocols", "references"):
+        value = getattr(learner, name)
+        if not (isinstance(value, tuple | list) and all(isinstance(one, str) for one in value)):
+            raise BenchError(f"its {name} are no tuple of texts: {reprlib.repr(value)}")
+    for name, example in (
+        ("presets", '{"small": {"filters": 16}}'),
+        ("protocol_defaults", '{"regression": {"encoder": "mlp"}}'),
+    ):
+        value = getattr(learner, name)
+        if not (_is_table(value) and all(_is_table(options) for options in value.values())):
+            raise BenchError(
+                f"its {name} are no mapping of names to options, as {example}: "
+                f"{reprlib.repr(value)}"
+            )
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 def option_types(learner: type[Learner]) -> dict[str, Any]:

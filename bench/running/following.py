@@ -10,7 +10,6 @@ from bench.groups.carrying import fail_part
 from bench.groups.events import Event, Listener
 from bench.groups.group import Group
 from bench.groups.status import GroupStatus, StatusReader, forget_status
-from bench.store import layout
 
 MOST_ATTEMPTS = 3
 """So often a group is submitted that ends without getting on, and nobody says why."""
@@ -60,7 +59,7 @@ class Following:
         """Has a group carried out; one that is queued or running since before is only followed."""
         reader = StatusReader(self._executor.site.folder, group)
         one = Followed(group, resources, reader if self._executor.elsewhere else None)
-        one.stood = stands(group)
+        one.stood = group.stands()
         handle = self._executor.reattach(group)
         if handle is None:
             forget_status(self._executor.site.folder, group)  # attempts of earlier runs
@@ -96,7 +95,7 @@ class Following:
         if standing.kind == "cancelled":
             self._notify(f"{group.name}: somebody has cancelled it; what it has not done is left")
             return
-        now = stands(group)
+        now = group.stands()
         one.attempts = 1 if now != one.stood else one.attempts + 1
         one.stood = now
         if why is None and one.attempts >= MOST_ATTEMPTS:
@@ -144,13 +143,3 @@ class Following:
     def _say(self, one: Followed, number: int, event: Event) -> None:
         one.told[number] = event.kind
         self._listener(event)
-
-
-def stands(group: Group) -> object:
-    """What has been done of a group: it is another thing once it has got on."""
-    checkpoint = group.train().folder / layout.CHECKPOINT
-    try:
-        stored = checkpoint.stat().st_mtime_ns
-    except OSError:
-        stored = 0
-    return stored, [part.done or part.failed for part in group.parts()]

@@ -159,6 +159,12 @@ def _texts(
     for place, item in enumerate(items):
         if paths and isinstance(item, os.PathLike):
             items[place] = os.fspath(item)
+        elif isinstance(item, type):
+            named = f"{item.__module__}:{item.__qualname__}"
+            raise BenchError(
+                f"{name}: a class is named by where it lies, as package.module:Class or "
+                f"path/to/file.py:Class, since workers import it; got the class {named}"
+            )
         elif not isinstance(item, str) or not item:
             raise wrong_value(name, expected, values)
     return tuple(dict.fromkeys(items))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from bench.running.following import Following
 from bench.running.request import Request
 from bench.store import layout
 from bench.store.atomic import clear, writing
-from bench.store.checked import read_json, record_part, set_aside
+from bench.store.checked import UnreadableError, missing, read_json, record_part, set_aside
 from bench.store.records import Failure
 from bench.worker.devices import Device, cores
 
@@ -111,7 +112,8 @@ class Runner:
 
     @contextmanager
     def _following(self) -> Iterator[Following]:
-        """With all that an executor needs; what was handed over ends where something is raised."""
+        """With all that an executor needs; what was handed over ends where something is raised,
+        but for what goes on without us where a terminal or a machine goes away."""
         if self.executor.elsewhere:
             self.write_plan()
         else:
@@ -119,8 +121,11 @@ class Runner:
         following = Following(self.executor, self.listener, self.notify)
         try:
             yield following
-        except BaseException:
-            following.cancel()
+        except BaseException as error:
+            if self.executor.detaches and goes_away(error):
+                self.notify("what was handed over goes on; the same command follows it again")
+            else:
+                following.cancel()
             raise
         finally:
             self.executor.close()
@@ -145,13 +150,16 @@ class Runner:
                 self.notify(f"{folder}: another process works in it; what that makes is kept")
         elif folder.exists():
             for path in list(layout.failures(folder)):
+                if missing(path):  # another run, which begins as well, has removed it
+                    continue
                 why = record_part(path, Failure).damage()
                 with writing(path):
                     if self.request.retry_failed or tried_again(path, why):
                         path.unlink(missing_ok=True)
-                    elif why is not None:
+                    elif why is not None and not missing(path):
                         self.notify(f"{path}: {why}; it is set aside")
-                        set_aside(path)
+                        with suppress(FileNotFoundError):
+                            set_aside(path)
         describe(job, self.results)
 
     def write_plan(self) -> tuple[Path, list[Group]]:
@@ -201,9 +209,19 @@ class Runner:
         )
 
 
+def goes_away(error: BaseException) -> bool:
+    """Whether bench ends since its terminal was closed (SIGHUP) or its machine shuts down
+    (SIGTERM), and not since somebody wants its work to end (Ctrl-C)."""
+    number = getattr(error, "number", signal.SIGINT)
+    return isinstance(error, KeyboardInterrupt) and number != signal.SIGINT
+
+
 def tried_again(path: Path, why: str | None) -> bool:
     """Whether a failure that can be read (`why` is None) is no fault of what failed."""
-    return why is None and read_json(path).get("kind") in TRIED_AGAIN
+    try:
+        return why is None and read_json(path).get("kind") in TRIED_AGAIN
+    except UnreadableError:  # another run has removed it at this moment
+        return False
 
 
 def by_training(plan: Plan) -> list[list[Cell]]:

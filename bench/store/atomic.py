@@ -37,6 +37,9 @@ class CannotWriteError(BenchError):
         why: the system's words.
     """
 
+    is_of_the_place = True
+    """No fault of a learner: see `bench.processes.failure.failure_of`."""
+
     def __init__(self, path: str | Path, error: OSError) -> None:
         self.path, self.why = path, error.strerror or str(error)
         super().__init__(

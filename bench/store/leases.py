@@ -97,8 +97,13 @@ class Lease:
             descriptor = os.open(self._path, flags, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self._name)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(self._name)
+        except OSError:  # a full disk: an empty lease would be waited for
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            raise
         return True
 
     def _look(self) -> Seen | None:
@@ -126,6 +131,22 @@ class Lease:
         while not self._over.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):
                 os.utime(self._path)
+
+
+def touched_lately(folder: Path, clock: Path) -> bool:
+    """Whether somebody works in a folder, as far as its lease says: no other machine's process can
+    be looked at.
+
+    Args:
+        folder: may be missing.
+        clock: a file on the same disk. It is touched, for times of two clocks say nothing.
+    """
+    try:
+        touched = (folder / LEASE).stat().st_mtime
+        os.utime(clock)
+        return clock.stat().st_mtime - touched < STALE_SECONDS
+    except OSError:
+        return False
 
 
 def _has_ended(name: str) -> bool:

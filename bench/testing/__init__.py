@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import unknown_name
 from bench.testing import contract, laws, leaks, learning
 from bench.testing.check import Check, CheckResult, Status
 from bench.testing.datasets import check_dataset
@@ -85,11 +86,17 @@ def check_learner(
         raise_on_failure: end with an AssertionError that tells all failures.
 
     Raises:
-        KeyError: for a name that is no check.
+        BenchError: for a name that is no check, with the nearest.
         AssertionError: with `raise_on_failure`, where a check failed.
     """
+    if isinstance(checks, str):
+        checks = [checks]
+    names = list(checks)
+    for name in names:
+        if name not in CHECKS:
+            raise unknown_name("check", name, CHECKS)
     subject = Subject(learner, config, input_shape)
-    results = [CHECKS[name](subject) for name in checks]
+    results = [CHECKS[name](subject) for name in names]
     failed = [str(result) for result in results if result.status == "fail"]
     if failed and raise_on_failure:
         raise AssertionError(f"{len(failed)} checks failed\n\n" + "\n\n".join(failed))

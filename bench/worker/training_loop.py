@@ -138,6 +138,7 @@ class MetaTraining:
         self.learner.train()
         while history.stopped is None:
             self._update()
+            self._tell_refusal()
             if not self._resumable:
                 self._try_resuming()
             if self._validation_due():
@@ -173,11 +174,14 @@ class MetaTraining:
         if self.compiled is None:
             return 0.0
         seconds, self.compiled.seconds = self.compiled.seconds, 0.0
-        if self.compiled.refused is not None and not self._refused:
-            self._refused = True
-            self.progress({"note": f"trains without CUDA graphs: {self.compiled.refused}"})
         self.history.compile_seconds += seconds
         return seconds
+
+    def _tell_refusal(self) -> None:
+        """Once. Behind a whole update: whoever hears it may raise `Cancelled`."""
+        if self.compiled is not None and self.compiled.refused is not None and not self._refused:
+            self._refused = True
+            self.progress({"note": f"trains without CUDA graphs: {self.compiled.refused}"})
 
     def _anneal(self) -> None:
         """Brings the scheduler to where the spent part of the budget puts it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bench.cli import cli
 from bench.errors import BenchError
+from bench.registry.installed import learners
 from bench.testing import CHECKS
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
@@ -87,6 +89,11 @@ def test_a_class_that_is_not_installed(tmp_path, monkeypatch):
     ran = check("my_module:Mine[width=4]", "--check", "declaration")
     assert ran.exit_code == 0, ran.output
     assert ran.stdout.startswith("my_module:Mine[width=4]: 1 pass")
+    for name in ("my_module.py", "my_module"):
+        said = r"my_module\.py is a file; write my_module\.py:Class"
+        assert re.match(said, str(check(name).exception))
+        with pytest.raises(BenchError, match=said):
+            learners().get(name)
 
 
 def test_a_dataset():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -90,3 +91,35 @@ def test_what_is_damaged_says_nothing(text, group, run):
     assert read_status(run, group) is None
     assert StatusReader(run, group).news() is None
     assert StatusWriter(run, group).lost == 0
+
+
+def test_a_group_that_another_machine_works_on_is_not_broken_off(group, run):
+    StatusWriter(run, group)
+    file = layout.group_file(run, group.index)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"process": "other_1-77"}))
+    folder = group.train().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    lease = folder / layout.LEASE
+    lease.write_text("other_1-77-" + "0" * 32)
+    assert StatusWriter(run, group).lost == 0
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"process": "other_1-78"}))
+    os.utime(lease, (0, 0))  # nobody has touched it for long
+    assert StatusWriter(run, group).lost == 1
+
+
+def test_what_is_stopped_again_and_again_without_getting_on_is_counted(group, run, monkeypatch):
+    monkeypatch.setattr("bench.groups.status.LONG_SECONDS", 0.0)
+
+    def begin(by_hand: bool = False) -> int:
+        status = StatusWriter(run, group)
+        status.stopped(by_hand)
+        return status.idle
+
+    assert [begin(), begin(), begin()] == [0, 1, 2]
+    checkpoint = group.train().folder / layout.CHECKPOINT
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_bytes(b"")  # it has got on
+    assert [begin(), begin(), begin(by_hand=True)] == [0, 1, 2]
+    assert begin() == 0, "somebody wanted it to stop"
+    monkeypatch.setattr("bench.groups.status.LONG_SECONDS", 60.0)
+    assert [begin(), begin()] == [0, 0], "it had no time"

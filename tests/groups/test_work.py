@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,17 @@ from click.testing import CliRunner
 
 from bench.api.executor import Cancelled
 from bench.cli import cli
+from bench.groups.carrying import Carrying
 from bench.groups.plan_file import write_plan
 from bench.groups.status import read_status
 from bench.groups.work import Stopping, work
 from bench.running.prepare import prepare
 from bench.running.request import Request
+from bench.running.runner import tried_again
+from bench.store.atomic import write_json
+from bench.store.checked import UnreadableError
+from bench.store.records import Failure
+from bench.worker.perform import perform
 from tests.helpers.damage import results_of
 
 pytestmark = pytest.mark.usefixtures("tiny_plugins")
@@ -183,3 +190,55 @@ def test_lost_three_times_it_has_failed_until_the_next_run(tiny_suite, tmp_path)
     path, groups = planned(tiny_suite, tmp_path, "nearest-code")
     assert not groups[0].settled
     assert done(path, 0)
+
+
+def test_stopped_three_times_without_getting_on_it_has_failed(tiny_suite, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.groups.status.LONG_SECONDS", 0.0)
+    path, groups = planned(tiny_suite, tmp_path, "nearest-code")
+    for _ in range(3):
+        stopping = Stopping()
+        stopping()
+        with pytest.raises(Cancelled):
+            work(path, 0, lambda event: None, stopping)
+        assert not groups[0].settled
+    assert not done(path, 0)
+    failure = json.loads(groups[0].train().failure.read_text())
+    assert (failure["kind"], failure["phase"]) == ("lost", "train")
+    assert failure["reason"].startswith("it was stopped 3 times and had not got on: give it more t")
+    assert groups[0].settled
+
+
+def test_a_training_that_another_process_finished_has_no_failure(tiny_suite, tmp_path):
+    """What a run has stored of its own end does not count once another one got further."""
+    _, groups = planned(tiny_suite, tmp_path, "nearest-code")
+    group = groups[0]
+    lost = {"kind": "memory", "reason": "it was ended", "phase": "train", "finished": "2026"}
+    told: list[str] = []
+
+    def finish(assignment, progress):
+        perform(assignment, progress)
+        if assignment.phase == "train":
+            write_json(assignment.failure, Failure(**lost))
+
+    Carrying(group, finish, lambda event: told.append(event.kind), threading.Event()).run()
+    assert "failed" not in told
+    assert group.training.failure(tmp_path) is None
+    assert not any(map(group.wanted, group.cells))
+
+
+def test_a_failure_that_is_removed_at_this_moment_is_none(tiny_suite, tmp_path, monkeypatch):
+    _, groups = planned(tiny_suite, tmp_path, "nearest-code")
+    cell = groups[0].cells[0]
+    record = {"kind": "training", "reason": "r", "phase": "test", "finished": "2026"}
+    file = groups[0].test(cell).failure
+    write_json(file, Failure(**record))
+
+    def gone(path, *others):
+        raise UnreadableError("is missing")
+
+    monkeypatch.setattr("bench.groups.group.read_record", gone)
+    assert groups[0].wanted(cell)
+    monkeypatch.setattr("bench.planning.jobs.read_json", gone)
+    assert cell.failure(tmp_path) is None
+    monkeypatch.setattr("bench.running.runner.read_json", gone)
+    assert not tried_again(file, None)

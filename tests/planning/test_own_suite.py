@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,15 @@ class Columns:
         return {"image": Image.fromarray(IMAGES[index]), "label": int(LABELS[index])}
 
 
+class Measured(Columns):
+    """Its features are its own."""
+
+    features = IMAGES[:, :3, 0, 0] / 255
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"features": self.features[index], "label": int(LABELS[index])}
+
+
 class Unlabelled(Columns):
     """A part that nobody has labelled, as those for tests on the Hub often are."""
 
@@ -116,6 +126,12 @@ def test_labels_of_hugging_face_may_be_tensors():
             return given | {"label": torch.tensor(given["label"])}
 
     assert arrays_of(Formatted()).labels[[0, -1]].tolist() == ["kind 0", f"kind {CLASSES - 1}"]
+
+
+def test_features_may_be_an_attribute_of_any_kind(monkeypatch):
+    assert np.array_equal(arrays_of(Measured()).items, Measured.features)
+    monkeypatch.setattr(Columns, "features", None)
+    assert arrays_of(Columns()).labels.tolist() == LABELS.tolist()
 
 
 def test_images_are_what_the_same_files_in_a_folder_are():
@@ -204,6 +220,9 @@ def test_toml_of_every_kind_of_value():
     assert text == 'a = 1\nb = 0.5\nc = true\nd = [1, "x"]\ne = { "f" = { "g" = "h" } }\n'
     with pytest.raises(BenchError, match="a suite has texts, numbers"):
         as_toml({"a": object()})
+    with pytest.raises(BenchError, match="None is no value; leave the key out"):
+        as_toml({"a": None})
+    assert tomllib.loads(as_toml({"a": "\x00\x7fü"})) == {"a": "\x00\x7fü"}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +246,8 @@ def test_toml_of_every_kind_of_value():
             ("mine", [(IMAGES[0], 0), (IMAGES[0, 1:], 1)]),
             "item 1 has the shape .15, 16, 3., item 0",
         ),
-        (("mine", "glyphz"), "split: missing"),
+        (("mine", "glyphz"), "no dataset is called 'glyphz'; did you mean 'glyphs'"),
+        (("mine", "/photos"), "no dataset is called '/photos'(?s:.*)folder:/photos for images by"),
         (("mine", pandas.DataFrame({"a": [1]})), "a DataFrame has no item 0; give its columns"),
     ],
 )

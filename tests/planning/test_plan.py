@@ -382,3 +382,15 @@ def test_a_learner_that_fails_while_it_is_planned_is_named_and_the_others_are_pl
     assert {cell.training.learner for cell in plan.cells} == {"untrained"}
     assert list(plan.failed) == ["nearest-code[width=3]"]
     assert plan.failed["nearest-code[width=3]"].startswith(words)
+
+
+def test_defaults_of_a_protocol_that_no_option_has_are_one_learner_s_failure(
+    plan_of, tiny_suite, monkeypatch
+):
+    learner = plugins.learners().things["nearest-code"]
+    monkeypatch.setattr(plugins.learners().things["untrained"], "protocol_defaults", {})
+    monkeypatch.setattr(learner, "protocol_defaults", {"kshot": {"widht": 3}})
+    plan = plan_of(tiny_suite, "nearest-code", "untrained")
+    assert {cell.training.learner for cell in plan.cells} == {"untrained"}
+    told = plan.failed["nearest-code"]
+    assert told.startswith("its protocol_defaults of kshot: no option of nearest-code is called 'w")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from bench.api.executor import MOST_REASON, MOST_TRACEBACK, Ended
 from bench.processes.failure import failure_of, how_it_ended, signal_name
+from bench.running.runner import TRIED_AGAIN
+from bench.store.atomic import CannotWriteError
 
 
 class NoTextError(Exception):
@@ -98,3 +101,10 @@ def test_how_it_ended():
     assert "want of memory" in how_it_ended(-signal.SIGKILL, None)
     assert how_it_ended(1, "words").endswith("; last line of its log: words")
     assert "is gone" in how_it_ended(None, None)
+
+
+def test_a_full_disk_is_no_failure_of_the_learner():
+    full = CannotWriteError("best.pt", OSError(errno.ENOSPC, "No space left on device"))
+    ended = raised(full)
+    assert ended.kind in TRIED_AGAIN
+    assert ended.reason.startswith("cannot write best.pt (No space left on device)")

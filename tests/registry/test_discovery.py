@@ -74,6 +74,24 @@ BROKEN = [
         " class Config: rate: float",
         "its Config cannot be made: TypeError: ",
     ),
+    *(
+        (
+            "from bench.api import Learner\nclass Plugin(Learner):\n family, contract = 'x', 1\n"
+            f" {stated}",
+            reason,
+        )
+        for stated, reason in (
+            ("presets = (('small', {'width': 4}),)", "its presets are no mapping of names to opti"),
+            (
+                "presets = {'small': ['width']}",
+                "its presets are no mapping of names to option",
+            ),
+            ("protocol_defaults = {'kshot': 3}", "its protocol_defaults are no mapping of names"),
+            ("protocols = None", "its protocols are no tuple of texts: None"),
+            ("protocols = 'kshot'", "its protocols are no tuple of texts: 'kshot'"),
+            ("references = (2018,)", "its references are no tuple of texts: (2018,)"),
+        )
+    ),
 ]
 
 

@@ -37,6 +37,7 @@ WRONG = [
     ({"learners": "maml"}, r'learners: .* as learners=\["maml"\], got \'maml\''),
     ({"learners": [Path("maml")]}, "learners: expected"),
     ({"learners": None}, "learners: .* got None"),
+    ({"learners": [Path]}, r"learners: a class is named by where it lies.* got the class pathlib"),
     ({"seeds": 3}, r"seeds: expected a list of whole numbers of 0 or more, as seeds=\[0, 1"),
     ({"seeds": "0-2"}, "seeds: .* got '0-2'"),
     ({"seeds": []}, "seeds: the list is empty"),

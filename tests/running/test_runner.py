@@ -10,7 +10,9 @@ import time
 import pytest
 
 import bench
+from bench.cli.stopping import Stopped
 from bench.errors import BenchError
+from bench.running.following import Following
 from bench.running.prepare import prepare
 from bench.running.request import Request
 from bench.store.atomic import locked
@@ -260,3 +262,19 @@ def test_interrupted_it_says_how_to_go_on(tiny_suite, tmp_path):
     assert "--rerun" not in output.partition("go on with")[2]
     assert "--retry-failed" not in output.partition("go on with")[2]
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"), [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)]
+)
+def test_what_a_cluster_does_ends_by_ctrl_c_only(tiny_suite, tmp_path, monkeypatch, number, ends):
+    """A terminal that is closed and a login node that is shut down end no jobs."""
+    told, cancelled = [], []
+    request = Request(suites=[tiny_suite], learners=["untrained"], budget="smoke", results=tmp_path)
+    runner = prepare(request, notify=told.append)
+    monkeypatch.setattr(type(runner.executor), "detaches", True)
+    monkeypatch.setattr(Following, "cancel", lambda self: cancelled.append(1))
+    with pytest.raises(Stopped), runner._following():
+        raise Stopped(number)
+    assert bool(cancelled) is ends
+    assert ends is not any("the same command follows it again" in message for message in told)

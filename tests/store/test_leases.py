@@ -130,3 +130,15 @@ def test_a_disk_that_refuses_is_told(tmp_path):
     (tmp_path / LEASE).mkdir()
     with pytest.raises(atomic.CannotWriteError, match=r"\.lease"), lock_file(tmp_path) as lock:
         lock(False)
+
+
+def test_a_full_disk_leaves_no_empty_lease(tmp_path, monkeypatch):
+    lease = Lease(tmp_path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bench.store.leases.os.fdopen", full)
+    with pytest.raises(OSError, match="No space left"):
+        lease.take(wait=False)
+    assert not (tmp_path / LEASE).exists()

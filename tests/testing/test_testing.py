@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.api import Learner, Stream, TaskSpec, option
+from bench.errors import BenchError
 from bench.testing import CHECKS, Check, check_learner, parametrize_checks
 from bench.testing.check import FailedError, NotApplicableError, check
 from bench.testing.tasks import PATTERNS, draw, tiny_task, training_batch
@@ -90,8 +91,12 @@ def test_all_failures_are_raised_when_asked_for():
         check_learner(Breaks, checks=["logits", "sizes"], raise_on_failure=True)
     assert "Hint: Return logits (B, Q, ways)" in str(told.value)
     assert str(told.value).count("OverflowError: too much") >= 2
-    with pytest.raises(KeyError):
-        check_learner(Pixels, checks=["no-such-check"])
+
+
+def test_checks_by_name():
+    assert [result.name for result in check_learner(Pixels, checks="logits")] == ["logits"]
+    with pytest.raises(BenchError, match="no check is called 'logit'; did you mean 'logits'"):
+        check_learner(Pixels, checks=["logit"])
 
 
 def test_the_configuration_is_used():
