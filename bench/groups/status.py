@@ -121,9 +121,8 @@ class StatusWriter:
         before = read_status(run, group)
         self._file, self._written = layout.group_file(run, group.index), 0.0
         self._begun = time.monotonic()
-        broken_off = before is not None and before.state == "working" and not _lives(before)
-        if broken_off and self._worked_on(group):
-            broken_off = False
+        self._folders = {part.folder for part in group.parts()}
+        broken_off = before is not None and before.state == "working" and not self._lives(before)
         stands = repr(group.stands())
         self._parts = {part.output: number for number, part in enumerate(group.parts())}
         self._content: dict[str, Any] = {
@@ -159,10 +158,14 @@ class StatusWriter:
             self._content["stands"] = ""
         self.state("stopped")
 
-    def _worked_on(self, group: Group) -> bool:
-        """Whether another machine works on it at this moment."""
-        folders = {part.folder for part in group.parts()}
-        return any(touched_lately(folder, self._file) for folder in folders)
+    def _lives(self, before: GroupStatus) -> bool:
+        """Whether who began it before still works: a process of this machine that runs, or one of
+        another machine, which cannot be looked at, whose lease was touched a moment ago."""
+        here, _, _ = owner().rpartition("-")
+        host, _, pid = before.process.rpartition("-")
+        if host == here:
+            return int(pid) != os.getpid() and psutil.pid_exists(int(pid))
+        return any(touched_lately(folder, self._file) for folder in self._folders)
 
     def __call__(self, event: Event) -> None:
         """Takes note of an event."""
@@ -193,12 +196,3 @@ def _idle(before: GroupStatus, stands: str) -> int:
     if before.stands != stands:
         return 0
     return before.idle + (before.state == "stopped" and before.seconds >= LONG_SECONDS)
-
-
-def _lives(status: GroupStatus) -> bool:
-    """Whether a group's process is one of this machine that still runs."""
-    here, _, _ = owner().rpartition("-")
-    host, _, pid = status.process.rpartition("-")
-    if host != here or int(pid) == os.getpid():
-        return False
-    return psutil.pid_exists(int(pid))
