@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.api.dataset import Notify
 from bench.api.files import is_folder
 from bench.errors import BenchError, unknown_name
-from bench.registry.discovery import python_file
+from bench.registry.discovery import file_hint
 from bench.suites.paths import FOLDER, OWN
 from bench.suites.schema import Suite, read_suite
 
@@ -51,10 +51,8 @@ def kind_of(text: str, tell: Notify) -> Kind:
         return "learner"
     if is_folder(text):
         raise BenchError(f"{text} is a folder; write {FOLDER}{text} for its images by class")
-    if file := python_file(text):
-        raise BenchError(
-            f"{file} is a file; write {file}:Class, with the name of the learner's class"
-        )
+    if hint := file_hint(text):
+        raise BenchError(hint)
     names = {name for names in known.values() for name in names}
     hint = "`bench list suites`, `bench list learners` and `bench list datasets` show all"
     raise unknown_name("suite, learner or dataset", name, names, hint)

@@ -92,15 +92,17 @@ class Found(Generic[Thing]):
             hint = (
                 f"your own data: folder:{name} for images by class, arrays:{name} for an .npz file"
             )
-        if self.kind == "learner" and (file := python_file(name)):
-            hint = f"{file} is a file; write {file}:Class, with the name of the learner's class"
+        if self.kind == "learner":
+            hint = file_hint(name) or hint
         raise unknown_name(self.kind, name, self.names | set(self.things), hint)
 
 
-def python_file(name: str) -> str | None:
-    """The Python file in the current folder that somebody names without a class; None: no such."""
-    files = [name] if name.endswith(".py") else [f"{name}.py"]
-    return next((file for file in files if is_file(file)), None)
+def file_hint(name: str) -> str | None:
+    """What to write for a Python file that somebody names without a class; None: there is none."""
+    file = name if name.endswith(".py") else f"{name}.py"
+    if not is_file(file):
+        return None
+    return f"{file} is a file; write {file}:Class, with the name of the learner's class"
 
 
 def names_of(kind: str) -> frozenset[str]:
