@@ -27,6 +27,7 @@ from bench.api import CONTRACT_VERSION, CONTRACTS, MissingRequirementError
 from bench.api.files import is_file
 from bench.errors import BenchError, unknown_name
 from bench.registry.names import check_name
+from bench.registry.stated import check_stated
 from bench.registry.unchanged import unchanged
 
 Thing = TypeVar("Thing")
@@ -226,12 +227,15 @@ def check_complete(thing: type) -> None:
 
 
 def subclass_of(thing: Any, base: type[Base]) -> type[Base]:
+    """Returns a plugin's class as it is.
+
+    Raises:
+        BenchError: where it is no complete subclass of `base`, of this contract.
+    """
     if not (isinstance(thing, type) and issubclass(thing, base)):
         home = "bench.api" if base.__module__.startswith("bench.api.") else base.__module__
         raise BenchError(f"{thing!r} is not a subclass of {home}.{base.__name__}")
     check_contract(thing)
     check_complete(thing)
-    for name in ("name", "description"):
-        if name in base.__annotations__ and not isinstance(getattr(thing, name, None), str):
-            raise BenchError(f'{thing.__name__} does not state its {name}; add `{name} = "..."`')
+    check_stated(thing, base)
     return thing

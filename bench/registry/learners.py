@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from bench.errors import BenchError
 from bench.registry.discovery import check_complete, check_contract
 from bench.registry.option_values import as_json
+from bench.registry.stated import check_stated
 
 if TYPE_CHECKING:
     from bench.api import Learner
@@ -54,10 +55,9 @@ def accept_learner(thing: Any) -> type[Learner]:
 
 def _check_attributes(learner: type[Learner]) -> None:
     """Raises BenchError where what a class states of itself cannot be read."""
-    for name in ("protocols", "references"):
-        value = getattr(learner, name)
-        if not (isinstance(value, tuple | list) and all(isinstance(one, str) for one in value)):
-            raise BenchError(f"its {name} are no tuple of texts: {reprlib.repr(value)}")
+    from bench.api import Learner
+
+    check_stated(learner, Learner)
     for name, example in (
         ("presets", '{"small": {"filters": 16}}'),
         ("protocol_defaults", '{"regression": {"encoder": "mlp"}}'),

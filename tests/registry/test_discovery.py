@@ -87,9 +87,10 @@ BROKEN = [
                 "its presets are no mapping of names to option",
             ),
             ("protocol_defaults = {'kshot': 3}", "its protocol_defaults are no mapping of names"),
-            ("protocols = None", "its protocols are no tuple of texts: None"),
-            ("protocols = 'kshot'", "its protocols are no tuple of texts: 'kshot'"),
-            ("references = (2018,)", "its references are no tuple of texts: (2018,)"),
+            ("protocols = None", "its protocols is None, and not a tuple of texts"),
+            ("protocols = 'kshot'", "its protocols is 'kshot', and not a tuple of texts"),
+            ("trained = 'no'", "its trained is 'no', and not True or False"),
+            ("references = (2018,)", "its references is (2018,), and not a tuple of texts"),
         )
     ),
 ]
@@ -210,6 +211,51 @@ def test_datasets_and_executors_state_a_contract_and_are_complete(install, kind,
         "was written for version 3 of the contract, and this understands versions 1 and 2" in told
     )
     assert "Partial does not define " in problem(found, "partial").reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "stated", "reason"),
+    [
+        ("dataset", "bench.api.dataset.DatasetSource", "name = 3", "its name is 3, and not a text"),
+        (
+            "dataset", "bench.api.dataset.DatasetSource",
+            "name, description, splits = 'a', 'b', 'c'",
+            "its splits is 'c', and not a tuple of texts",
+        ),
+        (
+            "executor", "bench.api.executor.Executor", "description, detaches = 'a', 'yes'",
+            "its detaches is 'yes', and not True or False",
+        ),
+        (
+            "executor", "bench.api.executor.Executor", "description, options = 'a', 'queue'",
+            "its options is 'queue', and not a tuple of texts, or None",
+        ),
+        (
+            "protocol", "bench.protocols.base.Protocol", "name, description, needs = 'a', 'b', 'c'",
+            "its needs is 'c', and not a tuple of texts",
+        ),
+        (
+            "protocol", "bench.protocols.base.Protocol",
+            "name, description, inputs_per_image = 'a', 'b', True",
+            "its inputs_per_image is True, and not a whole number",
+        ),
+        ("protocol", "bench.protocols.base.Protocol", "name = 'a'", "does not state its descript"),
+    ],
+)  # fmt: skip
+def test_what_other_plugins_state_is_looked_at(install, kind, base, stated, reason):
+    module, _, name = base.rpartition(".")
+    package = f"states_{kind}_{abs(hash(stated))}"  # a module is imported once per process
+    install(
+        package,
+        f"from {module} import {name}\nclass Base({name}): {stated}\n"
+        "class Plugin(Base): ...\nPlugin.__abstractmethods__ = frozenset()\n"
+        f"for name in [name for name in dir(Base) if getattr("
+        "getattr(Base, name), '__isabstractmethod__', 0)]:\n    setattr(Plugin, name, print)",
+        **{f"{kind}s": {"states": f"{package}:Plugin"}},
+    )
+    found = of_kind(f"{kind}s")
+    assert reason in problem(found, "states").reason
+    assert len(found.things) > 1
 
 
 # -- suites of packages ---------------------------------------------------------------------------
