@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.store import layout
-from bench.store.atomic import PARTIAL
 
 CODE = Path(__file__).parents[1]
 PAGE, SITE, INDEX = "report.html", "report", "index.html"
@@ -61,7 +60,7 @@ def _files(folder: Path, levels: int = DEPTH) -> Iterator[str]:
         if _is_folder(entry):
             if levels and entry.name != "__pycache__":
                 yield from _files(Path(entry.path), levels - 1)
-        elif entry.name not in UNREAD and not entry.name.endswith(PARTIAL):
+        elif entry.name not in UNREAD and not entry.name.endswith(layout.PARTIAL):
             try:
                 about = entry.stat()
                 yield f"{entry.path} {about.st_size} {about.st_mtime_ns}\n"

@@ -18,15 +18,11 @@ from pydantic import BaseModel
 from bench.api.files import abandoned, owner
 from bench.errors import BenchError
 from bench.store.checked import set_aside
-from bench.store.layout import LEASE, LOCK, RESULT
+from bench.store.layout import LEASE, LOCK, PARTIAL, RESULT
 from bench.store.leases import Lease
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-PARTIAL = ".partial"
-"""Suffix of a file being written; its name says by whom. One that outlives its writer is waste."""
 
 
 class CannotWriteError(BenchError):

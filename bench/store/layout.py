@@ -48,6 +48,8 @@ AUDITS = "audits.json"
 DEVICES = ".devices"
 RUNS, PLAN, GROUPS, LOGS = ".runs", "plan.json", "groups", "logs"
 LOG, LOCK, LEASE = "log.txt", ".lock", ".lease"
+PARTIAL = ".partial"
+"""Suffix of a file being written; its name says by whom. One that outlives its writer is waste."""
 
 
 def is_name(name: object) -> bool:

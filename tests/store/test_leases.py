@@ -101,6 +101,18 @@ def test_of_another_machine_it_is_free_when_it_is_not_touched_any_more(tmp_path,
     lease.give_back()
 
 
+def test_who_does_not_wait_takes_that_of_a_machine_that_is_gone(tmp_path):
+    """As `--rerun` and each worker's first look do: they watch nobody for two minutes."""
+    path = tmp_path / LEASE
+    path.write_text(f"elsewhere_1-77-{'a' * 32}")
+    (tmp_path / "result.json").write_text("{}")
+    assert not clear(tmp_path)
+    long_ago = time.time() - leases.STALE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    assert clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
 def test_it_is_touched_while_its_owner_works(tmp_path, monkeypatch):
     monkeypatch.setattr(leases, "BEAT_SECONDS", 0.05)
     with locked(tmp_path):
