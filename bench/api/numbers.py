@@ -32,8 +32,8 @@ class Normal(NamedTuple):
     def read(cls, outputs: Tensor) -> Normal:
         """What a network with two outputs for each number says: (..., 2 E), in float32.
 
-        Source: Garnelo et al. 2018 (arXiv:1807.01613) bound the standard deviation from below, by
-        0.1 + 0.9 softplus; here by `LEAST_STD` + softplus, for the noise of a task may be less.
+        Neural processes are usually bounded from below, by 0.1 + 0.9 softplus; here by `LEAST_STD`
+        + softplus, for the noise of a task may be less.
         """
         mean, raw = outputs.float().chunk(2, dim=-1)
         return cls(mean, LEAST_STD + F.softplus(raw))

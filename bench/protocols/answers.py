@@ -88,10 +88,15 @@ def answer(protocol: Protocol[Any, Any], learner: Learner, batch: Any) -> Tensor
     """A learner's logits for a batch, float32.
 
     Raises:
-        ContractError: logits of another shape.
+        ContractError: no logits, or of another shape.
         NotFiniteError: logits that are not finite.
     """
     answered = protocol.ask(learner, batch)
+    if not isinstance(answered.logits, Tensor):
+        raise ContractError(
+            f"{answered.view} returned {kind_of(answered.logits)}; expected a tensor, "
+            f"{answered.names} = {answered.shape}"
+        )
     if tuple(answered.logits.shape) != answered.shape:
         raise ContractError(
             f"{answered.view} returned logits of shape {tuple(answered.logits.shape)}; expected "
@@ -101,6 +106,14 @@ def answer(protocol: Protocol[Any, Any], learner: Learner, batch: Any) -> Tensor
     if not logits.isfinite().all():
         raise NotFiniteError(f"{answered.view} returned logits that are not finite")
     return logits
+
+
+def kind_of(value: object) -> str:
+    """The class of something, with its module where that says more: another library may have a
+    class of the same name."""
+    kind = type(value)
+    own = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{own}{kind.__qualname__}"
 
 
 def interval(values: ArrayLike) -> Interval:

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.api import Normal, TaskSpec
 from bench.api.numbers import Answered
 from bench.data.functions import Family, Functions, FunctionStream
-from bench.protocols.answers import Answer, ContractError, Scores
+from bench.protocols.answers import Answer, ContractError, Scores, kind_of
 from bench.protocols.base import BatchT, Protocol, SettingT
 from bench.protocols.settings import Keys
 from bench.store.records import Measure
@@ -126,9 +126,18 @@ def said(view: str, answers: Answered, y: Tensor) -> Answer:
         y: (B, Q, E), for its shape.
 
     Raises:
-        ContractError: standard deviations of another shape than the means, or not above 0.
+        ContractError: no tensors, or standard deviations of another shape than the means, or not
+            above 0.
     """
     expected, names = tuple(y.shape), "(functions, points, numbers)"
+    parts: tuple[object, ...] = answers if isinstance(answers, Normal) else (answers,)
+    for part in parts:
+        if not isinstance(part, Tensor):
+            of = "a Normal of " if isinstance(answers, Normal) else ""
+            raise ContractError(
+                f"{view} returned {of}{kind_of(part)}; expected a tensor of means, or "
+                f"bench.api.Normal(mean, std) of two tensors, each {names} = {expected}"
+            )
     if not isinstance(answers, Normal):
         return Answer(view, answers, expected, names)
     mean, std = answers
@@ -137,7 +146,7 @@ def said(view: str, answers: Answered, y: Tensor) -> Answer:
             f"{view} returned means of shape {tuple(mean.shape)} and standard deviations of shape "
             f"{tuple(std.shape)}; expected {names} = {expected} of both"
         )
-    if not (std > 0).all():
+    if (std <= 0).any():  # one that is NaN is a training that diverged, and no breach
         raise ContractError(f"{view} returned standard deviations that are not above 0")
     together = (*expected[:-1], 2 * expected[-1])
     return Answer(view, torch.cat([mean, std], dim=-1), together, names)

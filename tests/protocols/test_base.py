@@ -221,6 +221,7 @@ def test_the_better_meta_validation_has_the_larger_rank(regression):
     [
         (lambda y: y[:, 1:], ContractError, r"\(2, 3, 1\); expected \(waves, points, values\) = "),
         (lambda y: y / 0, NotFiniteError, "predict returned logits that are not finite"),
+        (lambda y: None, ContractError, "predict returned NoneType; expected a tensor, "),
     ],
 )
 def test_answers_that_break_the_contract(regression, change, error, said):

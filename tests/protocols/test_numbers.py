@@ -50,6 +50,32 @@ def test_deviations_that_break_the_contract(std, told):
         said("predict", Normal(torch.zeros(1, 2, 1), std), Y)
 
 
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (None, "predict returned NoneType; expected a tensor of means, or bench.api.Normal"),
+        ((torch.zeros(1, 2, 1), torch.ones(1, 2, 1)), "predict returned tuple; expected a tensor"),
+        (
+            torch.distributions.Normal(torch.zeros(1, 2, 1), torch.ones(1, 2, 1)),
+            r"returned torch.distributions.normal.Normal; expected .* bench.api.Normal\(mean, std\)",
+        ),
+        (
+            Normal(torch.zeros(1, 2, 1), 0.1),
+            "predict returned a Normal of float; expected a tensor",
+        ),
+    ],
+)
+def test_what_is_no_answer(answers, told):
+    with pytest.raises(ContractError, match=told):
+        said("predict", answers, Y)
+
+
+def test_a_deviation_that_is_no_number_is_no_breach():
+    """A training has diverged: its good weights are kept, as with classes."""
+    nan = Normal.read(torch.full((1, 2, 2), math.nan))
+    assert not said("predict", nan, Y).logits.isfinite().any()
+
+
 def test_the_likelihood_ranks_where_there_is_one():
     rank = Regression().rank
     assert rank({"mse": 9.0, "log_likelihood": 1.0}) > rank({"mse": 1.0, "log_likelihood": 0.0})
