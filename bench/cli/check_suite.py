@@ -30,7 +30,7 @@ def check_suite(
     if fmt == "json":
         told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
         told |= {"split": pools.split or None, "phases": phases, "settings": settings}
-        told |= {"notes": list(pools.notes)}
+        told |= {"notes": _notes(pools, settings)}
         shown = json.dumps(told, indent=2)
     else:
         shown = describe(suite, pools, phases, settings)
@@ -57,23 +57,24 @@ def setting_rows(
 
     rows = []
     for name, setting in suite.settings.items():
-        problem, there = None, {}
+        problem, waits, there = None, None, {}
+        notes: tuple[str, ...] = ()
         other = suite.tested_on(name)
-        waits = None if other is None else not_here(other, folders)
         try:
             if other is None:
                 check_setting(suite, name, pools)
-            elif waits is None:
+            elif (waits := not_here(other, folders)) is None:
                 own = setting_data(suite, name, pools, folders, tell)
                 assert own.tested is not None, "it is other data"
                 there = {"tested on": own.tested.dataset, "has": len(own.tested.classes)}
+                notes = own.notes
         except BenchError as error:
             problem = str(error)
         needs = protocol(suite.protocol).requirements(setting)
         if suite.transfers:
             there = {"tested on": other.dataset if other else pools.dataset, "has": None, **there}
             there["not here"] = waits
-        rows.append({"setting": name, **needs, **there, "problem": problem})
+        rows.append({"setting": name, **needs, **there, "problem": problem, "notes": notes})
     return rows
 
 
@@ -93,10 +94,16 @@ def describe(
         ]
         parts += [render(phases, list(phases[0]), "table")]
     shown = [{**row, "result": row["problem"] or row.get("not here") or "fits"} for row in settings]
-    columns = [key for key in settings[0] if key not in {"not here", "problem"}]
+    columns = [key for key in settings[0] if key not in {"not here", "problem", "notes"}]
     parts += ["", render(shown, [*columns, "result"], "table")]
-    parts += ["", *(f"note: {note}" for note in pools.notes)] if pools.notes else []
+    notes = _notes(pools, settings)
+    parts += ["", *(f"note: {note}" for note in notes)] if notes else []
     return "\n".join(parts)
+
+
+def _notes(pools: SuiteData, settings: list[dict[str, Any]]) -> list[str]:
+    """What the user should know of the data, and of that which settings test on: each once."""
+    return list(dict.fromkeys([*pools.notes, *(n for row in settings for n in row["notes"])]))
 
 
 def _inputs(pools: SuiteData) -> str:

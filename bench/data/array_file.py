@@ -60,7 +60,9 @@ class ArrayFile(DatasetSource):
             told = self.path.stat()
         except OSError as error:
             raise BenchError(f"cannot read {self.path}: {error.strerror}") from error
-        stamp = f"{self.path.absolute()}\0{told.st_size}\0{told.st_mtime_ns}"
+        # One of the same shapes has the same size, and who copies it may set when it was changed.
+        times = f"{told.st_mtime_ns}\0{told.st_ctime_ns}"
+        stamp = f"{self.path.absolute()}\0{told.st_size}\0{times}"
         key = (
             f"{self.name}-{image_size}-v{READING}-{hashlib.sha256(stamp.encode()).hexdigest()[:24]}"
         )

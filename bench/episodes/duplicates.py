@@ -44,7 +44,7 @@ def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
         What the user should know: nothing, or a sentence for two phases, or for one.
 
     Raises:
-        BenchError: where all images of a class are in another class: a class that has two names.
+        BenchError: where half of a class's images are in another class: one that has two names.
             Meta-test would not be on new classes, or ask which of the two names is meant.
     """
     classes = np.repeat(np.arange(len(data.counts)), data.counts)  # (M',)
@@ -97,7 +97,7 @@ def _refuse_whole_classes(
     here: tuple[IntArray, str],
     there: tuple[IntArray, str],
 ) -> None:
-    """Pairs of classes that share images: whether all of the smaller one's are among them."""
+    """Pairs of classes that share images: whether they are one class."""
     (left, first), (right, second) = here, there
     sets: dict[int, set[int]] = {}
     for number in np.unique(classes[np.concatenate([left, right])]).tolist():
@@ -106,11 +106,12 @@ def _refuse_whole_classes(
         for two in np.unique(classes[right]).tolist():
             if one == two or not _one_class(sets[one], sets[two]):
                 continue
-            count = min(len(sets[one]), len(sets[two]))
+            count, shared = min(len(sets[one]), len(sets[two])), len(sets[one] & sets[two])
+            which = "all" if shared == count else f"{shared}"
             told = (
                 f"the class {data.class_names[one]!r} of {first} is the class "
                 f"{data.class_names[two]!r} of {second} under another name: the smaller one has "
-                f"{count} different images, and all of them are in both, so that"
+                f"{count} different images, and {which} of them are in both, so that"
             )
             if first == second:
                 raise BenchError(f"{told} an episode may ask which is which; remove one of them")
@@ -120,10 +121,12 @@ def _refuse_whole_classes(
 
 
 def _one_class(mine: set[int], theirs: set[int]) -> bool:
-    """Whether two sets of images are one class: all of the smaller one's are in the larger one. A
-    single image that stands in a class of several (a blank one) is no class."""
+    """Whether two sets of images are one class: half of the smaller one's or more are in the larger
+    one, as where a class was sampled twice. A single image that stands in a class of several (a
+    blank one) is no class."""
     smaller, larger = sorted((mine, theirs), key=len)
-    return smaller <= larger and (len(smaller) > 1 or len(larger) == 1)
+    shared = len(smaller & larger)
+    return 2 * shared >= len(smaller) and (shared > 1 or len(larger) == 1)
 
 
 def seen_classes(

@@ -6,6 +6,7 @@ may have another name elsewhere, and two datasets may be made of the same photog
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,9 +115,11 @@ def not_here(asked: TestedOn, folders: DataFolders) -> str | None:
         return None
     source = datasets(asked.dataset).get(asked.dataset)
     with touching(f"looking for the dataset {asked.dataset}", seconds=None):
-        if source.missing(folders) is None:
-            return None
-    return f"{asked.dataset} is not here; `bench data fetch {asked.dataset}` downloads it"
+        reason = source.missing(folders)
+    if reason is None:
+        return None
+    first = re.split("[;\n]", reason)[0]
+    return f"{first}; `bench data fetch {asked.dataset}` gets it, or says what to do"
 
 
 def tested_classes(rules: Any, source: Any, data: ImageClasses, split: str) -> IntArray:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -108,6 +109,57 @@ def test_a_dataset():
         ("codes", "load"),
         ("codes", "splits"),
     }
+
+
+TRANSFER = """
+name = "elsewhere"
+version = 1
+title = "Elsewhere"
+description = "Tested on other data."
+dataset = "arrays:./own.npz"
+split = {train = 0.6, val = 0.2, test = 0.2}
+protocol = "kshot"
+image_size = 8
+[settings.other]
+ways = 2
+shots = 1
+queries = 1
+dataset = "%s"
+[budgets]
+smoke = {examples = 100}
+standard = {examples = 100}
+"""
+
+
+def test_what_is_known_of_other_data_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    drawn = np.random.default_rng(0).integers(0, 256, (20, 4, 8, 8), dtype=np.uint8)
+    labels = np.repeat(np.arange(10), 4)
+    np.savez("own.npz", images=drawn[:10].reshape(-1, 8, 8), labels=labels)
+    drawn[10:, 0] = drawn[:10, 0]  # one image of each is known
+    np.savez("other.npz", images=drawn[10:].reshape(-1, 8, 8), labels=labels)
+    suite = tmp_path / "suite.toml"
+    suite.write_text(TRANSFER % "arrays:./other.npz")
+    ran = check("./suite.toml")
+    assert ran.exit_code == 0, ran.output
+    assert "note: 8 images are known before the meta-test on arrays:other.npz" in ran.stdout
+    [note] = json.loads(check("./suite.toml", "--format", "json").stdout)["notes"]
+    assert note.startswith("8 images are known")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ("cub", "cub is not here, and cannot be downloaded for you; `bench data fetch cub` gets"),
+        ("glyph", "no dataset is called 'glyph'; did you mean 'glyphs'"),
+    ],
+)
+def test_other_data_that_is_not_there_is_told(tmp_path, monkeypatch, dataset, told):
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez("own.npz", images=images, labels=np.repeat(np.arange(10), 4))
+    (tmp_path / "suite.toml").write_text(TRANSFER % dataset)
+    assert told in check("./suite.toml").output
 
 
 def test_a_name_of_several_kinds_is_the_suite_and_says_so(tiny_probe):

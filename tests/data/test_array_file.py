@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def test_what_was_compared_once_is_not_compared_again(file, folders, monkeypatch
     monkeypatch.setattr("bench.api.cache._compared", set())
     monkeypatch.setattr("zlib.crc32", lambda data: pytest.fail("compared again"))
     found.load(28, told, print)
+
+
+def test_one_that_was_replaced_is_read_again(file, folders):
+    """Of the same size, and of the same age as far as who copied it says."""
+    arrays = {"features": np.ones((6, 5)), "labels": LABELS}
+    before, stat = source(file, **arrays).load(28, folders, print), file.stat()
+    arrays["features"][2] = 7
+    after = source(file, **arrays)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert after.load(28, folders, print).content != before.content
 
 
 def test_a_suite_on_features(file, tmp_path, folders):

@@ -52,6 +52,17 @@ def test_a_class_under_two_names_is_refused(second):
     assert examine_duplicates(data(*APART[:5], second), unused) == []
 
 
+def test_a_class_that_was_sampled_twice_is_one_class():
+    """Half of the smaller one's images are in both: new ones beside them disarm nothing."""
+    first = [3, 4, 20, 21]
+    with pytest.raises(BenchError, match="has 4 different images, and 2 of them are in both"):
+        examine_duplicates(data([1, 2], first, *APART[2:5], [3, 4, 30, 31, 32]), SPLIT)
+    [told] = examine_duplicates(
+        data([1, 2], [*first, 22], *APART[2:5], [3, 4, *range(30, 40)]), SPLIT
+    )
+    assert told.startswith("2 images are in train and in test too")
+
+
 def test_an_image_twice_in_a_phase_of_tests_is_told():
     classes = data([1, 2], [3, 4], [5, 6], [7, 7], [9, 9, 10], [9, 12])
     assert examine_duplicates(classes, SPLIT) == [

@@ -211,5 +211,6 @@ def test_a_setting_whose_data_was_never_fetched_is_left_out_with_a_note(
     plan = plan_of(with_setting(tiny_suite, tmp_path, 'dataset = "kmnist"'))
     assert [cell.setting for cell in plan.cells] == ["5way1shot", "5way5shot"]
     assert plan.notes == [
-        "tiny is without elsewhere: kmnist is not here; `bench data fetch kmnist` downloads it"
+        "tiny is without elsewhere: kmnist is not here; `bench data fetch kmnist` gets it, or "
+        "says what to do"
     ]
