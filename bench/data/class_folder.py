@@ -153,14 +153,14 @@ def list_folder(root: Path) -> Listing:
 
 
 def _list_folder(root: Path) -> Listing:
-    below = _visible(root)
+    below = visible(root)
     folders = [path for path in below if path.is_dir()]
     phases = None
     if {path.name for path in folders} == set(PHASES) and not any(map(images_in, folders)):
-        within = {path.name: [c for c in _visible(path) if c.is_dir()] for path in folders}
+        within = {path.name: [c for c in visible(path) if c.is_dir()] for path in folders}
         phases = {phase: [path.name for path in within[phase]] for phase in PHASES}
         _refuse_twice(root, phases)
-        below += [path for folder in folders for path in _visible(folder)]
+        below += [path for folder in folders for path in visible(folder)]
         folders = sorted((c for listed in within.values() for c in listed), key=lambda c: c.name)
     files = {path.name: images_in(path) for path in folders}
     loose = [path for path in below if path.suffix.lower() in ENDINGS and path.is_file()]
@@ -180,7 +180,7 @@ def _list_folder(root: Path) -> Listing:
             "train, val and test, with the classes in them)"
         )
     taken = {path for listed in files.values() for path in listed}
-    others = [path for folder in folders for path in _visible(folder) if path not in taken]
+    others = [path for folder in folders for path in visible(folder) if path not in taken]
     return Listing(root, files, (*others, *loose), phases)
 
 
@@ -194,13 +194,14 @@ def _refuse_twice(root: Path, phases: dict[str, list[str]]) -> None:
         )
 
 
-def _visible(folder: Path) -> list[Path]:
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder and is not hidden; sorted."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def images_in(folder: Path) -> list[Path]:
     """The images that lie in a folder itself, by their names; sorted."""
-    return [p for p in _visible(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
+    return [p for p in visible(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
 
 
 def span(values: Sequence[int]) -> str:

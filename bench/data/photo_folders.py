@@ -17,8 +17,9 @@ from typing import ClassVar
 import numpy as np
 
 from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, Split
-from bench.data.class_folder import Listing, images_in, list_folder, span
+from bench.data.class_folder import Listing, images_in, list_folder, span, visible
 from bench.data.image_folder import decoded, loaded
+from bench.data.split_files import PHASES
 from bench.errors import BenchError, unknown_name
 
 SYNSET = len("n01532829")
@@ -115,6 +116,20 @@ class MiniImageNet(PhotoFolder):
         """See `PhotoFolder.listing`."""
         inner = root / "images" if (root / "images").is_dir() else root
         known = _phases()
+        folders = {
+            path.name: path
+            for place in (inner, *(inner / phase for phase in PHASES))
+            if place.is_dir()
+            for path in visible(place)
+            if path.name in known and path.is_dir()
+        }
+        images = {name: images_in(folders[name]) for name in known if name in folders}
+        # Where all are there, other folders (lists of splits, other classes) are nobody's fault.
+        if len(images) == len(known) and all(images.values()):
+            inside = [path for folder in folders.values() for path in visible(folder)]
+            taken = {path for listed in images.values() for path in listed}
+            left_out = (path for path in inside if path not in taken)
+            return Listing(inner, images, (*left_out, *images_in(inner)))
         files: dict[str, list[Path]] = defaultdict(list)
         for path in images_in(inner):
             if path.name[:SYNSET] in known:

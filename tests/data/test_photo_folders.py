@@ -94,6 +94,21 @@ def test_classes_that_are_not_of_the_set_are_left_alone(folders):
     assert len(MiniImageNet().load(16, folders, print).counts) == 100
 
 
+@pytest.mark.parametrize("form", ["classes", "phases"])
+def test_what_else_lies_beside_the_classes_is_left_alone(form, folders):
+    """The published lists, and an image that is called like a class."""
+    root = folders.data / "mini-imagenet"
+    write_mini(root, form)
+    (root / "splits").mkdir()
+    (root / "splits" / "train.csv").write_text("filename,label\n")
+    photograph(root / "n01532829_preview.jpg", 1)
+    photograph(root / "csv" / "figure.png", 1)
+    listing = MiniImageNet().listing(root)
+    assert len(listing.files) == 100
+    assert {len(files) for files in listing.files.values()} == {EACH}
+    assert [path.name for path in listing.left_out] == ["n01532829_preview.jpg"]
+
+
 def test_the_split_of_cub(folders, monkeypatch):
     """Chen et al. 2019 count classes from 0 in the order of their names: 0, 2, 4, 6 are for
     meta-training, 1 and 5 for meta-validation, 3 and 7 for meta-test."""
