@@ -17,11 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.data.decoding import ImageError, is_grey, pixels_of
+from bench.data.labels import check_labelled, refuse_unlabelled
 from bench.errors import BenchError
 
 IMAGE_KEYS = ("image", "img", "images", "pixel_values", "features", "embedding")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")
 """How Hugging Face datasets call their columns, the likelier name first."""
+LEFT_OUT = (
+    "arrays by images[labels >= 0] and labels[labels >= 0], a torch Dataset by "
+    "torch.utils.data.Subset(dataset, [the numbers of the others])"
+)
+"""How items without a label are."""
 
 
 class Arrays(NamedTuple):
@@ -106,13 +112,8 @@ def _named(labels: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
     # Of `with_format("torch")` a label is a tensor without dimensions.
     labels = [n.item() if isinstance(n, torch.Tensor) and not n.ndim else n for n in labels]
     known = [isinstance(n, int | np.integer) and 0 <= n < len(names) for n in labels]
-    if not all(known):
-        first = known.index(False)
-        raise BenchError(
-            f"dataset: {known.count(False):,} of {len(labels):,} items have no label of the "
-            f"{len(names)} classes, the first is item {first} with {labels[first]!r}; leave them "
-            "out: dataset.filter(lambda item: item[...] is not None and item[...] >= 0)"
-        )
+    advice = "dataset.filter(lambda item: item[...] is not None and item[...] >= 0)"
+    refuse_unlabelled("dataset", labels, known, f"0 to {len(names) - 1}", advice)
     return tuple(names[number] for number in labels)
 
 
@@ -138,6 +139,7 @@ def _whole(items: Any, labels: Any) -> Arrays:
             f"dataset: a label for each item is wanted; got items of shape {items.shape} and "
             f"labels of shape {labels.shape}"
         )
+    check_labelled("dataset", labels, LEFT_OUT)
     if items.dtype != np.uint8 and not np.issubdtype(items.dtype, np.floating):
         raise BenchError(f"dataset: images are uint8, features are floats; got {items.dtype}")
     return Arrays(items, labels)

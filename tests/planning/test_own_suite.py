@@ -117,6 +117,24 @@ def test_items_without_a_label_are_no_class(label):
         arrays_of(Unlabelled(label))
 
 
+@pytest.mark.parametrize("label", [-1, -100])
+@pytest.mark.parametrize("form", ["arrays", "mapping", "tensors", "torch Dataset", "columns"])
+def test_negative_labels_are_no_class(form, label, monkeypatch):
+    labels = np.where(np.arange(len(LABELS)) % 8 == 3, label, LABELS)
+    monkeypatch.setattr(Unlabelled, "features", None)
+    data = {
+        "arrays": (IMAGES, labels),
+        "mapping": {"images": IMAGES, "labels": labels.tolist()},
+        "tensors": (torch.from_numpy(IMAGES), torch.from_numpy(labels)),
+        "torch Dataset": TensorDataset(torch.from_numpy(IMAGES), torch.from_numpy(labels)),
+        "columns": Unlabelled(label),
+    }[form]
+    with pytest.raises(
+        BenchError, match=rf"of 160 items have no label .*item 3 with {label}; leave them out"
+    ):
+        arrays_of(data)
+
+
 def test_labels_of_hugging_face_may_be_tensors():
     class Formatted(Columns):
         """`with_format("torch")`."""
