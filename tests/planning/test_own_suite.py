@@ -159,7 +159,7 @@ def test_images_are_what_the_same_files_in_a_folder_are():
     assert arrays_of([(deep, 0), (deep, 1)]).items.tolist() == [[[117, 117], [117, 117]]] * 2
     assert (arrays_of([(clear, 0), (clear, 1)]).items == 255).all(), "over white"
     for mode in ("F", "I"):
-        with pytest.raises(BenchError, match=r"item 1 cannot be used: its pixels are .* no range"):
+        with pytest.raises(BenchError, match=r"item 1: it cannot be used: its pixels .* no range"):
             arrays_of([(deep, 0), (Image.new(mode, (2, 2)), 1)])
 
 
@@ -252,7 +252,7 @@ def test_toml_of_every_kind_of_value():
         (("mine", 3), "expected a name, arrays, a torch Dataset"),
         (("mine", []), "it has no items"),
         (("mine", {"pictures": 3}), "the keys images .or features. and labels are wanted, got 'pi"),
-        (("mine", [1, 2]), "an item is to be .input, label., and item 0 is a int"),
+        (("mine", [1, 2]), "item 0: it is a int; expected .input, label."),
         (("mine", [{"picture": 1, "label": 2}]), "no column of images or features is found"),
         (("mine", (IMAGES, LABELS[:-1])), "a label for each item is wanted"),
         (
