@@ -22,9 +22,10 @@ from bench.api.dataset import DataFolders, DatasetSource, ImageClasses, Notify, 
 from bench.api.files import is_utf8
 from bench.api.resize import area_average
 from bench.data.class_folder import ClassFolder, Counted
+from bench.data.labels import check_labelled
 from bench.errors import BenchError
 
-READING = 1
+READING = 2
 """Version of how arrays become images; part of the cache's file name."""
 MOST_BYTES = 2**35
 """Of one array, unpacked."""
@@ -198,6 +199,8 @@ def _classes(path: Path, labels: NDArray[Any] | None) -> tuple[tuple[str, ...], 
     if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iuU" or not len(labels):
         told = "none" if labels is None else f"{labels.dtype} of shape {labels.shape}"
         raise BenchError(f"{path}: labels are to be integers or texts, one per item; got {told}")
+    kept = "kept = labels >= 0; numpy.savez(FILE, images=images[kept], labels=labels[kept])"
+    check_labelled(str(path), labels, kept)
     values, numbers = np.unique(labels, return_inverse=True)
     names = tuple(str(value) for value in values.tolist())
     if odd := next((name for name in names if not is_utf8(name)), None):

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.inert_pickle import NotInertError, read_inert
+from bench.data.inert_pickle import Inert, NotInertError, read_inert
 from bench.errors import BenchError
 
 SIDE = 32
@@ -177,13 +177,20 @@ def _of_python(content: bytes) -> tuple[NDArray[np.uint8], Images]:
 def bytes_of_array(tree: Any) -> bytes | None:
     """The content of a pickled numpy array of bytes, from `read_inert`: the last item of the state
     ``(version, shape, dtype, fortran, content)`` that it was built with; None for anything else."""
-    state = getattr(tree, "state", None)
+    state = tree.state if isinstance(tree, Inert) else None
     if not isinstance(state, tuple) or len(state) != 5 or state[3] not in (False, 0):
         return None
     content = state[4]
-    if getattr(content, "name", "") == "_codecs encode":  # how Python 3 writes bytes for Python 2
-        content = content.arguments[0]
-    return content.encode("latin-1") if isinstance(content, str) else content
+    # How Python 3 writes bytes for Python 2. What is called with what is up to who wrote the file.
+    if isinstance(content, Inert) and content.name == "_codecs encode":
+        given = content.arguments
+        content = given[0] if isinstance(given, tuple) and given else None
+    if isinstance(content, str):
+        try:
+            content = content.encode("latin-1")
+        except UnicodeEncodeError:  # characters that are no bytes
+            return None
+    return content if isinstance(content, bytes) else None
 
 
 @contextmanager

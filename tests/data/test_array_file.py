@@ -128,6 +128,10 @@ MISTAKES = {
     "two channels": (
         {"images": np.zeros((6, 2, 4, 4), np.uint8), "labels": LABELS}, "1 or 3 channels",
     ),
+    "items without a label": (
+        {"images": BYTES, "labels": np.array([0, -1, 1, -1, 0, 1], np.int8)},
+        r"set.npz: 2 of 6 items have no label .* item 1 with -1; leave them out: .*labels\[kept\]",
+    ),
     "not finite": ({"features": np.full((6, 2), np.nan), "labels": LABELS}, "are not finite"),
     "nothing in them": ({"features": np.empty((6, 0)), "labels": LABELS}, r"shape \(6, 0\)"),
     "a label that is no text": (
@@ -142,6 +146,12 @@ def test_other_arrays_are_refused(file, folders, mistake):
     arrays, said = MISTAKES[mistake]
     with pytest.raises(BenchError, match=said):
         source(file, **arrays).load(28, folders, print)
+
+
+def test_the_classes_of_a_file_with_items_without_a_label_are_not_listed(file):
+    found = source(file, features=np.ones((6, 5)), labels=LABELS - 1)
+    with pytest.raises(BenchError, match="2 of 6 items have no label"):
+        found.class_counts()
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import codecs
 import hashlib
 import io
 import pickle
@@ -11,7 +12,8 @@ import torch
 
 from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.cifar100 import CIFAR100
-from bench.data.cifar100_archives import PhotoClass, Reference, official
+from bench.data.cifar100_archives import PhotoClass, Reference, bytes_of_array, official
+from bench.data.inert_pickle import read_inert
 from bench.errors import BenchError
 
 QUIET = print
@@ -233,6 +235,49 @@ def test_a_member_is_missing(small: Small, folders: DataFolders) -> None:
 def test_other_pickles(small: Small, folders: DataFolders, content: bytes) -> None:
     pack(folders.data, "cifar-100-python", {**small.files("python"), "train": content})
     assert "cannot be read at train" in refused(small, folders)
+
+
+class Built:
+    """In a pickle: an array, as far as its state goes, or the call of `_codecs.encode`."""
+
+    def __init__(self, state: object = None, encoded: tuple[object, ...] | None = None) -> None:
+        self.state, self.encoded = state, encoded
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self.encoded is not None:
+            return codecs.encode, self.encoded
+        return len, (), self.state
+
+
+def state_of(content: object) -> tuple[object, ...]:
+    return (1, (1, 3072), 3, False, content)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x" * 3072,
+        Built(3),
+        Built((1, 2)),
+        Built(state_of(5)),
+        Built(state_of(None)),
+        Built(state_of([1] * 3072)),
+        Built(state_of(Built(1))),
+        Built(state_of(Built(encoded=()))),
+        Built(state_of(Built(encoded=(5,)))),
+        Built(state_of("\u0416" * 3072)),
+    ],
+)
+def test_pickled_arrays_of_anything_else(small: Small, folders: DataFolders, data: object) -> None:
+    crafted = pickle.dumps({"fine_labels": [1], "data": data}, 2)
+    pack(folders.data, "cifar-100-python", {**small.files("python"), "train": crafted})
+    assert "lacks fine_labels and data that fit each other" in refused(small, folders)
+
+
+def test_the_crafted_state_is_the_only_fault_of_these_pickles() -> None:
+    for content in (b"x" * 3072, "x" * 3072, Built(encoded=("x" * 3072, "latin1"))):
+        tree = read_inert(pickle.dumps(Built(state_of(content)), 2))
+        assert bytes_of_array(tree) == b"x" * 3072
 
 
 def test_a_link_in_the_archive_is_not_followed(small: Small, folders: DataFolders) -> None:

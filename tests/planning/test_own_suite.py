@@ -117,6 +117,24 @@ def test_items_without_a_label_are_no_class(label):
         arrays_of(Unlabelled(label))
 
 
+@pytest.mark.parametrize("label", [-1, -100])
+@pytest.mark.parametrize("form", ["arrays", "mapping", "tensors", "torch Dataset", "columns"])
+def test_negative_labels_are_no_class(form, label, monkeypatch):
+    labels = np.where(np.arange(len(LABELS)) % 8 == 3, label, LABELS)
+    monkeypatch.setattr(Unlabelled, "features", None)
+    data = {
+        "arrays": (IMAGES, labels),
+        "mapping": {"images": IMAGES, "labels": labels.tolist()},
+        "tensors": (torch.from_numpy(IMAGES), torch.from_numpy(labels)),
+        "torch Dataset": TensorDataset(torch.from_numpy(IMAGES), torch.from_numpy(labels)),
+        "columns": Unlabelled(label),
+    }[form]
+    with pytest.raises(
+        BenchError, match=rf"of 160 items have no label .*item 3 with {label}; leave them out"
+    ):
+        arrays_of(data)
+
+
 def test_labels_of_hugging_face_may_be_tensors():
     class Formatted(Columns):
         """`with_format("torch")`."""
@@ -141,7 +159,7 @@ def test_images_are_what_the_same_files_in_a_folder_are():
     assert arrays_of([(deep, 0), (deep, 1)]).items.tolist() == [[[117, 117], [117, 117]]] * 2
     assert (arrays_of([(clear, 0), (clear, 1)]).items == 255).all(), "over white"
     for mode in ("F", "I"):
-        with pytest.raises(BenchError, match=r"item 1 cannot be used: its pixels are .* no range"):
+        with pytest.raises(BenchError, match=r"item 1: it cannot be used: its pixels .* no range"):
             arrays_of([(deep, 0), (Image.new(mode, (2, 2)), 1)])
 
 
@@ -234,7 +252,7 @@ def test_toml_of_every_kind_of_value():
         (("mine", 3), "expected a name, arrays, a torch Dataset"),
         (("mine", []), "it has no items"),
         (("mine", {"pictures": 3}), "the keys images .or features. and labels are wanted, got 'pi"),
-        (("mine", [1, 2]), "an item is to be .input, label., and item 0 is a int"),
+        (("mine", [1, 2]), "item 0: it is a int; expected .input, label."),
         (("mine", [{"picture": 1, "label": 2}]), "no column of images or features is found"),
         (("mine", (IMAGES, LABELS[:-1])), "a label for each item is wanted"),
         (
