@@ -10,6 +10,16 @@ import pytest
 from bench.api.dataset import DataFolders, ImageClasses
 from bench.data.folders import data_folders
 from bench.data.omniglot import Omniglot
+from bench.data.torchvision_sets import (
+    DTD,
+    EMNIST,
+    GTSRB,
+    KMNIST,
+    EuroSAT,
+    FGVCAircraft,
+    Flowers102,
+)
+from bench.data.torchvision_shim import torchvision_datasets
 
 
 @pytest.fixture
@@ -43,3 +53,17 @@ def omniglot(session_folders: DataFolders) -> ImageClasses:
     if session_folders.data is None:
         pytest.skip("needs real Omniglot: set BENCH_DATA_DIR to the folder of its archives")
     return Omniglot().load(28, session_folders, print)
+
+
+@pytest.fixture
+def small(folders: DataFolders, monkeypatch: pytest.MonkeyPatch) -> DataFolders:
+    """Folders for the datasets of `tests.helpers.torchvision_files`, which have fewer images and
+    classes than the official ones, and other checksums of the lists of Flowers-102."""
+    original = torchvision_datasets().Flowers102
+    for key in ("label", "setid"):
+        monkeypatch.setitem(original._file_dict, key, (original._file_dict[key][0], None))
+    for kind in (KMNIST, EMNIST, Flowers102, DTD, GTSRB, EuroSAT, FGVCAircraft):
+        grey = kind in (KMNIST, EMNIST)
+        monkeypatch.setattr(kind, "known_images", 11 if grey else 6)
+        monkeypatch.setattr(kind, "known_classes", 3 if grey else 2)
+    return folders
