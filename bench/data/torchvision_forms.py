@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import tarfile
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,6 +33,21 @@ from bench.errors import BenchError
 
 Parts = tuple[dict[str, Any], ...]
 """Arguments of torchvision's class, for each part of a dataset."""
+
+
+@contextmanager
+def _kept_inside() -> Iterator[None]:
+    """No archive of tar leads out of the folder it is extracted into (PEP 706): torchvision asks
+    for no filter, and Python before 3.14 has none by itself."""
+    if not hasattr(tarfile, "data_filter"):  # before 3.11.4
+        yield
+        return
+    before = tarfile.TarFile.extraction_filter
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        yield
+    finally:
+        tarfile.TarFile.extraction_filter = before
 
 
 def _told(error: Exception) -> str:
@@ -95,8 +112,9 @@ class TorchvisionSet(DatasetSource):
         socket.setdefaulttimeout(TIMEOUT)  # torchvision sets none: a silent server would hang us
         try:
             place.mkdir(parents=True, exist_ok=True)
-            for part in self.parts:
-                self._original()(place, download=True, **part)
+            with _kept_inside():
+                for part in self.parts:
+                    self._original()(place, download=True, **part)
         except PermissionError as error:
             raise unwritable(place, error) from error
         except MemoryError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,26 @@ def test_archives_are_compared_with_checksums_and_stay_in_the_cache(kind, folder
     for root, md5 in asked:
         assert root.is_relative_to(folders.cache / kind.name)
         assert (md5 is None) == (kind is FGVCAircraft)
+
+
+def test_a_hostile_archive_writes_nothing_outside(folders, monkeypatch):
+    """The archive of `fgvc-aircraft` has no checksum."""
+    before = tarfile.TarFile.extraction_filter
+    original = torchvision_datasets().FGVCAircraft
+    module = sys.modules[original.__module__]
+
+    def download(url, root, **options):
+        Path(root).mkdir(parents=True, exist_ok=True)
+        archive = Path(root) / "set.tar.gz"
+        with tarfile.open(archive, "w:gz") as file:
+            told = tarfile.TarInfo("../../../outside.txt")
+            told.size = 4
+            file.addfile(told, io.BytesIO(b"evil"))
+        with tarfile.open(archive) as file:
+            file.extractall(root)
+
+    monkeypatch.setattr(module, "download_and_extract_archive", download)
+    with pytest.raises(BenchError, match=r"the download of fgvc-aircraft failed: .*outside\.txt"):
+        FGVCAircraft().fetch(folders, print)
+    assert not list(folders.cache.parent.rglob("outside.txt"))
+    assert tarfile.TarFile.extraction_filter is before
