@@ -26,14 +26,16 @@ def check_suite(
 
     suite = one_suite(text)
     pools = open_suite_data(suite, folders, tell)
-    phases, settings = phase_rows(suite, pools), setting_rows(suite, pools, folders, tell)
+    phases = phase_rows(suite, pools)
+    settings, others = setting_rows(suite, pools, folders, tell)
+    notes = list(dict.fromkeys([*pools.notes, *others]))
     if fmt == "json":
         told: dict[str, Any] = {"suite": suite.name, "dataset": pools.dataset}
         told |= {"split": pools.split or None, "phases": phases, "settings": settings}
-        told |= {"notes": _notes(pools, settings)}
+        told |= {"notes": notes}
         shown = json.dumps(told, indent=2)
     else:
-        shown = describe(suite, pools, phases, settings)
+        shown = describe(suite, pools, phases, settings, notes)
     return shown, all(row["problem"] is None for row in settings)
 
 
@@ -48,17 +50,17 @@ def phase_rows(suite: Suite, pools: SuiteData) -> list[dict[str, Any]]:
 
 def setting_rows(
     suite: Suite, pools: SuiteData, folders: DataFolders, tell: Notify
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     """What each setting needs, and why it does not fit where it does not; of one that tests on
-    other data also what it has."""
+    other data also what it has. And what the user should know of other data."""
     from bench.planning.data import check_setting, setting_data
     from bench.planning.transfer import not_here
     from bench.registry.installed import protocol
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
     for name, setting in suite.settings.items():
         problem, waits, there = None, None, {}
-        notes: tuple[str, ...] = ()
         other = suite.tested_on(name)
         try:
             if other is None:
@@ -67,21 +69,25 @@ def setting_rows(
                 own = setting_data(suite, name, pools, folders, tell)
                 assert own.tested is not None, "it is other data"
                 there = {"tested on": own.tested.dataset, "has": len(own.tested.classes)}
-                notes = own.notes
+                notes += own.notes
         except BenchError as error:
             problem = str(error)
         needs = protocol(suite.protocol).requirements(setting)
         if suite.transfers:
             there = {"tested on": other.dataset if other else pools.dataset, "has": None, **there}
             there["not here"] = waits
-        rows.append({"setting": name, **needs, **there, "problem": problem, "notes": notes})
-    return rows
+        rows.append({"setting": name, **needs, **there, "problem": problem})
+    return rows, notes
 
 
 def describe(
-    suite: Suite, pools: SuiteData, phases: list[dict[str, Any]], settings: list[dict[str, Any]]
+    suite: Suite,
+    pools: SuiteData,
+    phases: list[dict[str, Any]],
+    settings: list[dict[str, Any]],
+    notes: list[str],
 ) -> str:
-    """Both tables, as text."""
+    """Both tables and the notes, as text."""
     from bench.cli.terminal import render
 
     first = f"{suite.name} (version {suite.version}): {suite.protocol}, dataset {pools.dataset}"
@@ -94,16 +100,10 @@ def describe(
         ]
         parts += [render(phases, list(phases[0]), "table")]
     shown = [{**row, "result": row["problem"] or row.get("not here") or "fits"} for row in settings]
-    columns = [key for key in settings[0] if key not in {"not here", "problem", "notes"}]
+    columns = [key for key in settings[0] if key not in {"not here", "problem"}]
     parts += ["", render(shown, [*columns, "result"], "table")]
-    notes = _notes(pools, settings)
     parts += ["", *(f"note: {note}" for note in notes)] if notes else []
     return "\n".join(parts)
-
-
-def _notes(pools: SuiteData, settings: list[dict[str, Any]]) -> list[str]:
-    """What the user should know of the data, and of that which settings test on: each once."""
-    return list(dict.fromkeys([*pools.notes, *(n for row in settings for n in row["notes"])]))
 
 
 def _inputs(pools: SuiteData) -> str:
