@@ -1,4 +1,4 @@
-"""Images that stand there more than once: told, and refused where a whole class does.
+"""Images that stand there more than once: told, and refused where half of a class does.
 
 Images are compared as learners get them, decoded and resized. No loop goes over images: each gets a
 64-bit hash, the sum of its words times fixed odd numbers (Carter and Wegman 1979), and only what
@@ -64,7 +64,7 @@ def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
         if not len(shared):
             continue
         here, there = (np.flatnonzero(where & np.isin(same, shared)) for where in (one, two))
-        _refuse_whole_classes(data, classes, same, (here, first), (there, second))
+        _refuse_same_classes(data, classes, same, (here, first), (there, second))
         left, right = here[0], there[same[there] == same[here[0]]][0]
         notes.append(
             f"{told_images(len(shared))} in {first} and in {second} too, the first in the classes "
@@ -76,7 +76,7 @@ def examine_duplicates(data: ImageClasses, split: Split) -> list[str]:
         if not (counts > 1).any():
             continue
         again = inside[np.isin(same[inside], values[counts > 1])]
-        _refuse_whole_classes(data, classes, same, (again, phase), (again, phase))
+        _refuse_same_classes(data, classes, same, (again, phase), (again, phase))
         if phase == "train":
             continue  # there it costs nobody anything
         name = data.class_names[classes[inside[first_at[counts > 1].min()]]]
@@ -90,7 +90,7 @@ def told_images(count: int) -> str:
     return "1 image is" if count == 1 else f"{count:,} images are"
 
 
-def _refuse_whole_classes(
+def _refuse_same_classes(
     data: ImageClasses,
     classes: IntArray,
     same: IntArray,

@@ -91,7 +91,7 @@ def transferred(
     if seen.images:
         notes += (
             f"{told_images(seen.images)} known before the meta-test on {dataset}, from "
-            "meta-training or meta-validation, though no class of theirs is as a whole",
+            "meta-training or meta-validation, though of no class of theirs half are",
         )
     nothing = np.array([], dtype=np.int64)
     notes += tuple(
