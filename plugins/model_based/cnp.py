@@ -106,6 +106,9 @@ class CNP(Learner):
         self.h: Encoder | MLP
         if task.regression:
             self.h = MLP(features + task.outputs, config.width, outputs=config.width)
+            # One of many inputs, and what it is all about: an ordinary start hardly hears it.
+            first = cast(nn.Linear, self.h.layers[0])
+            nn.init.uniform_(first.weight[:, features:], -1, 1)
         else:
             self.h = Encoder(features, 1, config.width)
         self.aggregator: Mean | CrossAttention = (
@@ -325,4 +328,4 @@ class CrossAttention(nn.Module):
         return self(self.keep(z, r, y), z, earlier)
 
     def _split(self, z: Tensor) -> Tensor:
-        return self.key(z).float().unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return self.key(z.float()).float().unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -187,3 +187,34 @@ def test_one_training_serves_all_and_the_paper_trains_as_tested():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="width=10 is no multiple of heads=4"):
         CNP(CNP.Config(attention=True, width=10), TaskSpec((1, 16, 16), 5))
+
+
+@pytest.fixture
+def numbers() -> TaskSpec:
+    """Functions of one number."""
+    return TaskSpec((1,), 1, 5, 5, protocol="regression", outputs=1)
+
+
+def test_numbers_are_heard_at_the_start(numbers):
+    """y is one of 129 inputs of h; what functions of the same x differ by has to come through."""
+    torch.manual_seed(0)
+    learner = CNP(CNP.Config(encoder="mlp", filters=128), numbers)
+    x = torch.linspace(-2, 2, 5)[None, :, None].expand(64, 5, 1)
+    y = torch.randn(64, 5, 1)
+
+    def spread() -> float:
+        return float(learner.predict(learner.adapt(x, y, 1), x).mean.std(0).mean())
+
+    heard = spread()
+    learner.h.layers[0].reset_parameters()
+    assert heard > 3 * spread(), "as loud as with torch's own start"
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_regression_in_bf16(numbers, attention):
+    """What leaves the encoder is bf16, and the attention is computed without autocast."""
+    learner = CNP(CNP.Config(encoder="mlp", attention=attention), numbers)
+    x, y = torch.randn(2, 5, 1), torch.randn(2, 5, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = learner.predict(learner.adapt(x, y, 1), x)
+    assert answers.mean.isfinite().all()
