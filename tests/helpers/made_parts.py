@@ -12,17 +12,22 @@ import dataclasses
 import json
 import re
 import sys
-import tomllib
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.cli.sources import sources_for
 from bench.registry.installed import learners
 from bench.report.marks import MARKS, OTHER_CODE
 from benchmarks.results import Results
 from benchmarks.table import tables
+from tests.helpers.made_boards import (
+    against,
+    board,
+    mark_of,
+    published_results,
+    result_of,
+    size_of,
+)
 from tests.helpers.pages import (
     ROOT,
     parse,
@@ -81,7 +86,7 @@ def reference_results(name: str) -> str:
     ]
     cells.sort(key=_order)
     table = [*head, *map(_row, cells)]
-    legend = ["", f"{OTHER_CODE} {MARKS[OTHER_CODE]}."] if _mark(cells) else []
+    legend = ["", f"{OTHER_CODE} {MARKS[OTHER_CODE]}."] if mark_of(cells) else []
     return "\n".join(["```", *made, "```", "", *table, *legend, *_learning(cells)])
 
 
@@ -136,19 +141,14 @@ def _learners_of(command: str) -> set[str]:
 
 
 def _order(cell: dict[str, Any]) -> tuple[Any, ...]:
-    where = cell["suite"], cell["learner"], _size(cell["setting"])
+    where = cell["suite"], cell["learner"], size_of(cell["setting"])
     return *where, cell["budget"], cell["seed"]
-
-
-def _size(setting: str) -> list[int]:
-    """The numbers in the name of a setting."""
-    return [int(digits) for digits in re.findall(r"\d+", setting)]
 
 
 def _changed(cell: dict[str, Any]) -> str:
     """The options that are not the defaults, of an older version's those that are none today."""
     named = cell["learner"].removeprefix(cell["learner_name"]).strip("[]").split(",")
-    if _mark([cell]):
+    if mark_of([cell]):
         learner = learners().get(cell["learner_name"])
         today = dataclasses.asdict(learner.Config())
         today |= learner.protocol_defaults.get(cell["protocol"], {})
@@ -164,106 +164,15 @@ def _row(cell: dict[str, Any]) -> str:
     seen = f"{cell['examples']:,}" if cell["examples"] else "-"
     words = (
         cell["suite"], cell["setting"], _changed(cell), cell["budget"], seen,
-        _result(cell) + _mark([cell]), cell["precision"], str(cell["seed"]),
+        result_of(cell) + mark_of([cell]), cell["precision"], str(cell["seed"]),
         cell["device"].partition("/")[0],
     )  # fmt: skip
     return "| " + " | ".join(words) + " |"
 
 
-def _half(score: dict[str, Any]) -> str:
-    """Of its interval; nothing where no variance tells one."""
-    return f" ± {score['ci95']:.2g}" if score["ci95"] else ""
-
-
-def _result(cell: dict[str, Any]) -> str:
-    """Accuracy, online also by presentation; of probes wrong bits, of regression squared errors."""
-    if "bit_errors" in cell["metrics"]:
-        wrong = cell["metrics"]["bit_errors"]
-        return f"{wrong['mean']:.3g}{_half(wrong)} wrong bits of {cell['bits']}"
-    if "mse" in cell["metrics"]:
-        error = cell["metrics"]["mse"]
-        behind = cell["metrics"].get("nats_behind_oracle")
-        nats = f"; {behind['mean']:.2f} nats" if behind else ""
-        return f"{error['mean']:.3g}{_half(error)}{nats}"
-    accuracy = cell["metrics"]["accuracy"]
-    text = f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f} %"
-    if cell.get("by_presentation"):
-        at = {k: cell["by_presentation"][k - 1]["mean"] for k in (1, 2, 5, 10)}
-        text += "; presentation " + ", ".join(f"{k}: {100 * mean:.1f}" for k, mean in at.items())
-    return text
-
-
-def board(suite: str) -> str:
-    """A row for each learner of a suite's reference, those of a family by their first setting."""
-    return _board([cell for cell in reference_cells(suite) if cell["budget"] in STANDARD])
-
-
-STANDARD = {"standard", "none", "45min"}
-"""Budgets whose results stand beside each other; a row of another than `standard` says it."""
-FAMILIES = ["model-based", "metric-based", "optimization-based"]
-Row = dict[str, list[dict[str, Any]]]
-"""Cells of a row, one for each seed, by setting."""
-
-
-def _board(cells: list[dict[str, Any]]) -> str:
-    settings = sorted({cell["setting"] for cell in cells}, key=lambda name: (_size(name), name))
-    rows: dict[str, Row] = {}
-    for cell in cells:
-        row = rows.setdefault(cell["learner"], {})
-        row.setdefault(cell["setting"], []).append(cell)
-
-    def order(row: Row) -> tuple[Any, ...]:
-        (first,) = [row[setting][0] for setting in settings if setting in row][:1]
-        metric = next(name for name in ("accuracy", "mse") if name in first["metrics"])
-        mean = first["metrics"][metric]["mean"]
-        missing = settings[0] not in row
-        return FAMILIES.index(first["family"]), missing, mean if metric == "mse" else -mean
-
-    table = [
-        "| " + " | ".join(["learner", "family", *settings, "seeds", "device"]) + " |",
-        "| " + " | ".join(["---"] * (4 + len(settings))) + " |",
-    ]
-    for row in sorted(rows.values(), key=order):
-        some = next(iter(row.values()))[0]
-        minutes = some["budget"].removesuffix("min") if some["budget"].endswith("min") else ""
-        after = f" ({minutes} minutes)" if minutes else ""
-        words = [f"`{some['learner']}`{after}", some["family"]]
-        words += [_of_seeds(row[setting]) if setting in row else "-" for setting in settings]
-        seeds = sorted({cell["seed"] for cells in row.values() for cell in cells})
-        words += [", ".join(map(str, seeds)), ", ".join(_devices(row))]
-        table.append("| " + " | ".join(words) + " |")
-    return "\n".join(table)
-
-
-def _devices(row: Row) -> list[str]:
-    """Where the trainings of a row were made, those of its settings in their order."""
-    kinds = [cell["device"].partition("/")[0] for cells in row.values() for cell in cells]
-    return list(dict.fromkeys(kinds))
-
-
-def _of_seeds(cells: list[dict[str, Any]]) -> str:
-    """The result of one training; of several their mean, and the lowest and the highest."""
-    if len(cells) == 1:
-        return _result(cells[0]) + _mark(cells)
-    means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
-    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %" + _mark(cells)
-
-
-def _mark(cells: list[dict[str, Any]]) -> str:
-    """What the report has beside figures of other code of the learner than today's."""
-    return OTHER_CODE * any(cell["source"] != _sources()[cell["learner_name"]] for cell in cells)
-
-
-@cache
-def _sources() -> dict[str, str]:
-    return sources_for(ROOT / "results" / "reference")
-
-
 def published(name: str) -> str:
     """The papers' figures that the report holds results against, with their sources."""
-    path = ROOT / "bench" / "report" / "published.toml"
-    results = tomllib.loads(path.read_text(encoding="utf-8"))["result"]
-    own = [result for result in results if result["learner"] == name]
+    own = [result for result in published_results() if result["learner"] == name]
     return "\n".join(map(_published, own)) or "None that we know of."
 
 
@@ -359,6 +268,7 @@ def before(name: str) -> str:
 MAKE: dict[str, Callable[[str], str]] = {
     "side": side_by_side,  # of a file in benchmarks/results/side
     "before": before,  # of another one there
+    "against": against,  # of a suite
     "board": board,  # of a suite
     "options": options,  # of a learner
     "results": reference_results,  # of a learner

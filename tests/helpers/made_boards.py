@@ -1,0 +1,148 @@
+"""The made parts that set learners side by side: the board of a suite, and what was published.
+
+And a reference result in a few words, as every page of docs/ has it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from typing import Any
+
+from bench.cli.sources import sources_for
+from bench.report.marks import OTHER_CODE
+from tests.helpers.pages import ROOT, reference_cells
+
+FAMILIES = ["model-based", "metric-based", "optimization-based"]
+Row = dict[str, list[dict[str, Any]]]
+"""Cells of a row, one for each seed, by setting."""
+
+
+def board(suite: str) -> str:
+    """A row for each learner of a suite's reference, those of a family by their first setting."""
+    cells = reference_cells(suite)
+    settings = sorted({cell["setting"] for cell in cells}, key=lambda name: (size_of(name), name))
+    rows: dict[tuple[str, str], Row] = {}
+    for cell in cells:
+        row = rows.setdefault((cell["learner"], cell["budget"]), {})
+        row.setdefault(cell["setting"], []).append(cell)
+
+    def order(row: Row) -> tuple[Any, ...]:
+        (first,) = [row[setting][0] for setting in settings if setting in row][:1]
+        metric = next(name for name in ("accuracy", "mse") if name in first["metrics"])
+        mean = first["metrics"][metric]["mean"]
+        missing = settings[0] not in row
+        return FAMILIES.index(first["family"]), missing, mean if metric == "mse" else -mean
+
+    table = [
+        "| " + " | ".join(["learner", "family", *settings, "seeds", "device"]) + " |",
+        "| " + " | ".join(["---"] * (4 + len(settings))) + " |",
+    ]
+    for row in sorted(rows.values(), key=order):
+        some = next(iter(row.values()))[0]
+        words = [f"`{some['learner']}`{_other_budget(some['budget'])}", some["family"]]
+        words += [_of_seeds(row[setting]) if setting in row else "-" for setting in settings]
+        seeds = sorted({cell["seed"] for cells in row.values() for cell in cells})
+        words += [", ".join(map(str, seeds)), ", ".join(_devices(row))]
+        table.append("| " + " | ".join(words) + " |")
+    return "\n".join(table)
+
+
+def _other_budget(budget: str) -> str:
+    """What a row says of a budget that is not the suite's own."""
+    if (minutes := budget.removesuffix("min")).isdecimal():
+        return f" ({minutes} minutes)"
+    if (images := budget.removesuffix("examples")).isdecimal():
+        return f" ({int(images) / 1e6:g}M images)"
+    return ""
+
+
+def _devices(row: Row) -> list[str]:
+    """Where the trainings of a row were made, those of its settings in their order."""
+    kinds = [cell["device"].partition("/")[0] for cells in row.values() for cell in cells]
+    return list(dict.fromkeys(kinds))
+
+
+def _of_seeds(cells: list[dict[str, Any]]) -> str:
+    """The result of one training; of several their mean, and the lowest and the highest."""
+    if len(cells) == 1:
+        return result_of(cells[0]) + mark_of(cells)
+    means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
+    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %" + mark_of(cells)
+
+
+def mark_of(cells: list[dict[str, Any]]) -> str:
+    """What the report has beside figures of other code of the learner than today's."""
+    return OTHER_CODE * any(cell["source"] != _sources()[cell["learner_name"]] for cell in cells)
+
+
+@cache
+def _sources() -> dict[str, str]:
+    return sources_for(ROOT / "results" / "reference")
+
+
+def against(suite: str) -> str:
+    """Results of a suite, means over seeds, beside what was published on its data and split."""
+    rows: dict[tuple[str, str], Row] = {}
+    for cell in reference_cells(suite):
+        row = rows.setdefault((cell["learner"], cell["budget"]), {})
+        row.setdefault(cell["setting"], []).append(cell)
+    settings = sorted({setting for row in rows.values() for setting in row}, key=size_of)
+    table = ["| learner | here | published | source |", "| --- | --- | --- | --- |"]
+    for (learner, budget), row in sorted(rows.items()):
+        some = next(iter(row.values()))[0]
+        for result in published_results():
+            if result["learner"] != learner or not _same_data(result, some):
+                continue
+            here = (_short(row.get(setting)) for setting in settings)
+            there = (str(result["values"].get(setting, "-")) for setting in settings)
+            words = f"`{learner}`{_other_budget(budget)}", " / ".join(here), " / ".join(there)
+            table.append("| " + " | ".join([*words, result["source"]]) + " |")
+    return "\n".join(table)
+
+
+def _same_data(result: dict[str, Any], cell: dict[str, Any]) -> bool:
+    return all(result.get(key) == cell[key] for key in ("dataset", "split", "protocol"))
+
+
+def _short(cells: list[dict[str, Any]] | None) -> str:
+    if cells is None:
+        return "-"
+    means = [100 * cell["metrics"]["accuracy"]["mean"] for cell in cells]
+    return f"{sum(means) / len(means):.1f}{mark_of(cells)}"
+
+
+def published_results() -> list[dict[str, Any]]:
+    """The papers' figures that bench knows."""
+    path = ROOT / "bench" / "report" / "published.toml"
+    results: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["result"]
+    return results
+
+
+def _half(score: dict[str, Any]) -> str:
+    """Of its interval; nothing where no variance tells one."""
+    return f" ± {score['ci95']:.2g}" if score["ci95"] else ""
+
+
+def result_of(cell: dict[str, Any]) -> str:
+    """Accuracy, online also by presentation; of probes wrong bits, of regression squared errors."""
+    if "bit_errors" in cell["metrics"]:
+        wrong = cell["metrics"]["bit_errors"]
+        return f"{wrong['mean']:.3g}{_half(wrong)} wrong bits of {cell['bits']}"
+    if "mse" in cell["metrics"]:
+        error = cell["metrics"]["mse"]
+        behind = cell["metrics"].get("nats_behind_oracle")
+        nats = f"; {behind['mean']:.2f} nats" if behind else ""
+        return f"{error['mean']:.3g}{_half(error)}{nats}"
+    accuracy = cell["metrics"]["accuracy"]
+    text = f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['ci95']:.1f} %"
+    if cell.get("by_presentation"):
+        at = {k: cell["by_presentation"][k - 1]["mean"] for k in (1, 2, 5, 10)}
+        text += "; presentation " + ", ".join(f"{k}: {100 * mean:.1f}" for k, mean in at.items())
+    return text
+
+
+def size_of(setting: str) -> list[int]:
+    """The numbers in the name of a setting."""
+    return [int(digits) for digits in re.findall(r"\d+", setting)]
