@@ -41,7 +41,7 @@ def board(suite: str) -> str:
     ]
     for row in sorted(rows.values(), key=order):
         some = next(iter(row.values()))[0]
-        words = [f"`{some['learner']}`{_other_budget(some['budget'])}", some["family"]]
+        words = [f"`{some['learner']}`{_other_budget(some)}", some["family"]]
         words += [_of_seeds(row[setting]) if setting in row else "-" for setting in settings]
         seeds = sorted({cell["seed"] for cells in row.values() for cell in cells})
         words += [", ".join(map(str, seeds)), ", ".join(_devices(row))]
@@ -49,12 +49,14 @@ def board(suite: str) -> str:
     return "\n".join(table)
 
 
-def _other_budget(budget: str) -> str:
+def _other_budget(cell: dict[str, Any]) -> str:
     """What a row says of a budget that is not the suite's own."""
+    budget, protocol = cell["budget"], cell["protocol"]
+    counted = "points" if protocol == "regression" else "images"
     if (minutes := budget.removesuffix("min")).isdecimal():
         return f" ({minutes} minutes)"
-    if (images := budget.removesuffix("examples")).isdecimal():
-        return f" ({int(images) / 1e6:g}M images)"
+    if (examples := budget.removesuffix("examples")).isdecimal():
+        return f" ({int(examples) / 1e6:g}M {counted})"
     return ""
 
 
@@ -68,8 +70,15 @@ def _of_seeds(cells: list[dict[str, Any]]) -> str:
     """The result of one training; of several their mean, and the lowest and the highest."""
     if len(cells) == 1:
         return result_of(cells[0]) + mark_of(cells)
-    means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
-    return f"{sum(means) / len(means):.1f} ({means[0]:.1f} to {means[-1]:.1f}) %" + mark_of(cells)
+    if "mse" in cells[0]["metrics"]:
+        low, *_, high = errors = sorted(cell["metrics"]["mse"]["mean"] for cell in cells)
+        text = f"{sum(errors) / len(errors):.3g} ({low:.3g} to {high:.3g})"
+        behind = [c["metrics"].get("nats_behind_oracle", {}).get("mean") for c in cells]
+        if None not in behind:
+            text += f"; {sum(behind) / len(behind):.2f} nats"
+        return text + mark_of(cells)
+    low, *_, high = means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
+    return f"{sum(means) / len(means):.1f} ({low:.1f} to {high:.1f}) %" + mark_of(cells)
 
 
 def mark_of(cells: list[dict[str, Any]]) -> str:
@@ -90,14 +99,14 @@ def against(suite: str) -> str:
         row.setdefault(cell["setting"], []).append(cell)
     settings = sorted({setting for row in rows.values() for setting in row}, key=size_of)
     table = ["| learner | here | published | source |", "| --- | --- | --- | --- |"]
-    for (learner, budget), row in sorted(rows.items()):
+    for (learner, _), row in sorted(rows.items()):
         some = next(iter(row.values()))[0]
         for result in published_results():
             if result["learner"] != learner or not _same_data(result, some):
                 continue
             here = (_short(row.get(setting)) for setting in settings)
             there = (str(result["values"].get(setting, "-")) for setting in settings)
-            words = f"`{learner}`{_other_budget(budget)}", " / ".join(here), " / ".join(there)
+            words = f"`{learner}`{_other_budget(some)}", " / ".join(here), " / ".join(there)
             table.append("| " + " | ".join([*words, result["source"]]) + " |")
     return "\n".join(table)
 
