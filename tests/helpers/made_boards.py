@@ -21,19 +21,16 @@ Row = dict[str, list[dict[str, Any]]]
 
 def board(suite: str) -> str:
     """A row for each learner of a suite's reference, those of a family by their first setting."""
-    cells = reference_cells(suite)
-    settings = sorted({cell["setting"] for cell in cells}, key=lambda name: (size_of(name), name))
-    rows: dict[tuple[str, str], Row] = {}
-    for cell in cells:
-        row = rows.setdefault((cell["learner"], cell["budget"]), {})
-        row.setdefault(cell["setting"], []).append(cell)
+    rows = _rows(suite)
+    settings = _settings(rows)
 
     def order(row: Row) -> tuple[Any, ...]:
-        (first,) = [row[setting][0] for setting in settings if setting in row][:1]
-        metric = next(name for name in ("accuracy", "mse") if name in first["metrics"])
-        mean = first["metrics"][metric]["mean"]
-        missing = settings[0] not in row
-        return FAMILIES.index(first["family"]), missing, mean if metric == "mse" else -mean
+        first = next(row[setting] for setting in settings if setting in row)
+        family, missing = FAMILIES.index(first[0]["family"]), settings[0] not in row
+        metric = "mse" if "mse" in first[0]["metrics"] else "accuracy"
+        means = _means(first, metric)
+        mean = sum(means) / len(means)
+        return family, missing, mean if metric == "mse" else -mean
 
     table = [
         "| " + " | ".join(["learner", "family", *settings, "seeds", "device"]) + " |",
@@ -47,6 +44,25 @@ def board(suite: str) -> str:
         words += [", ".join(map(str, seeds)), ", ".join(_devices(row))]
         table.append("| " + " | ".join(words) + " |")
     return "\n".join(table)
+
+
+def _rows(suite: str) -> dict[tuple[str, str], Row]:
+    """By learner and budget."""
+    rows: dict[tuple[str, str], Row] = {}
+    for cell in reference_cells(suite):
+        row = rows.setdefault((cell["learner"], cell["budget"]), {})
+        row.setdefault(cell["setting"], []).append(cell)
+    return rows
+
+
+def _settings(rows: dict[tuple[str, str], Row]) -> list[str]:
+    found = {setting for row in rows.values() for setting in row}
+    return sorted(found, key=lambda name: (size_of(name), name))
+
+
+def _means(cells: list[dict[str, Any]], metric: str) -> list[float]:
+    """One for each seed, the lowest first."""
+    return sorted(cell["metrics"][metric]["mean"] for cell in cells)
 
 
 def _other_budget(cell: dict[str, Any]) -> str:
@@ -71,13 +87,13 @@ def _of_seeds(cells: list[dict[str, Any]]) -> str:
     if len(cells) == 1:
         return result_of(cells[0]) + mark_of(cells)
     if "mse" in cells[0]["metrics"]:
-        low, *_, high = errors = sorted(cell["metrics"]["mse"]["mean"] for cell in cells)
+        low, *_, high = errors = _means(cells, "mse")
         text = f"{sum(errors) / len(errors):.3g} ({low:.3g} to {high:.3g})"
         behind = [c["metrics"].get("nats_behind_oracle", {}).get("mean") for c in cells]
         if None not in behind:
             text += f"; {sum(behind) / len(behind):.2f} nats"
         return text + mark_of(cells)
-    low, *_, high = means = sorted(100 * cell["metrics"]["accuracy"]["mean"] for cell in cells)
+    low, *_, high = means = [100 * mean for mean in _means(cells, "accuracy")]
     return f"{sum(means) / len(means):.1f} ({low:.1f} to {high:.1f}) %" + mark_of(cells)
 
 
@@ -93,11 +109,8 @@ def _sources() -> dict[str, str]:
 
 def against(suite: str) -> str:
     """Results of a suite, means over seeds, beside what was published on its data and split."""
-    rows: dict[tuple[str, str], Row] = {}
-    for cell in reference_cells(suite):
-        row = rows.setdefault((cell["learner"], cell["budget"]), {})
-        row.setdefault(cell["setting"], []).append(cell)
-    settings = sorted({setting for row in rows.values() for setting in row}, key=size_of)
+    rows = _rows(suite)
+    settings = _settings(rows)
     table = ["| learner | here | published | source |", "| --- | --- | --- | --- |"]
     for (learner, _), row in sorted(rows.items()):
         some = next(iter(row.values()))[0]
@@ -118,8 +131,8 @@ def _same_data(result: dict[str, Any], cell: dict[str, Any]) -> bool:
 def _short(cells: list[dict[str, Any]] | None) -> str:
     if cells is None:
         return "-"
-    means = [100 * cell["metrics"]["accuracy"]["mean"] for cell in cells]
-    return f"{sum(means) / len(means):.1f}{mark_of(cells)}"
+    means = _means(cells, "accuracy")
+    return f"{100 * sum(means) / len(means):.1f}{mark_of(cells)}"
 
 
 def published_results() -> list[dict[str, Any]]:
