@@ -22,14 +22,12 @@ MOST_OPTIONS = 3
 def label_of(cells: Sequence[CellRow], among: Sequence[CellRow]) -> str:
     """The learner, with device and precision where the cells that it stands among have several.
 
-    A device of one name that was several machines' is named with their models.
+    Which machines a device was says `machines_note`: in the names no sentence could be read.
     """
     first = cells[0]
     words = [first.learner]
-    machines = _models(among)
-    if len({row.device for row in among}) > 1 or len(machines[first.device]) > 1:
-        own = sorted(_models(cells)[first.device]) if len(machines[first.device]) > 1 else []
-        words.append(f"{first.device} ({', '.join(own)})" if own else first.device)
+    if len({row.device for row in among}) > 1:
+        words.append(first.device)
     if len({row.precision for row in among}) > 1:
         words.append(first.precision)
     return " · ".join(words)
@@ -91,6 +89,28 @@ def trained_at(entry: Entry) -> TrainedAt | None:
     return entry.common(
         lambda row: TrainedAt(row.device_kind, row.device_name, row.training_threads)
     )
+
+
+def machines_note(board: Board) -> str:
+    """Which learners ran on other machines than most, where a device of one name was several's.
+    Nothing where it was one."""
+    found: dict[str, dict[tuple[str, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for entry in board.entries:
+        for device, models in _models(entry.done).items():
+            found[device][tuple(sorted(models, key=natural))].append(entry.label)
+    texts = []
+    for device in sorted(found, key=natural):
+        machines = found[device]
+        usual = max(machines, key=lambda own: (len(machines[own]), own))
+        if len(machines) > 1 or len(usual) > 1:
+            others = [
+                f"{' and '.join(own)} of {', '.join(labels)}"
+                for own, labels in sorted(machines.items())
+                if own != usual
+            ]
+            most = f"{device} is {' and '.join(usual)}"
+            texts.append(f"{most}, but {'; '.join(others)}" if others else most)
+    return "; ".join(texts)
 
 
 def threads_note(board: Board) -> str:

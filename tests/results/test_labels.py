@@ -10,7 +10,7 @@ from bench.report.board_tables import accuracy_table, cost_table
 from bench.report.content import gather
 from bench.report.exports import as_markdown
 from bench.results.boards import Board, boards
-from bench.results.labels import devices, threads_note
+from bench.results.labels import devices, machines_note, threads_note
 from bench.results.reading import read_results
 from tests.helpers.synthetic import environment, store, timing, write_cell, write_training
 
@@ -80,14 +80,38 @@ def test_two_models_of_one_device_have_columns_of_their_own(tmp_path: Path) -> N
     assert f"cuda:0 ({H100}) adapt" in as_markdown(table)
 
 
-def test_learners_trained_on_two_models_say_which(tmp_path: Path) -> None:
-    for learner, model in (("maml", L4), ("mann", H100), ("snail", H100)):
+def test_which_models_a_device_was_is_a_note_and_in_no_name(tmp_path: Path) -> None:
+    def run(learner: str, model: str, seed: int = 0) -> None:
         where = environment("cuda", device_name=model)
-        write_cell(tmp_path, learner, device="cuda", environment=where)
+        write_cell(tmp_path, learner, seed=seed, device="cuda", environment=where)
+
+    run("mann", H100)
+    run("snail", H100)
+    assert machines_note(board_of(tmp_path)) == "", "one model needs no words"
+    run("maml", L4)
     write_cell(tmp_path, "ntm", device="cpu")
-    assert {entry.label for entry in board_of(tmp_path).entries} == {
-        f"maml · cuda ({L4})", f"mann · cuda ({H100})", f"snail · cuda ({H100})", "ntm · cpu",
+    board = board_of(tmp_path)
+    assert {entry.label for entry in board.entries} == {
+        "maml · cuda", "mann · cuda", "snail · cuda", "ntm · cpu",
     }  # fmt: skip
+    note = f"cuda is {H100}, but {L4} of maml · cuda"
+    assert machines_note(board) == note
+    assert note in accuracy_table(board).notes
+    assert note in board_text(board, terminal=False).splitlines()
+    run("mann", L4, seed=1)
+    run("lstm", H100)
+    assert machines_note(board_of(tmp_path)) == (
+        f"cuda is {H100}, but {H100} and {L4} of mann · cuda; {L4} of maml · cuda"
+    )
+
+
+def test_two_machines_of_every_learner_are_told_too(tmp_path: Path) -> None:
+    for seed, model in enumerate((L4, H100)):
+        where = environment("cuda", device_name=model)
+        write_cell(tmp_path, "maml", seed=seed, device="cuda", environment=where)
+    board = board_of(tmp_path)
+    assert {entry.label for entry in board.entries} == {"maml"}
+    assert machines_note(board) == f"cuda is {H100} and {L4}"
 
 
 def write_trained(root: Path, learner: str, threads: int, seed: int = 0, **changes: object) -> None:
