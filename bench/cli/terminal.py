@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.cli.output import literal
 from bench.results.formats import MISSING, count, duration, percent, plain, spreadsheet_text
-from bench.results.labels import machines_note, threads_note
+from bench.results.labels import notes_of
 from bench.results.measures import BRIEF_PHASES
 from bench.results.written import board_title, score, seeds, training_time
 
@@ -90,7 +90,7 @@ def board_text(board: Board, terminal: bool | None = None) -> str:
             if cell.status != "done":
                 why = f": {literal(cell.reason)}" if cell.reason else ""
                 parts.append(f"{cell.status}  {literal(entry.label)} seed {cell.seed}{why}")
-    parts += [literal(note) for note in (machines_note(board), threads_note(board)) if note]
+    parts += map(literal, notes_of(board))
     return "\n".join(parts)
 
 

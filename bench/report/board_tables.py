@@ -20,7 +20,7 @@ from bench.results.formats import (
     ordinal,
     percent,
 )
-from bench.results.labels import devices, machines_note, threads_note
+from bench.results.labels import devices, notes_of
 from bench.results.measures import PHASES
 from bench.results.pairs import ENOUGH_SEEDS
 from bench.results.rows import CellRow, Place
@@ -172,7 +172,7 @@ def accuracy_table(board: Board) -> Table:
         notes += [f"NLL in nats per {kind.answer}", "ECE: expected calibration error, 15 bins"]
     if board.best is not None:
         notes += [f"bold: {metric.best}"]
-    notes += [note for note in (machines_note(board), threads_note(board)) if note]
+    notes += notes_of(board)
     caption = f"{metric.title} and meta-training"
     return _table("accuracy", board, caption, columns, notes, best=True)
 

@@ -91,6 +91,11 @@ def trained_at(entry: Entry) -> TrainedAt | None:
     )
 
 
+def notes_of(board: Board) -> list[str]:
+    """What stands below a board's table: other machines, other numbers of threads."""
+    return [note for note in (machines_note(board), threads_note(board)) if note]
+
+
 def machines_note(board: Board) -> str:
     """Which learners ran on other machines than most, where a device of one name was several's.
     Nothing where it was one."""
