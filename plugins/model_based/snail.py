@@ -11,8 +11,14 @@ Online the same holds at every step: (x_t, y_t) is what later steps see, while t
 comes from (x_t, 0), standing behind the steps before t. Both are computed for all t at once. The
 two views are thereby one function, and a stream trains every prefix in one pass.
 
-Keys and queries begin as the same orthogonal projection, so that attention compares images before
-it has learned anything; values begin small beside them.
+Of classes each attention begins as a nearest-neighbour rule: keys and queries are the same
+orthogonal projection of the images, a step with a label goes before the query itself, what is read
+are labels, and the answer is what was read. Of numbers keys and queries begin as the same
+projection of all that a step holds.
+
+In meta-training each embedded episode is answered several times, with other classes, labels, order
+and shots (`mixed_episodes`): the encoder is most of the work, and 1 shot is seen as often as all
+others together.
 
 Not as in the paper: dilations are 1, 2, 4, ..., as Figure 1 draws them. The pseudo-code (Appendix
 A) begins with 2, and with a kernel of two taps a TC block would then see every second step only,
@@ -51,7 +57,12 @@ from bench.api import (
     in_regression,
     option,
 )
-from bench.nn import EncoderName, Schedule, adam, embed_together, encoder
+from bench.nn import EncoderName, Schedule, Standardised, adam, embed_together, encoder
+
+from .mixed_episodes import Embedded, mixed_episodes
+
+SIMILARITY = 8.0
+"""The score of an image with itself at the start, and of having a label: e^8 to 1."""
 
 ATTENTIONS = ((64, 32), (256, 128), (512, 256))
 """Key and value sizes; a TC block stands before the second and before the third."""
@@ -94,6 +105,38 @@ class AttentionBlock(nn.Module):
             nn.init.orthogonal_(linear.weight, gain)
             nn.init.zeros_(linear.bias)
         self.key.load_state_dict(self.query.state_dict())
+
+    @torch.no_grad()
+    def start_as_nearest_neighbour(self, features: int, ways: int) -> None:
+        """Lets a step read the labels of the steps whose images are like its own, and not of itself
+        if others have one. The first numbers of a step are its image's features, of variance 1, and
+        behind them its label.
+
+        Args:
+            features: D.
+            ways: N; of more labels than there are values the first are read.
+        """
+        size = self.query.out_features
+        compared = min(size - 1, features)
+        weight = 0.1 * nn.init.orthogonal_(torch.empty_like(self.query.weight))
+        weight[:, features : features + ways] = 0
+        weight[:compared] = 0
+        weight[-1] = 0
+        similar = nn.init.orthogonal_(torch.empty(compared, features))
+        # A score is a product over sqrt(K); a row gives a product of 1 in the mean.
+        weight[:compared, :features] = similar * math.sqrt(SIMILARITY * math.sqrt(size) / compared)
+        self.query.weight.copy_(weight)
+        self.key.weight.copy_(weight)
+        labelled = math.sqrt(SIMILARITY * math.sqrt(size))
+        self.query.bias[-1] = labelled
+        self.key.weight[-1, features : features + ways] = labelled
+        read = self.read_labels(ways)
+        self.value.weight[:read] = 0
+        self.value.weight[:read, features : features + read] = torch.eye(read)
+
+    def read_labels(self, ways: int) -> int:
+        """As many of the values begin as labels."""
+        return min(ways, self.value.out_features)
 
     def past(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) to keys (B, T, K) and values (B, T, V)."""
@@ -152,6 +195,7 @@ class SNAIL(Learner):
         "paper": {
             "dense_filters": 128,
             "max_shots": 5,
+            "mixtures": None,
             "training_queries": 1,
             "episodes_per_update": 32,  # as public re-implementations have it
         }
@@ -168,6 +212,9 @@ class SNAIL(Learner):
         filters: int = option(64, "Channels of each convolution of conv4; units of mlp.")
         dense_filters: int = option(128, "Channels that each dense block adds (D).")
         max_shots: int = option(5, "Support examples per class in k-shot training: 1 to this many.")
+        mixtures: int | None = option(
+            4, "Episodes mixed from each embedded one of an update; none: the embedded ones."
+        )
         training_queries: int | None = option(
             3, "Queries per class of a k-shot training episode; none: as tested."
         )
@@ -182,11 +229,13 @@ class SNAIL(Learner):
     def __init__(self, config: Config, task: TaskSpec) -> None:
         super().__init__(config, task)
         self.max_grad_norm = config.max_grad_norm
-        self.encoder = encoder(config.encoder, task.input_shape, config.filters)
+        made = encoder(config.encoder, task.input_shape, config.filters)
+        self.encoder = made if task.regression else Standardised(made)
         # The longest sequence: a stream, or the largest support set and a query.
         length = task.length or task.ways * task.shot_range[1] + 1
         dilations = [2**block for block in range(math.ceil(math.log2(length)))]  # a TC block
-        channels = cast(int, self.encoder.out_features) + task.answer_size
+        features = cast(int, self.encoder.out_features)
+        channels = features + task.answer_size
         self.layers = nn.ModuleList()
         for key_size, value_size in ATTENTIONS:
             for dilation in dilations if len(self.layers) else ():
@@ -196,6 +245,8 @@ class SNAIL(Learner):
             channels += value_size
         # Of numbers a mean, and what makes a standard deviation.
         self.output = nn.Linear(channels, 2 * task.outputs if task.regression else task.ways)
+        if not task.regression:
+            self._start_as_nearest_neighbour(features, task.ways)
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
         """What each layer keeps of the support set for the step behind it: a tap (B, 1, 2F), or
@@ -225,9 +276,38 @@ class SNAIL(Learner):
         if isinstance(batch, Stream):
             return super().loss(batch)
         support, query = embed_together(self.encoder, batch)  # (B, S, D), (B, Q, D)
-        pasts = self._remember(support, batch.support_y)
+        if self.task.regression or not self.config.mixtures:
+            return self._loss((support, batch.support_y, query, batch.query_y), batch.ways)
+        shots = support.shape[1] // batch.ways
+        drawn = self.config.mixtures * len(support)
+        parts = [(drawn, 1)] if shots == 1 else [(drawn - drawn // 2, shots), (drawn // 2, 1)]
+        losses = [
+            count * self._loss(mixed_episodes(batch, support, query, count, of), batch.ways)
+            for count, of in parts
+            if count
+        ]
+        return torch.stack(losses).sum() / drawn
+
+    def _loss(self, episodes: Embedded, ways: int) -> Tensor:
+        support, support_y, query, query_y = episodes
+        pasts = self._remember(support, support_y)
         logits = self._answer(query, [_at(past, slice(-1, None)) for past in pasts])
-        return answer_loss(self._said(logits, batch.ways), batch.query_y)
+        return answer_loss(self._said(logits, ways), query_y)
+
+    @torch.no_grad()
+    def _start_as_nearest_neighbour(self, features: int, ways: int) -> None:
+        """Every attention begins as one, and the answer as the sum of what they read."""
+        self.output.weight.mul_(0.1)
+        self.output.bias.zero_()
+        end = features + ways
+        for layer in self.layers:
+            if isinstance(layer, DenseBlock):
+                end += layer.now.out_features // 2
+            elif isinstance(layer, AttentionBlock):
+                layer.start_as_nearest_neighbour(features, ways)
+                read = layer.read_labels(ways)
+                self.output.weight[:read, end : end + read] += 3 * torch.eye(read)
+                end += layer.value.out_features
 
     def _said(self, outputs: Tensor, ways: int) -> Answered:
         """Logits of so many ways, or distributions."""

@@ -9,15 +9,22 @@ import torch
 import torch.nn.functional as F
 
 from bench.api import Episodes, TaskSpec, map_tensors
-from bench_plugins.model_based.snail import ATTENTIONS, SNAIL, DenseBlock, attend
+from bench_plugins.model_based.snail import (
+    ATTENTIONS,
+    SIMILARITY,
+    SNAIL,
+    AttentionBlock,
+    DenseBlock,
+    attend,
+)
 
-SMALL = SNAIL.Config(encoder="pixels", dense_filters=5)
+SMALL = SNAIL.Config(encoder="pixels", dense_filters=5, mixtures=None)
 
 
 @pytest.fixture
 def learner():
     torch.manual_seed(0)
-    return SNAIL(SMALL, TaskSpec((1, 2, 2), 3, protocol="online", length=9))
+    return SNAIL(SMALL, TaskSpec((1, 2, 2), 3, protocol="online", length=9)).eval()
 
 
 def causal(steps):
@@ -108,6 +115,47 @@ def test_attention_is_finite_at_extremes():
     assert k.grad.isfinite().all()
 
 
+# -- the start ------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_an_attention_starts_by_reading_the_label_of_the_image_that_is_most_alike():
+    block = AttentionBlock(64 + 3 + 10, 64, 32)
+    block.start_as_nearest_neighbour(64, 3)
+    images = torch.eye(64)[:3] * 8  # of mean square 1, and nothing alike
+    labels = torch.tensor([2, 0, 1])
+    steps = torch.cat([images, torch.eye(3)[labels], torch.randn(3, 10)], dim=1)[None]
+    queries = torch.cat([images, torch.zeros(3, 3), torch.randn(3, 10)], dim=1)[None]
+    read = block(queries, block.past(steps))[0, :, 77 : 77 + 3]
+    assert (read.argmax(1) == labels).all()
+    assert (read.amax(1) > 0.9).all(), "the query itself, which has no label, has almost no weight"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("key_size", "features"), [(64, 64), (256, 64), (512, 256), (64, 256)])
+def test_an_image_has_the_same_score_with_itself_whatever_the_sizes(key_size, features):
+    block = AttentionBlock(features + 5, key_size, 32)
+    block.start_as_nearest_neighbour(features, 5)
+    z = torch.randn(4000, features + 5)
+    z[:, features:] = 0  # no label
+    scores = (block.query(z) * block.key(z)).sum(1) / math.sqrt(key_size)
+    assert scores.mean().item() == pytest.approx(SIMILARITY, rel=0.1)
+    z[:, features] = 1  # with a label
+    told = (block.query(z) * block.key(z)).sum(1) / math.sqrt(key_size)
+    torch.testing.assert_close(told - scores, torch.full((4000,), SIMILARITY))
+
+
+@torch.no_grad()
+def test_before_training_it_answers_as_a_nearest_neighbour():
+    torch.manual_seed(0)
+    learner = SNAIL(SNAIL.Config(encoder="pixels"), TaskSpec((1, 8, 8), 3, shots=2)).eval()
+    x = torch.randn(20, 3, 1, 8, 8)
+    support = torch.cat([x, x + 0.3 * torch.randn_like(x)], dim=1)
+    y = torch.tensor([2, 0, 1]).repeat(2).expand(20, 6)
+    logits = learner.predict(learner.adapt(support, y, 3), x + 0.3 * torch.randn_like(x))
+    assert (logits.argmax(-1) == y[:, :3]).float().mean() > 0.95
+
+
 # -- the whole ------------------------------------------------------------------------------------
 
 
@@ -116,7 +164,8 @@ def naive_logits(learner, x, y):
     time, every position from scratch."""
     labels = F.one_hot(y, learner.task.ways).float()
     labels[-1] = 0
-    rows = [torch.cat([image.flatten(), label]) for image, label in zip(x, labels, strict=True)]
+    features = learner.encoder(x[None])[0]
+    rows = [torch.cat([image, label]) for image, label in zip(features, labels, strict=True)]
     for layer in learner.layers:
         after = []
         for t, h in enumerate(rows):
@@ -161,6 +210,23 @@ def test_the_loss_is_that_of_the_queries_each_as_a_last_step(learner):
             losses.append(F.cross_entropy(naive_logits(learner, sequence, labels), y[b, q]))
     episodes = Episodes(3, x[:, :6], y[:, :6], x[:, 6:], y[:, 6:])
     torch.testing.assert_close(learner.loss(episodes), torch.stack(losses).mean())
+
+
+@torch.no_grad()
+def test_the_loss_of_mixtures_is_the_mean_over_the_episodes_drawn():
+    """Half of them with one shot. Of two images of a class and one shot nothing but order, labels
+    and roles is left to draw: every loss is one of a few."""
+    config = SNAIL.Config(encoder="pixels", dense_filters=5, mixtures=6)
+    learner = SNAIL(config, TaskSpec((1, 2, 2), 2, shots=2)).eval()
+    drawn = []
+    learner._loss = lambda episodes, ways: drawn.append(episodes) or torch.tensor(len(drawn) * 1.0)
+    y = torch.tensor([[0, 1, 1, 0], [1, 0, 0, 1]])
+    x = torch.rand(2, 7, 1, 2, 2)
+    batch = Episodes(2, x[:, :4], y, x[:, 4:6], torch.tensor([[1, 0], [0, 1]]))
+    loss = learner.loss(batch)
+    assert [tuple(part[1].shape) for part in drawn] == [(6, 4), (6, 2)]
+    assert [tuple(part[3].shape) for part in drawn] == [(6, 2), (6, 4)]
+    assert loss.item() == pytest.approx((6 * 1 + 6 * 2) / 12)
 
 
 @torch.no_grad()
