@@ -39,8 +39,9 @@ class Entry:
     learner: str
     family: str
     label: str
-    """The learner, with device and precision where the board has several, and with what tells its
-    trainings apart where it was trained more than once; no other entry of the board has it."""
+    """The learner, with its device where it has entries from several, with its precision where the
+    board has several, and with what tells its trainings apart where it was trained more than once;
+    no other entry of the board has it."""
     cells: tuple[CellRow, ...] = field(repr=False)
     _known: dict[str, tuple[float | None, float | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -304,7 +305,7 @@ def _board(budget: str, trained: list[CellRow], untrained: list[CellRow]) -> Boa
     entries = [
         Entry(members[0].learner, members[0].family, label_of(members, cells), tuple(members))
         for group in groups.values()
-        for members in _trainings(group)
+        for members in _by_device(group)
     ]
     families: dict[str, list[Entry]] = defaultdict(list)
     for entry in distinct(entries):
@@ -326,13 +327,28 @@ def _board(budget: str, trained: list[CellRow], untrained: list[CellRow]) -> Boa
 
 
 def _separates(row: CellRow) -> tuple[Any, ...]:
-    """What makes another entry: the learner, where it ran, what it answered, and what of its
-    training a cell tells, besides the seed."""
+    """What makes another entry: the learner, what it answered, and what of its training a cell
+    tells, besides the seed and the device."""
     trained_as = (without_paths(row.config), row.training_ways, row.training_items)
     return (
-        *(row.family, row.learner, row.device, row.precision, row.bank),
+        *(row.family, row.learner, row.precision, row.bank),
         *(json.dumps(value, sort_keys=True, default=str) for value in trained_as),
     )
+
+
+def _by_device(cells: list[CellRow]) -> list[list[CellRow]]:
+    """Cells that the seed and the device tell apart, by training.
+
+    Seeds of several devices are one entry: what a learner reaches is a matter of its seed, and the
+    device changes the order of sums. Where a seed is there from two, each device is an entry, so
+    that they can be held against each other.
+    """
+    if len({row.seed for row in cells}) == len(cells):
+        return [sorted(cells, key=lambda row: row.seed)]
+    devices: dict[str, list[CellRow]] = defaultdict(list)
+    for row in cells:
+        devices[row.device].append(row)
+    return [members for own in devices.values() for members in _trainings(own)]
 
 
 def _trainings(cells: list[CellRow]) -> list[list[CellRow]]:

@@ -4,10 +4,10 @@ trained or timed, where that is not the same for all."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bench.results.formats import natural
 from bench.results.rows import CellRow, Place, device_kind
@@ -15,30 +15,34 @@ from bench.results.rows import CellRow, Place, device_kind
 if TYPE_CHECKING:
     from bench.results.boards import Board, Entry
 
+T = TypeVar("T", int, str)
+
 MOST_OPTIONS = 3
 """Options that a label tells."""
 
 
 def label_of(cells: Sequence[CellRow], among: Sequence[CellRow]) -> str:
-    """The learner, with device and precision where the cells that it stands among have several.
+    """The learner, with its device where others of its cells are from another one, and with its
+    precision where the cells that it stands among have several.
 
-    Which machines a device was says `machines_note`: in the names no sentence could be read.
+    All else about devices and machines is in `notes_of`: in the names no sentence could be read.
     """
     first = cells[0]
     words = [first.learner]
-    if len({row.device for row in among}) > 1:
-        words.append(first.device)
+    own = {row.device for row in cells}
+    if own != {row.device for row in among if row.learner == first.learner}:
+        words.append(" and ".join(sorted(own)))
     if len({row.precision for row in among}) > 1:
         words.append(first.precision)
     return " · ".join(words)
 
 
 def _models(rows: Iterable[CellRow]) -> dict[str, set[str]]:
-    """By device, the machines that cells were tested on."""
+    """By kind of device, the machines that cells were tested on."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.machine and row.machine.device_name:
-            found[row.device].add(row.machine.device_name)
+            found[device_kind(row.machine.device)].add(row.machine.device_name)
     return found
 
 
@@ -92,8 +96,19 @@ def trained_at(entry: Entry) -> TrainedAt | None:
 
 
 def notes_of(board: Board) -> list[str]:
-    """What stands below a board's table: other machines, other numbers of threads."""
-    return [note for note in (machines_note(board), threads_note(board)) if note]
+    """What stands below a board's table: other devices, other machines, other numbers of
+    threads."""
+    notes = devices_note(board), machines_note(board), threads_note(board)
+    return [note for note in notes if note]
+
+
+def devices_note(board: Board) -> str:
+    """Which learners were trained on other devices than most, where that is not in their names.
+    Nothing where all were trained on one."""
+    trained = [entry for entry in board.entries if not entry.untrained]
+    found = {entry.label: tuple(sorted({row.device for row in entry.cells})) for entry in trained}
+    named = {label for label, own in found.items() if " and ".join(own) in label.split(" · ")}
+    return _trained(found, lambda own: f"on {' and '.join(own)}", named)
 
 
 def machines_note(board: Board) -> str:
@@ -121,21 +136,44 @@ def machines_note(board: Board) -> str:
 def threads_note(board: Board) -> str:
     """Which learners were trained with another number of CPU threads than most: neither weights
     nor training times compare. Nothing where all trainings on a CPU had the same."""
-    threads = {
-        entry: sorted({row.training_threads for row in entry.done if row.training_threads})
+    found = {
+        entry.label: tuple(
+            sorted(
+                {
+                    row.training_threads
+                    for row in entry.done
+                    if row.device == "cpu" and row.training_threads
+                }
+            )
+        )
         for entry in board.entries
-        if not entry.untrained and entry.cells[0].device == "cpu"
+        if not entry.untrained
     }
-    counted = Counter(tuple(own) for own in threads.values() if own)
-    if len({number for own in counted for number in own}) < 2:
+    return _trained(found, lambda own: f"with {_threads(own)}")
+
+
+def _trained(
+    found: Mapping[str, tuple[T, ...]],
+    words: Callable[[tuple[T, ...]], str],
+    named: Collection[str] = (),
+) -> str:
+    """How most were trained, and who was trained otherwise; nothing where all were alike.
+
+    Args:
+        found: by label, what is asked about; empty where it is not known.
+        words: says it.
+        named: labels that say it themselves.
+    """
+    counted = Counter(own for own in found.values() if own)
+    if len({one for own in counted for one in own}) < 2:
         return ""
     [(usual, _)] = counted.most_common(1)
-    others: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for entry, own in threads.items():
-        if own and tuple(own) != usual:
-            others[tuple(own)].append(entry.label)
-    texts = [f"{', '.join(labels)} with {_threads(own)}" for own, labels in sorted(others.items())]
-    return f"trained with {_threads(usual)}" + (f", but {'; '.join(texts)}" if texts else "")
+    others: dict[tuple[T, ...], list[str]] = defaultdict(list)
+    for label, own in found.items():
+        if own and own != usual and label not in named:
+            others[own].append(label)
+    texts = [f"{', '.join(labels)} {words(own)}" for own, labels in sorted(others.items())]
+    return f"trained {words(usual)}" + (f", but {'; '.join(texts)}" if texts else "")
 
 
 def _threads(numbers: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from bench.report.board_tables import accuracy_table, cost_table
 from bench.report.content import gather
 from bench.report.exports import as_markdown
 from bench.results.boards import Board, boards
-from bench.results.labels import devices, machines_note, threads_note
+from bench.results.labels import devices, devices_note, machines_note, threads_note
 from bench.results.reading import read_results
 from tests.helpers.synthetic import environment, store, timing, write_cell, write_training
 
@@ -91,18 +91,44 @@ def test_which_models_a_device_was_is_a_note_and_in_no_name(tmp_path: Path) -> N
     run("maml", L4)
     write_cell(tmp_path, "ntm", device="cpu")
     board = board_of(tmp_path)
-    assert {entry.label for entry in board.entries} == {
-        "maml · cuda", "mann · cuda", "snail · cuda", "ntm · cpu",
-    }  # fmt: skip
-    note = f"cuda is {H100}, but {L4} of maml · cuda"
+    assert {entry.label for entry in board.entries} == {"maml", "mann", "snail", "ntm"}
+    note = f"cuda is {H100}, but {L4} of maml"
     assert machines_note(board) == note
     assert note in accuracy_table(board).notes
     assert note in board_text(board, terminal=False).splitlines()
     run("mann", L4, seed=1)
     run("lstm", H100)
     assert machines_note(board_of(tmp_path)) == (
-        f"cuda is {H100}, but {H100} and {L4} of mann · cuda; {L4} of maml · cuda"
+        f"cuda is {H100}, but {H100} and {L4} of mann; {L4} of maml"
     )
+
+
+def test_seeds_of_two_devices_are_one_entry_unless_both_have_one(tmp_path: Path) -> None:
+    for learner, seed, device in (
+        ("maml", 0, "cuda"), ("mann", 0, "cuda"),
+        ("snail", 0, "cpu"), ("snail", 1, "cuda"), ("snail", 2, "cuda"),
+    ):  # fmt: skip
+        write_cell(tmp_path, learner, seed=seed, device=device)
+    board = board_of(tmp_path)
+    assert {entry.label: entry.seeds for entry in board.entries} == {
+        "maml": {0}, "mann": {0}, "snail": {0, 1, 2},
+    }  # fmt: skip
+    note = "trained on cuda, but snail on cpu and cuda"
+    assert devices_note(board) == note
+    assert note in accuracy_table(board).notes
+    write_cell(tmp_path, "snail", seed=0, device="cuda")
+    write_cell(tmp_path, "ntm", seed=0, device="cpu")
+    board = board_of(tmp_path)
+    assert {entry.label: entry.seeds for entry in board.entries} == {
+        "maml": {0}, "mann": {0}, "ntm": {0}, "snail · cpu": {0}, "snail · cuda": {0, 1, 2},
+    }  # fmt: skip
+    assert devices_note(board) == "trained on cuda, but ntm on cpu", "names are not repeated"
+
+
+def test_one_device_needs_no_words(tmp_path: Path) -> None:
+    write_cell(tmp_path, "maml", device="cuda")
+    write_cell(tmp_path, "pixels", device="cpu", budget="none")
+    assert devices_note(board_of(tmp_path)) == "", "what has nothing to train was trained nowhere"
 
 
 def test_two_machines_of_every_learner_are_told_too(tmp_path: Path) -> None:
