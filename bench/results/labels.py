@@ -42,7 +42,7 @@ def _models(rows: Iterable[CellRow]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.machine and row.machine.device_name:
-            found[device_kind(row.machine.device)].add(row.machine.device_name)
+            found[device_kind(row.place)].add(row.machine.device_name)
     return found
 
 

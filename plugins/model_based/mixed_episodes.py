@@ -1,9 +1,9 @@
 """More episodes from the images of an update: other classes, labels, order and shots.
 
-Embedding the images is most of an update's work, and an episode of embedded images costs a
-learner of sequences little. The classes of all episodes of an update are put together; any N of
-them, any K of a class's images as its support set, in any order and under any labels, are an
-episode of the same task. No further image is seen.
+What a budget counts is images, and an episode of embedded images costs less than embedding it. The
+classes of all episodes of an update are put together; any N of them, any K of a class's images as
+its support set, in any order and under any labels, are an episode of the same task. No further
+image is seen.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ orthogonal projection of the images, a step with a label goes before the query i
 are labels, and the answer is what was read. Of numbers keys and queries begin as the same
 projection of all that a step holds.
 
-In meta-training each embedded episode is answered several times, with other classes, labels, order
-and shots (`mixed_episodes`): the encoder is most of the work, and 1 shot is seen as often as all
-others together.
+In meta-training what is embedded is answered as several times as many episodes, with other
+classes, labels, order and shots (`mixed_episodes`): for less than twice the work, and no further
+image, four times the answers, half of them with 1 shot.
 
 Not as in the paper: dilations are 1, 2, 4, ..., as Figure 1 draws them. The pseudo-code (Appendix
 A) begins with 2, and with a kernel of two taps a TC block would then see every second step only,
