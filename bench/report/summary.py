@@ -91,17 +91,17 @@ class _Places:
     def __init__(self, cells: list[CellRow]) -> None:
         self.known: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
         for cell in cells:
-            if cell.budget != UNTRAINED and cell.machine:
+            if cell.budget != UNTRAINED and cell.home:
                 self.known[cell.device, cell.precision].add(_place(cell))
 
     def of(self, cell: CellRow) -> tuple[str, str]:
         """The device, and the CPU threads of the training, "" where they are not known.
 
-        A cell that is not tested yet goes where the others of its kind of device were, if that is
+        A cell whose home is not known goes where the others of its kind of device were, if that is
         one place.
         """
         place, threads = _place(cell)
-        if cell.machine is None:
+        if cell.home is None:
             known = self.known[cell.device, cell.precision]
             others = [own for own in known if threads in ("", own[1])]
             if len(others) == 1:

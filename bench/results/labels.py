@@ -38,19 +38,19 @@ def label_of(cells: Sequence[CellRow], among: Sequence[CellRow]) -> str:
 
 
 def _models(rows: Iterable[CellRow]) -> dict[str, set[str]]:
-    """By kind of device, the machines that cells were tested on."""
+    """By device, the machines that cells were trained and tested on."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row.machine and row.machine.device_name:
-            found[device_kind(row.place)].add(row.machine.device_name)
+        if row.device_name:
+            found[row.device].add(row.device_name)
     return found
 
 
 def devices(rows: Collection[CellRow]) -> list[str]:
-    """Where cells were tested or timed, ``cuda:0`` and not ``cuda``; the kind only where nothing
+    """Where cells were at home or timed, ``cuda:0`` and not ``cuda``; the kind only where nothing
     says more."""
     found = {device for row in rows for device in row.timings}
-    found |= {row.place for row in rows if row.machine or row.place != row.device_kind}
+    found |= {row.place for row in rows if row.home or row.place != row.device_kind}
     kinds = {device_kind(device) for device in found}
     return sorted(found | {row.device_kind for row in rows} - kinds, key=natural)
 

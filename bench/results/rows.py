@@ -216,15 +216,20 @@ class CellRow:
         return device_kind(self.device)
 
     @property
+    def home(self) -> Machine | None:
+        """Where it was trained, if that was to be done, and tested; None where these were two."""
+        tested = device_kind((self.machine and self.machine.device) or "")
+        return self.machine if tested == self.device_kind else None
+
+    @property
     def place(self) -> str:
-        """Where it was tested, ``cuda:1`` or ``cpu/1``, and trained if there was anything to train;
-        the kind of device where that is not stored, as of a cell that is not tested yet."""
-        return (self.machine and self.machine.device) or self.device
+        """Its home, ``cuda:1`` or ``cpu/1``; the kind of device where that is not known."""
+        return (self.home and self.home.device) or self.device
 
     @property
     def device_name(self) -> str | None:
-        """Model of the processor or GPU that it was tested on."""
-        return self.machine.device_name if self.machine else None
+        """Model of the processor or GPU that it was trained and tested on."""
+        return self.home.device_name if self.home else None
 
     @property
     def machines(self) -> list[Machine]:

@@ -41,16 +41,16 @@ COLUMNS = {
 }
 """One row per cell. ``status`` is done, failed or unfinished; accuracies are fractions, times are
 seconds. ``device`` is the kind of device that was trained on, ``device_name`` the model of what the
-cell was tested on, and ``training_threads`` the CPU threads of its training. Memory probes have no
-ways: ``items`` are those of the test, ``training_items`` a number or ``[fewest, most]``, ``bits``
-what a sequence asks for and ``bit_errors`` how many of them are wrong; their accuracy is the
-fraction of right bits. ``timings`` is ``{device: {phase: median}}``, ``throughput`` ``{device:
-episodes/s}`` and ``peak_memory`` ``{device: bytes}``, None where it was not measured. ``code``
-compares the stored source hash with the installed learner's: current, other or unknown.
-``environments`` lists those of the test and the timings. ``test_dataset`` is other data than the
-training's that was tested on, and None elsewhere. ``failure`` and ``timing_failures`` (by device)
-are `bench.store.records.Failure` as stored. A plugin's protocol adds its metric and its half-width
-behind these."""
+cell was trained and tested on, None where these were of two kinds, and ``training_threads`` the CPU
+threads of its training. Memory probes have no ways: ``items`` are those of the test,
+``training_items`` a number or ``[fewest, most]``, ``bits`` what a sequence asks for and
+``bit_errors`` how many of them are wrong; their accuracy is the fraction of right bits. ``timings``
+is ``{device: {phase: median}}``, ``throughput`` ``{device: episodes/s}`` and ``peak_memory``
+``{device: bytes}``, None where it was not measured. ``code`` compares the stored source hash with
+the installed learner's: current, other or unknown. ``environments`` lists those of the test and the
+timings. ``test_dataset`` is other data than the training's that was tested on, and None elsewhere.
+``failure`` and ``timing_failures`` (by device) are `bench.store.records.Failure` as stored. A
+plugin's protocol adds its metric and its half-width behind these."""
 
 METRICS = ("accuracy", "nll", "ece", "bit_errors")
 """Those that have columns in `COLUMNS`."""

@@ -9,8 +9,16 @@ from bench.cli.terminal import board_text
 from bench.report.board_tables import accuracy_table, cost_table
 from bench.report.content import gather
 from bench.report.exports import as_markdown
+from bench.report.summary import commands
 from bench.results.boards import Board, boards
-from bench.results.labels import devices, devices_note, machines_note, threads_note
+from bench.results.labels import (
+    devices,
+    devices_note,
+    machines_note,
+    notes_of,
+    threads_note,
+    trained_at,
+)
 from bench.results.reading import read_results
 from tests.helpers.synthetic import environment, store, timing, write_cell, write_training
 
@@ -123,6 +131,27 @@ def test_seeds_of_two_devices_are_one_entry_unless_both_have_one(tmp_path: Path)
         "maml": {0}, "mann": {0}, "ntm": {0}, "snail · cpu": {0}, "snail · cuda": {0, 1, 2},
     }  # fmt: skip
     assert devices_note(board) == "trained on cuda, but ntm on cpu", "names are not repeated"
+
+
+def test_weights_that_were_tested_elsewhere_name_no_machine(tmp_path: Path) -> None:
+    """A GPU that is gone: its weights were tested on a CPU, which says nothing of the training."""
+    for learner, where in (
+        ("maml", environment("cuda:0", device_name=H100)),
+        ("mann", environment("cpu/1", device_name="AMD EPYC")),
+    ):
+        write_cell(tmp_path, learner, device="cuda", environment=where)
+    rows = {row.learner: row for row in read_results(tmp_path).rows}
+    assert (rows["maml"].place, rows["maml"].device_name) == ("cuda:0", H100)
+    assert (rows["mann"].place, rows["mann"].device_name) == ("cuda", None)
+    assert devices(rows.values()) == ["cuda:0"]
+    board = board_of(tmp_path)
+    assert notes_of(board) == []
+    assert {e.label: trained_at(e) for e in board.entries} == {
+        "maml": ("cuda", H100, None), "mann": ("cuda", None, None),
+    }  # fmt: skip
+    (command,) = commands(list(rows.values()), "results")
+    assert "--device cuda:0" in command
+    assert "cpu" not in command
 
 
 def test_one_device_needs_no_words(tmp_path: Path) -> None:
