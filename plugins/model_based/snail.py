@@ -58,8 +58,7 @@ from bench.api import (
     option,
 )
 from bench.nn import EncoderName, Schedule, Standardised, adam, embed_together, encoder
-
-from .mixed_episodes import Embedded, mixed_episodes
+from bench_plugins.model_based.mixed_episodes import Embedded, mixed_episodes
 
 SIMILARITY = 8.0
 """The score of an image with itself at the start, and of having a label: e^8 to 1."""
