@@ -74,7 +74,7 @@ def test_presentations_are_the_stored_ones():
 @pytest.mark.parametrize(
     ("heading", "suite", "unit", "learners_shown"),
     [
-        ("The memory probe `copy`", "copy", "length", 2),
+        ("The memory probe `copy`", "copy", "length", 3),
         ("The memory probe `associative-recall`", "associative-recall", "items", 2),
     ],
 )
