@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bench.results.boards import Board, Entry
 from bench.results.formats import MISSING
-from bench.results.rows import AuditFound, CellRow, Failed, audit_of, failed_of
+from bench.results.rows import AuditFound, CellRow, Failed
+from bench.results.stored_rows import audit_of, failed_of
 from bench.store.checked import Problem
 from bench.store.files import audit_records
 

@@ -18,6 +18,7 @@ from bench.results.formats import (
     duration,
     number,
     ordinal,
+    part,
     percent,
 )
 from bench.results.labels import devices, notes_of
@@ -27,6 +28,7 @@ from bench.results.rows import CellRow, Place
 from bench.results.written import score, seeds
 
 LEARNER, TRAINING = "learner", "meta-training"
+OF_PAPER = "of paper"
 """Headings above those of neighbouring columns."""
 
 HELD_AT = [ordinal(k) for k in PRESENTATIONS]
@@ -160,8 +162,12 @@ def accuracy_table(board: Board) -> Table:
     columns += [_column("parameters", _mean(lambda row: row.parameters), count, LEARNER)]
     if kind.classes:
         columns += [_column("ways", _trained(lambda row: row.training_ways), count, TRAINING)]
+    published = [_column(OF_PAPER, _trained(lambda row: row.published_share), part, TRAINING)]
+    # Of a memory probe a learner may answer with what its paper trained for on images.
+    published = _told(board, published) if kind.classes else []
     columns += [
         _column("updates", _trained(lambda row: row.updates), count, TRAINING),
+        *published,
         _column(kind.examples, _trained(lambda row: row.examples), count, TRAINING),
         _column("time", _trained(lambda row: row.training_seconds), duration, TRAINING),
     ]
@@ -170,6 +176,8 @@ def accuracy_table(board: Board) -> Table:
         notes += [f"seed SD: standard deviation between trainings, in {metric.deviation_units}"]
     if calibration:
         notes += [f"NLL in nats per {kind.answer}", "ECE: expected calibration error, 15 bins"]
+    if published:
+        notes += [f"{OF_PAPER}: by the updates of the paper's own schedule, – where none is stated"]
     if board.best is not None:
         notes += [f"bold: {metric.best}"]
     notes += notes_of(board)

@@ -105,9 +105,9 @@ def _costs(found: Tradeoff | None) -> str:
     ranked = [board.best is not None for board in found.boards]
     if not all(ranked):
         settings += " (not all of them ranked)" if any(ranked) else " (not ranked)"
-    where = [f"answers on {found.where(FIRST_ANSWER)}"]
+    where = [f"answers on {listed(found.where(FIRST_ANSWER))}"]
     if any(point.costs.get(TRAINING) for point in (best, fastest)):
-        where.append(f"meta-training on {found.where(TRAINING)}")
+        where.append(f"meta-training on {listed(found.where(TRAINING))}")
     text = (
         f"What it costs, {settings}, {listed(where)}: {best.label}, the nearest to the best "
         f"figures, takes {_cost(best)}"

@@ -31,6 +31,13 @@ def percent(fraction: float | None, ci95: float | None = None) -> str:
     return f"{100 * fraction:.2f}" + (f" ± {100 * ci95:.2f}" if ci95 else "")
 
 
+def part(fraction: float | None) -> str:
+    """A part of a whole, of which one digit is enough where it is small: ``42 %``, ``0.6 %``."""
+    if fraction is None:
+        return MISSING
+    return f"{100 * fraction:.{0 if fraction >= 0.095 else 1}f} %"
+
+
 def number(value: float | None) -> str:
     """Three decimals."""
     return MISSING if value is None else f"{value:.3f}"

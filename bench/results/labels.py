@@ -85,14 +85,18 @@ class TrainedAt(NamedTuple):
         return f"{self.device}{model}{f' with {_threads([self.threads])}' if self.threads else ''}"
 
 
-def trained_at(entry: Entry) -> TrainedAt | None:
-    """Where all finished seeds of a learner were trained; None where they differ, and of what has
-    nothing to train."""
-    if entry.untrained:
-        return None
-    return entry.common(
-        lambda row: TrainedAt(row.device_kind, row.device_name, row.training_threads)
-    )
+def training_places(entry: Entry) -> list[TrainedAt]:
+    """Where its finished seeds were trained, each place once; none of what has nothing to train."""
+    return [] if entry.untrained else list(dict.fromkeys(map(_trained_at, entry.done)))
+
+
+def trained_there(entry: Entry, where: TrainedAt | None) -> list[CellRow]:
+    """Its finished seeds that were trained at a place."""
+    return [row for row in entry.done if _trained_at(row) == where and not entry.untrained]
+
+
+def _trained_at(row: CellRow) -> TrainedAt:
+    return TrainedAt(row.device_kind, row.device_name or row.training_model, row.training_threads)
 
 
 def notes_of(board: Board) -> list[str]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from bench.errors import BenchError, unknown_name
-from bench.results.rows import CellRow, row_of, stored_measure, whole
+from bench.results.rows import CellRow, text, whole
+from bench.results.stored_rows import row_of, stored_measure
 from bench.store import layout
 from bench.store.checked import Json, Problem, UnreadableError, missing, read_json
 from bench.store.files import scores_at_a_glance
@@ -139,7 +140,7 @@ class _Reader:
 
     def __init__(self, root: Path, sources: Mapping[str, str], problems: list[Problem]) -> None:
         self.root, self.sources, self.problems = root, sources, problems
-        self.threads: dict[str, int | None] = {}
+        self.trained_on: dict[str, tuple[int | None, str | None]] = {}
 
     def cell(self, folder: Path) -> CellRow | None:
         """The row of a cell; None, and a problem noted, where not even its name can be read."""
@@ -188,7 +189,7 @@ class _Reader:
             failure,
             timings,
             timing_failures,
-            self._training_threads(record.get("training")),
+            self._trained_on(record.get("training")),
         )
 
     def _look_at_scores(self, path: Path) -> None:
@@ -220,22 +221,24 @@ class _Reader:
             return "unknown"
         return "current" if stored == installed else "other"
 
-    def _training_threads(self, training: str | None) -> int | None:
+    def _trained_on(self, training: str | None) -> tuple[int | None, str | None]:
         if training is None:
-            return None
-        if training not in self.threads:
-            self.threads[training] = training_threads(self.root, training)
-        return self.threads[training]
+            return None, None
+        if training not in self.trained_on:
+            self.trained_on[training] = trained_on(self.root, training)
+        return self.trained_on[training]
 
 
-def training_threads(root: Path, training: str) -> int | None:
-    """CPU threads of a finished training; None where it is not there, or damaged (who shows its
-    learning curve says so)."""
+def trained_on(root: Path, training: str) -> tuple[int | None, str | None]:
+    """CPU threads of a finished training, and the model of its device; None where it is not there,
+    or damaged (who shows its learning curve says so)."""
     path = layout.training_folder(root, training) / layout.RESULT
     if missing(path):
-        return None
+        return None, None
     try:
         record = read_json(path)
-        return whole(record.get("threads") or (record.get("environment") or {}).get("threads"))
+        machine = record.get("environment") or {}
+        threads = whole(record.get("threads") or machine.get("threads"))
+        return threads, text(machine.get("device_name"))
     except (UnreadableError, AttributeError):
-        return None
+        return None, None

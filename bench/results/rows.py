@@ -9,11 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ValidationError
-
 from bench.results.measures import Kind, kind_of
 from bench.store.checked import Json
-from bench.store.files import number
 from bench.store.records import Measure
 
 Status = Literal["done", "failed", "unfinished"]
@@ -155,7 +152,11 @@ class CellRow:
     """Its folder's name."""
     training_threads: int | None
     """CPU threads it had; None where it is not stored, or was not copied with the cell."""
+    training_model: str | None
+    """Of the processor or GPU it ran on; the same."""
     updates: int | None
+    published_updates: int | None
+    """Of the schedule in the learner's paper; None where it states none, or it is not stored."""
     examples: int | None
     training_seconds: float | None
     best_val_accuracy: float | None
@@ -232,6 +233,13 @@ class CellRow:
         return self.home.device_name if self.home else None
 
     @property
+    def published_share(self) -> float | None:
+        """Updates by those that the learner's paper trained for; None where these are not known."""
+        if not self.published_updates or self.updates is None:
+            return None
+        return self.updates / self.published_updates
+
+    @property
     def machines(self) -> list[Machine]:
         """Of the test and the timings."""
         return [*([self.machine] if self.machine else []), *self.timing_machines]
@@ -244,145 +252,6 @@ class CellRow:
         """What was measured there."""
         found = self.timings.get(place.device)
         return found if found and place.model in (None, found.model) else None
-
-
-# -- from stored JSON -----------------------------------------------------------------------------
-
-
-def row_of(
-    record: Json,
-    path: str,
-    status: Status,
-    code: Literal["current", "other", "unknown"],
-    failure: Json | None = None,
-    timings: Sequence[Json] = (),
-    timing_failures: Mapping[str, Json] | None = None,
-    training_threads: int | None = None,
-) -> CellRow:
-    """The row of a cell.
-
-    Args:
-        record: ``result.json``, or ``cell.json`` where it is not finished.
-        path: its folder.
-        status: what it has come to.
-        code: see `CellRow`.
-        failure: ``failure.json``.
-        timings: ``timings/<device>.json``.
-        timing_failures: ``timings/<device>.failure.json`` by device.
-        training_threads: see `CellRow`.
-    """
-    task, trained = record.get("task") or {}, record.get("training_task") or {}
-    protocol, measure = text(record.get("protocol")), stored_measure(record)
-    sizes = kind_of(protocol, measure).sizes
-    size = {key: (task.get(key), trained.get(key)) for key in sizes}
-    ways, items = size.get("ways", (None, None)), size.get("items", (None, None))
-    reliability = record.get("reliability")
-    return CellRow(
-        path=path,
-        id=text(record.get("id")),
-        suite=str(record["suite"]),
-        suite_version=whole(record.get("suite_version")),
-        suite_file=text(record.get("suite_file")),
-        setting=str(record["setting"]),
-        protocol=protocol,
-        measure=measure,
-        learner=str(record["learner"]),
-        learner_name=str(record.get("learner_name") or record["learner"]),
-        family=str(record["family"]),
-        config=record.get("config") or {},
-        seed=int(record["seed"]),
-        device=str(record["device"]),
-        precision=str(record["precision"]) + (COMPILED if record.get("compiled") else ""),
-        budget=str(record["budget"]),
-        status=status,
-        code=code,
-        task=task,
-        dataset=text(record.get("dataset")),
-        split=text(record.get("split")),
-        test_dataset=text(record.get("test_dataset")),
-        test_split=text(record.get("test_split")),
-        test_rotations=record.get("test_rotations"),
-        bank=text(record.get("bank")),
-        episodes=whole(record.get("episodes")),
-        bank_episodes=whole(record.get("bank_episodes")),
-        ways=whole(ways[0]),
-        items=whole(items[0]),
-        training_ways=whole(ways[1]),
-        training_items=items[1],
-        metrics={name: _score(found) for name, found in (record.get("metrics") or {}).items()},
-        by_presentation=[_score(point) for point in record.get("by_presentation") or []],
-        ceiling=number(record.get("ceiling")),
-        bits=whole(record.get("bits")),
-        reliability=_reliability(reliability) if reliability else None,
-        test_seconds=number(record.get("test_seconds")),
-        training=text(record.get("training")),
-        training_threads=training_threads,
-        updates=whole(record.get("updates")),
-        examples=whole(record.get("examples")),
-        training_seconds=number(record.get("training_seconds")),
-        best_val_accuracy=number(record.get("best_val_accuracy")),
-        parameters=whole(record.get("parameters")),
-        transductive=record.get("transductive"),
-        warnings=record.get("warnings") or [],
-        finished=text(record.get("finished")),
-        source=text(record.get("source")),
-        machine=_machine(record.get("environment")),
-        timings={str(timing.get("device")): _timing(timing) for timing in timings},
-        timing_machines=[m for t in timings if (m := _machine(t.get("environment")))],
-        failure=failed_of(failure),
-        timing_failures={
-            device: found
-            for device, why in (timing_failures or {}).items()
-            if (found := failed_of(why))
-        },
-    )
-
-
-def stored_measure(record: Json) -> Measure | None:
-    """What the protocol of a cell says that it ranks learners by; None where nothing usable is."""
-    try:
-        return Measure.model_validate(record["measure"], strict=True)
-    except (KeyError, ValidationError):
-        return None
-
-
-def failed_of(record: Json | None) -> Failed | None:
-    """A stored failure; None for none."""
-    if not record:
-        return None
-    kind, reason, trace = (text(record.get(key)) for key in ("kind", "reason", "traceback"))
-    return Failed(kind, reason, trace, record)
-
-
-def audit_of(record: Json) -> AuditFound:
-    """A stored audit."""
-    name, outcome, found, trace = (
-        text(record.get(key)) for key in ("name", "outcome", "found", "traceback")
-    )
-    return AuditFound(str(name), outcome, found, number(record.get("value")), trace)
-
-
-def _score(stored: Json | None) -> Score:
-    found = stored or {}
-    return Score(number(found.get("mean")), number(found.get("ci95")))
-
-
-def _reliability(stored: Json) -> Reliability:
-    return Reliability(*(stored.get(key) or [] for key in Reliability._fields))
-
-
-def _machine(stored: Json | None) -> Machine | None:
-    return Machine(*map(stored.get, Machine._fields)) if stored else None
-
-
-def _timing(stored: Json) -> Timing:
-    phases = (stored.get("phases") or {}).items()
-    return Timing(
-        {phase: number((found or {}).get("median")) for phase, found in phases},
-        number(stored.get("throughput")),
-        whole(stored.get("memory")),
-        text((stored.get("environment") or {}).get("device_name")),
-    )
 
 
 def device_kind(device: str) -> str:

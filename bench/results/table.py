@@ -28,7 +28,8 @@ COLUMNS = {
     **dict.fromkeys(["ceiling"], "float64"),
     **dict.fromkeys(["ways", "training_ways", "items", "bits"], "Int64"),
     **dict.fromkeys(["training_items"], "object"),
-    **dict.fromkeys(["updates", "examples", "parameters", "training_threads"], "Int64"),
+    **dict.fromkeys(["updates", "published_updates", "examples"], "Int64"),
+    **dict.fromkeys(["parameters", "training_threads"], "Int64"),
     **dict.fromkeys(["training_seconds", "test_seconds", "best_val_accuracy"], "float64"),
     **dict.fromkeys(["timings", "throughput", "peak_memory", "code"], "object"),
     **dict.fromkeys(["transductive"], "boolean"),
@@ -42,7 +43,8 @@ COLUMNS = {
 """One row per cell. ``status`` is done, failed or unfinished; accuracies are fractions, times are
 seconds. ``device`` is the kind of device that was trained on, ``device_name`` the model of what the
 cell was trained and tested on, None where these were of two kinds, and ``training_threads`` the CPU
-threads of its training. Memory probes have no ways: ``items`` are those of the test,
+threads of its training. ``published_updates`` are those that the learner's paper trained for, None
+where it states none. Memory probes have no ways: ``items`` are those of the test,
 ``training_items`` a number or ``[fewest, most]``, ``bits`` what a sequence asks for and
 ``bit_errors`` how many of them are wrong; their accuracy is the fraction of right bits. ``timings``
 is ``{device: {phase: median}}``, ``throughput`` ``{device: episodes/s}`` and ``peak_memory``

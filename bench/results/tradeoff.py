@@ -2,6 +2,10 @@
 
 Settings are of different difficulty, and so are compared by how far a learner is behind the best of
 each. A learner that lacks some of the settings is shown, and stands outside the front.
+
+Times compare where they were measured at one place. Each setting has its own, that of most of its
+learners: all who have the setting are measured by the same, and which one it is changes all their
+means by one factor.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,11 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from bench.results.boards import Board, Entry
 from bench.results.families import NO_CONTROLS, is_control
 from bench.results.joined import Joined, joined
-from bench.results.labels import TrainedAt, trained_at
+from bench.results.labels import TrainedAt, places, trained_there, training_places
 from bench.results.rows import Place
 from bench.statistics.profiles import behind_best, profile, times_cheapest
 
 FloatArray = NDArray[np.float64]
+P = TypeVar("P", Place, TrainedAt)
 
 FIRST_ANSWER, TRAINING, MEMORY = "time to the first answer", "meta-training time", "peak memory"
 COSTS = (FIRST_ANSWER, TRAINING, MEMORY)
@@ -42,7 +48,7 @@ class Point:
     """How many of them it has, with all seeds."""
     costs: Mapping[str, float]
     """Geometric means over its settings: seconds or bytes by name of `COSTS`; 0 of what is not
-    trained. Not there where it is not known of each of them, all measured at one place."""
+    trained. Not there where it is not known of each of them, measured at the setting's place."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,10 @@ class Tradeoff:
     """All learners over the settings that they share."""
 
     boards: list[Board]
-    place: Place | None
-    """Where times and memory were measured."""
-    trained: TrainedAt | None
-    """Where the meta-trainings were whose time is told."""
+    places: list[Place | None]
+    """By board, where times and memory were measured."""
+    trained: list[TrainedAt | None]
+    """By board, where the meta-trainings were whose time is told."""
     points: list[Point]
 
     def whole(self, point: Point) -> bool:
@@ -73,10 +79,14 @@ class Tradeoff:
         """Those whose cost is known."""
         return [point for point in self.points if cost in point.costs]
 
-    def where(self, cost: str) -> str:
-        """Where a cost was measured, in words; nothing where that is not known."""
-        place = self.trained if cost == TRAINING else self.place
-        return place.label if place else ""
+    def unmeasured(self, cost: str) -> list[Point]:
+        """Those whose cost is not."""
+        return [point for point in self.points if cost not in point.costs]
+
+    def where(self, cost: str) -> list[str]:
+        """The places where a cost was measured, in words; none where that is not known."""
+        places = self.trained if cost == TRAINING else self.places
+        return list(dict.fromkeys(place.label for place in places if place))
 
 
 def _beats(a: Point, b: Point, cost: str) -> bool:
@@ -97,21 +107,21 @@ def tradeoff(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -
     shared = shared_boards(boards)
     if not shared:
         return None
-    place, trained = main_place(shared), main_training_place(shared)
+    places, trained = timing_places(shared), places_of_training(shared)
     names = joined(shared)
     behind: dict[Joined, list[float]] = defaultdict(list)
     costs: dict[Joined, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     whole: Counter[Joined] = Counter()
     control: dict[Joined, bool] = {}
-    for board in shared:
-        own = one_each(board, names, trained)
+    for board, place, where in zip(shared, places, trained, strict=True):
+        own = one_each(board, names, where)
         sign = board.metric.sign
         gaps = behind_best([[sign * (e.score(board.metric) or 0.0) for e in own.values()]])[0]
         for (key, entry), gap in zip(own.items(), gaps.tolist(), strict=True):
             behind[key].append(gap)
             whole[key] += entry.complete
             control[key] = is_control(entry, controls)
-            for name, value in _costs(entry, place, trained).items():
+            for name, value in _costs(entry, place, where).items():
                 costs[key][name].append(value)
     points = [
         Point(
@@ -120,7 +130,7 @@ def tradeoff(boards: Sequence[Board], controls: Collection[str] = NO_CONTROLS) -
         )
         for key, gaps in behind.items()
     ]  # fmt: skip
-    return Tradeoff(shared, place, trained, points) if len(points) > 1 else None
+    return Tradeoff(shared, places, trained, points) if len(points) > 1 else None
 
 
 def one_each(
@@ -137,7 +147,7 @@ def one_each(
         names: what its entries are joined under.
         where: most were trained; default: on this board.
     """
-    where = where or main_training_place([board])
+    where = where or places_of_training([board])[0]
     found: dict[Joined, list[Entry]] = defaultdict(list)
     for entry in board.scored:
         found[names[entry]].append(entry)
@@ -146,7 +156,7 @@ def one_each(
 
 
 def _choice(entry: Entry, where: TrainedAt | None) -> tuple[int, bool, bool, str]:
-    return -len(entry.done), trained_at(entry) != where, entry.other_code, entry.label
+    return -len(entry.done), not trained_there(entry, where), entry.other_code, entry.label
 
 
 def shared_boards(boards: Sequence[Board]) -> list[Board]:
@@ -165,28 +175,50 @@ def shared_boards(boards: Sequence[Board]) -> list[Board]:
 
 def main_place(boards: Sequence[Board]) -> Place | None:
     """Where most learners of these settings were timed."""
-    counted: Counter[Place] = Counter()
-    for board in boards:
-        for place in board.places:
-            counted[place] += sum(bool(entry.timings(place)) for entry in board.entries)
-    return counted.most_common(1)[0][0] if counted else None
+    counted = _timed(boards)
+    together = sum(counted, Counter[Place]())
+    return together.most_common(1)[0][0] if together else None
 
 
-def main_training_place(boards: Sequence[Board]) -> TrainedAt | None:
-    """Where most learners of these settings were trained."""
-    counted = Counter(
-        place for board in boards for entry in board.scored if (place := trained_at(entry))
+def timing_places(boards: Sequence[Board]) -> list[Place | None]:
+    """By board, where most of its learners were timed."""
+    return _most(_timed(boards))
+
+
+def places_of_training(boards: Sequence[Board]) -> list[TrainedAt | None]:
+    """By board, where most of its learners have seeds that were trained there."""
+    return _most(
+        [Counter(place for e in board.scored for place in training_places(e)) for board in boards]
     )
-    return max(counted, key=lambda place: (counted[place], place.label), default=None)
+
+
+def _timed(boards: Sequence[Board]) -> list[Counter[Place]]:
+    """By board, how many learners were timed where; a device of one name is several where it was
+    so on any of the boards."""
+    there = places(row for board in boards for entry in board.entries for row in entry.done)
+    return [
+        Counter({p: n for p in there if (n := sum(bool(e.timings(p)) for e in board.entries))})
+        for board in boards
+    ]
+
+
+def _most(counted: Sequence[Counter[P]]) -> list[P | None]:
+    """Of each the most common; of equally common ones what all of them together have most of."""
+    together = sum(counted, Counter[P]())
+    return [
+        min(own, key=lambda place: (-own[place], -together[place], place.label), default=None)
+        for own in counted
+    ]
 
 
 def _costs(entry: Entry, place: Place | None, where: TrainedAt | None) -> dict[str, float]:
-    """What is known of an entry: its times and memory at a place, its meta-training at another."""
-    there = where is not None and trained_at(entry) == where
-    trained = entry.mean(lambda row: row.training_seconds) if there else None
+    """What is known of an entry: its times and memory at a place, the meta-training of its seeds at
+    another."""
+    seconds = [row.training_seconds for row in trained_there(entry, where)]
+    known = [value for value in seconds if value is not None]
     found = {
         FIRST_ANSWER: entry.time(place, "first_answer") if place else None,
-        TRAINING: 0.0 if entry.untrained else trained,
+        TRAINING: 0.0 if entry.untrained else fmean(known) if known else None,
         MEMORY: entry.peak_memory(place) if place else None,
     }
     return {
@@ -222,13 +254,13 @@ class Profiles:
 def profiles(found: Tradeoff) -> Profiles:
     """Of all learners over the settings that they share."""
     names = joined(found.boards)
-    tables = [one_each(board, names, found.trained) for board in found.boards]
     scores, seconds = [], []
-    for board, own in zip(found.boards, tables, strict=True):
+    for board, place, where in zip(found.boards, found.places, found.trained, strict=True):
+        own = one_each(board, names, where)
         entries = [own.get(Joined(point.family, point.label)) for point in found.points]
         sign, metric = board.metric.sign, board.metric
         scored = [entry.score(metric) if entry else None for entry in entries]
         scores.append([np.nan if score is None else sign * score for score in scored])
-        known = [_costs(entry, found.place, found.trained) if entry else {} for entry in entries]
+        known = [_costs(entry, place, where) if entry else {} for entry in entries]
         seconds.append([costs.get(FIRST_ANSWER, np.nan) for costs in known])
     return Profiles(found.points, behind_best(scores), times_cheapest(seconds))

@@ -89,6 +89,9 @@ class CurvePoint(Record):
     """One meta-validation."""
 
     updates: int
+    published_updates: int | None = None
+    """Those of the schedule in the learner's paper. None where it states none, or where an older
+    version made it."""
     examples: int
     seconds: float
     """Meta-training time so far; meta-validation and checkpoints excluded."""
@@ -140,6 +143,9 @@ class TrainingResult(Requested):
     task: dict[str, Any]
     """The TaskSpec it was trained with."""
     updates: int
+    published_updates: int | None = None
+    """Those of the schedule in the learner's paper. None where it states none, or where an older
+    version made it."""
     examples: int
     seconds: float
     """Meta-training time, resumed parts added up; meta-validation and checkpoints excluded."""
@@ -236,6 +242,8 @@ class CellResult(Requested):
     reliability: ReliabilityCurve | None = None
     """What ``ece`` sums up. None where an older version made the cell."""
     updates: int
+    published_updates: int | None = None
+    """See `TrainingResult`."""
     examples: int
     training_seconds: float
     best_val_accuracy: float | None

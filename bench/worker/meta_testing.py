@@ -52,6 +52,7 @@ def test_phase(assignment: Assignment, device: Device, progress: Progress) -> No
         metrics=summary.metrics,
         **summary.fields,
         **{key: trained[key] for key in OF_THE_TRAINING},
+        published_updates=trained.get("published_updates"),
         training_seconds=trained["seconds"],
         warnings=[*trained.get("warnings", []), *summary.warnings],
         test_seconds=seconds,

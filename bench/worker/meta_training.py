@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from bench.api import Learner, TaskSpec
 from bench.api.executor import Cancelled, Progress
 from bench.store import layout
 from bench.store.atomic import write_json
@@ -77,6 +78,7 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
         **fields,
         id=training.id,
         budget=training.budget_name,
+        published_updates=published_updates(learner, training.task),
         threads=torch.get_num_threads(),
         parameters=sum(p.numel() for p in learner.parameters()),
         transductive=bool(learner.transductive),
@@ -86,3 +88,13 @@ def train_phase(assignment: Assignment, device: Device, progress: Progress) -> N
     )
     write_json(assignment.output, result)
     (folder / layout.CHECKPOINT).unlink(missing_ok=True)
+
+
+def published_updates(learner: Learner, task: TaskSpec) -> int | None:
+    """Of the schedule in its paper. None where it has none, and where it does not answer as
+    promised: a training is not lost over that, and ``bench check`` says it."""
+    try:
+        updates = learner.published_updates(learner.config, task)
+    except Exception:  # a learner may raise anything
+        return None
+    return updates if type(updates) is int and updates > 0 else None

@@ -40,8 +40,7 @@ def board(suite: str) -> str:
         some = next(iter(row.values()))[0]
         words = [f"`{some['learner']}`{_other_budget(some)}", some["family"]]
         words += [_of_seeds(row[setting]) if setting in row else "-" for setting in settings]
-        seeds = sorted({cell["seed"] for cells in row.values() for cell in cells})
-        words += [", ".join(map(str, seeds)), ", ".join(_devices(row))]
+        words += [_seeds(row, settings), ", ".join(_devices(row))]
         table.append("| " + " | ".join(words) + " |")
     return "\n".join(table)
 
@@ -58,6 +57,14 @@ def _rows(suite: str) -> dict[tuple[str, str], Row]:
 def _settings(rows: dict[tuple[str, str], Row]) -> list[str]:
     found = {setting for row in rows.values() for setting in row}
     return sorted(found, key=lambda name: (size_of(name), name))
+
+
+def _seeds(row: Row, settings: list[str]) -> str:
+    """``0, 1, 2``; ``0, 1; 0, 1, 2`` where its settings, in their order, have not the same."""
+    by_setting = [sorted(c["seed"] for c in row[setting]) for setting in settings if setting in row]
+    if all(seeds == by_setting[0] for seeds in by_setting):
+        by_setting = by_setting[:1]
+    return "; ".join(", ".join(map(str, seeds)) for seeds in by_setting)
 
 
 def _means(cells: list[dict[str, Any]], metric: str) -> list[float]:

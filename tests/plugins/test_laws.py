@@ -102,6 +102,17 @@ def test_it_passes_all_checks_that_apply(cls):
     assert {result.name for result in results if result.status == "not applicable"} <= allowed
 
 
+@pytest.mark.parametrize("cls", [MANN, NTM, LSTM, FeedForward])
+def test_the_papers_offset_form_keeps_its_laws_too(cls):
+    """Labels a step late, in the k-shot view as well: both views agree, and no step sees its own
+    label."""
+    config = cls.Config(**SMALL[cls], offset_labels=True)
+    found = {r.name: r for r in check_learner(cls, config) if r.name in {"two-views", "causality"}}
+    assert {name: result.status for name, result in found.items()} == {
+        "two-views": "pass", "causality": "pass",
+    }  # fmt: skip
+
+
 def test_no_built_in_learner_is_forgotten():
     families = {cls.__module__.rpartition(".")[0] for cls in SMALL}
     installed = {

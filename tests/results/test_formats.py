@@ -16,7 +16,7 @@ import pytest
 
 from bench.cli.terminal import board_text, print_boards, render
 from bench.results.boards import boards
-from bench.results.formats import amount, duration, natural, ordinal, percent
+from bench.results.formats import amount, duration, natural, ordinal, part, percent
 from bench.results.measures import ACCURACY
 from bench.results.reading import read_results
 from bench.results.table import load_results
@@ -71,6 +71,9 @@ def test_no_rows(fmt: Any) -> None:
 def test_values_are_written_for_people() -> None:
     assert percent(0.98254, 0.00113) == "98.25 ± 0.11"
     assert percent(None) == "–"
+    parts = {1.6: "160 %", 0.417: "42 %", 0.095: "10 %", 0.0834: "8.3 %", 0.0063: "0.6 %"}
+    assert {value: part(value) for value in parts} == parts
+    assert part(None) == "–"
     seconds = {
         0: "0 s", 3.2e-7: "320 ns", 0.0234: "23.4 ms", 0.9996: "1 s", 59.9: "59.9 s",
         64.5: "1 min 04 s", 119.9: "1 min 59 s", 3599: "1 h 00 min", 7500: "2 h 05 min",

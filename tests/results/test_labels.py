@@ -17,7 +17,7 @@ from bench.results.labels import (
     machines_note,
     notes_of,
     threads_note,
-    trained_at,
+    training_places,
 )
 from bench.results.reading import read_results
 from tests.helpers.synthetic import environment, store, timing, write_cell, write_training
@@ -146,8 +146,8 @@ def test_weights_that_were_tested_elsewhere_name_no_machine(tmp_path: Path) -> N
     assert devices(rows.values()) == ["cuda:0"]
     board = board_of(tmp_path)
     assert notes_of(board) == []
-    assert {e.label: trained_at(e) for e in board.entries} == {
-        "maml": ("cuda", H100, None), "mann": ("cuda", None, None),
+    assert {e.label: training_places(e) for e in board.entries} == {
+        "maml": [("cuda", H100, None)], "mann": [("cuda", None, None)],
     }  # fmt: skip
     (command,) = commands(list(rows.values()), "results")
     assert "--device cuda:0" in command

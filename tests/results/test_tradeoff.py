@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -102,10 +103,63 @@ def test_training_times_are_of_one_place(tmp_path: Path) -> None:
         write(tmp_path, "gpu", 0.9, 0.01, setting=setting, training_seconds=1.0, **GPU)
         write(tmp_path, "either", 0.9, 0.01, setting=setting, training_seconds=2.0, **either)
     found = found_in(tmp_path)
-    assert found.trained == TrainedAt("cpu", "Xeon 8481C", None)
-    assert found.where(TRAINING) == "cpu (Xeon 8481C)"
+    assert found.trained == [TrainedAt("cpu", "Xeon 8481C", None)] * 2
+    assert found.where(TRAINING) == ["cpu (Xeon 8481C)"]
     assert {point.label for point in found.measured(TRAINING)} == {"a", "b"}
+    assert {point.label for point in found.unmeasured(TRAINING)} == {"gpu", "either"}
     assert {point.label for point in found.measured(FIRST_ANSWER)} == {"a", "b", "gpu", "either"}
+
+
+def test_each_setting_has_a_place_of_its_own(tmp_path: Path) -> None:
+    """Timed and trained on one machine for one setting, and on another for the other; but for
+    `gone`, which is once where nobody else is. With one place for both there would be nobody."""
+    machines = {"5way1shot": "Xeon", "5way5shot": "EPYC"}
+    for setting, model in machines.items():
+        for learner, seconds in (("a", 0.01), ("b", 0.02), ("gone", 0.03)):
+            there = "EPYC" if learner == "gone" else model
+            cell = write_cell(
+                tmp_path, learner, setting=setting, metrics=exact(0.8), timed={"cpu/1": seconds},
+                training=f"{learner}-{setting}",
+                environment=environment("cpu/1", device_name=there),
+            )  # fmt: skip
+            time_anew(cell, there)
+    found = found_in(tmp_path)
+    assert found.where(FIRST_ANSWER) == ["cpu/1 (Xeon)", "cpu/1 (EPYC)"]
+    assert found.where(TRAINING) == ["cpu (Xeon)", "cpu (EPYC)"]
+    for cost in (FIRST_ANSWER, TRAINING):
+        assert {point.label for point in found.measured(cost)} == {"a", "b"}
+        assert [point.label for point in found.unmeasured(cost)] == ["gone"]
+
+
+def time_anew(cell: Path, model: str) -> None:
+    """Gives the timings of a cell another machine."""
+    for path in (cell / "timings").iterdir():
+        stored = json.loads(path.read_text())
+        stored["environment"]["device_name"] = model
+        path.write_text(json.dumps(stored))
+
+
+def test_of_seeds_of_several_machines_those_of_most_learners_count(tmp_path: Path) -> None:
+    """A training's own machine is known too where its weights were tested on another device."""
+    for learner in ("a", "b"):
+        cell = write_cell(
+            tmp_path,
+            learner,
+            metrics=exact(0.8),
+            timed={"cpu": 0.01},
+            training_seconds=100.0,
+            **GPU,
+        )
+        write_training(tmp_path, cell, environment=environment("cuda:0", device_name="H100"))
+    write(tmp_path, "a", 0.8, 0.01, seed=1, training_seconds=900.0)
+    for name, trained in (("c", "H100"), ("d", "L4")):
+        tested = {"device": "cuda", "environment": environment("cpu/1")}
+        cell = write_cell(tmp_path, name, timed={"cpu": 0.1}, training_seconds=300.0, **tested)
+        write_training(tmp_path, cell, environment=environment("cuda:0", device_name=trained))
+    found = found_in(tmp_path)
+    cost = {point.label: point.costs[TRAINING] for point in found.measured(TRAINING)}
+    assert cost == pytest.approx({"a": 100, "b": 100, "c": 300})
+    assert found.where(TRAINING) == ["cuda (H100) with 2 threads"]
 
 
 def test_other_threads_are_another_place(tmp_path: Path) -> None:
@@ -113,7 +167,7 @@ def test_other_threads_are_another_place(tmp_path: Path) -> None:
         cell = write_cell(tmp_path, learner, timed={"cpu": 0.1})
         write_training(tmp_path, cell, environment=environment(threads=threads))
     found = found_in(tmp_path)
-    assert found.where(TRAINING) == "cpu (Xeon 8481C) with 1 thread"
+    assert found.where(TRAINING) == ["cpu (Xeon 8481C) with 1 thread"]
     assert {point.label for point in found.measured(TRAINING)} == {"a", "b"}
 
 

@@ -55,7 +55,7 @@ TIMES = (1, 10, 60, 600, 3600, 36_000, 360_000)
 FEWEST_SETTINGS = 3
 """In a profile."""
 MOST_LEFT_OUT = 8
-"""Learners that a caption names as trained elsewhere."""
+"""Learners that a caption names as trained or measured elsewhere."""
 MOST_PROFILES = 12
 """Learners in a profile."""
 
@@ -92,26 +92,33 @@ def _tradeoff_picture(found: Tradeoff, cost: str, palette: Palette) -> Picture:
         for p in points
     ]
     settings = f"{len(found.boards)} setting{'' if len(found.boards) == 1 else 's'}"
-    where = f" on {found.where(cost)}" if found.where(cost) else ""
     hollow = "" if all(map(found.whole, points)) else " Hollow: not all settings or seeds are done."
     return Picture(
         slug("all-settings", cost),
         f"Accuracy against {cost}. " + "; ".join(texts),
-        f"Points of accuracy behind the best, mean over {settings}, against the {cost}{where}. "
-        f"Filled and joined: the Pareto front.{hollow}{_left_out(found, cost)}",
+        f"Points of accuracy behind the best, mean over {settings}, against the {cost}"
+        f"{_where(found, cost)}. Filled and joined: the Pareto front.{hollow}"
+        f"{_left_out(found, cost)}",
         lambda: tradeoff_figure(found, cost, palette),
         family_order(point.family for point in points),
     )
 
 
+def _where(found: Tradeoff, cost: str) -> str:
+    """On which machines it was measured."""
+    places = found.where(cost)
+    each = "" if len(places) < 2 else ", each setting on one of them"
+    return f" on {listed(places)}{each}" if places else ""
+
+
 def _left_out(found: Tradeoff, cost: str) -> str:
-    """Whose meta-training time cannot stand beside the others'."""
-    known = found.measured(cost)
-    out = [point.label for point in found.points if point not in known]
-    if cost != TRAINING or not out:
+    """Whose cost cannot stand beside the others'."""
+    out = [point.label for point in found.unmeasured(cost)]
+    if not out:
         return ""
     names = listed(out) if len(out) <= MOST_LEFT_OUT else f"{len(out)} learners"
-    return f" Left out, for not all of it was trained there: {names}."
+    done = "trained" if cost == TRAINING else "measured"
+    return f" Left out, for in some of their settings they were not {done} there: {names}."
 
 
 def tradeoff_figure(found: Tradeoff, cost: str, palette: Palette) -> Figure:
