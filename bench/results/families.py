@@ -1,14 +1,16 @@
 """What a board says of families: the best, the middle and the spread of each, and which can be told
 apart.
 
-A learner is a sample of its family, and counts once: with several sets of options by their mean. A
-*control* is no member: what has nothing to meta-train, and what its package names as one (entry
-points of the group ``bench.controls``).
+A learner is a sample of its family, and counts once: with several sets of options by their mean.
+Families are compared on one encoder: of a learner that was trained with several only those entries
+count that see with what most learners of the board do. A *control* is no member: what has nothing
+to meta-train, and what its package names as one (entry points of the group ``bench.controls``).
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -43,7 +45,7 @@ class FamilySummary:
 
     family: str
     learners: dict[str, list[Entry]]
-    """By name, with all sets of options that have a score; controls left out."""
+    """By name, with the sets of options that count, see `on_one_encoder`."""
     controls: list[Entry]
     best: Entry | None
     """None where nothing but controls has a score."""
@@ -90,13 +92,15 @@ def families_of(read: Answered, controls: Collection[str] = NO_CONTROLS) -> Boar
         controls: names of learners that are no members.
     """
     board = read.board
+    members = on_one_encoder(board, controls)
     summaries = [
-        _summary(board, family, entries, controls) for family, entries in board.families.items()
+        _summary(board, family, entries, members, controls)
+        for family, entries in board.families.items()
     ]
     compared: dict[str, dict[str, list[Answers]]] = {}
     for answers in read.answers:
         entry = answers.entry
-        if not is_control(entry, controls):
+        if entry in members:
             own = compared.setdefault(entry.family, {})
             own.setdefault(entry.cells[0].learner_name, []).append(answers)
     named = [one.family for one in summaries if one.best]
@@ -109,6 +113,22 @@ def families_of(read: Answered, controls: Collection[str] = NO_CONTROLS) -> Boar
             FamilyPair(a, b, None, None, None, _too_few(few, compared)) if few else claims[a, b]
         )
     return BoardFamilies(board, summaries, pairs)
+
+
+def on_one_encoder(board: Board, controls: Collection[str] = NO_CONTROLS) -> set[Entry]:
+    """The members of all families that have a score: of each learner the entries with the encoder
+    that most learners have, or all of a learner's where none has that."""
+    scored = [entry for entry in board.scored if not is_control(entry, controls)]
+    seen: dict[str, set[str | None]] = defaultdict(set)
+    for entry in scored:
+        seen[entry.cells[0].learner_name].add(entry.cells[0].encoder)
+    counted = Counter(encoder for encoders in seen.values() for encoder in encoders)
+    usual = max(counted, key=lambda encoder: (counted[encoder], encoder or ""), default=None)
+    return {
+        entry
+        for entry in scored
+        if entry.cells[0].encoder == usual or usual not in seen[entry.cells[0].learner_name]
+    }
 
 
 def _too_few(families: Sequence[str], compared: Mapping[str, Mapping[str, object]]) -> str:
@@ -152,15 +172,18 @@ def _plain(value: float) -> float | None:
 
 
 def _summary(
-    board: Board, family: str, entries: Sequence[Entry], controls: Collection[str]
+    board: Board,
+    family: str,
+    entries: Sequence[Entry],
+    members: Collection[Entry],
+    controls: Collection[str],
 ) -> FamilySummary:
     metric = board.metric
+    own = [entry for entry in entries if entry in members]
     learners: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if not is_control(entry, controls) and entry.score(metric) is not None:
-            learners.setdefault(entry.cells[0].learner_name, []).append(entry)
-    members = [entry for own in learners.values() for entry in own]
-    best = max(members, key=lambda e: metric.sign * (e.score(metric) or 0.0), default=None)
+    for entry in own:
+        learners.setdefault(entry.cells[0].learner_name, []).append(entry)
+    best = max(own, key=lambda e: metric.sign * (e.score(metric) or 0.0), default=None)
     found = spread(_of_learners(board, learners)) if learners else None
     return FamilySummary(
         family,

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from bench.results.boards import Board, Entry, family_order
-from bench.results.families import NO_CONTROLS, is_control
+from bench.results.families import NO_CONTROLS, is_control, on_one_encoder
 from bench.results.labels import devices
 from bench.results.rows import Place
 
@@ -40,6 +40,8 @@ class Learner:
     """By setting."""
     control: bool
     """It is shown beside its family, and counts nowhere."""
+    counts: bool
+    """In its family's mean: it is no control, and sees with what families are compared on."""
 
     @property
     def devices(self) -> list[str]:
@@ -77,7 +79,7 @@ class Transfer:
         """The mean loss of a family's learners on other data; None: none is there.
 
         As everywhere among families a learner counts once, by the mean over its sets of options,
-        and a control does not count.
+        see `bench.results.families.on_one_encoder`; a control does not.
         """
         lost = self._of(family, board)
         return fmean(lost) if lost else None
@@ -86,7 +88,7 @@ class Transfer:
         """What each learner of a family loses; without controls."""
         lost: dict[str, list[float]] = defaultdict(list)
         for learner in self.families.get(family, []):
-            if board.setting in learner.losses and not learner.control:
+            if board.setting in learner.losses and learner.counts:
                 name = learner.entry.cells[0].learner_name
                 lost[name].append(learner.losses[board.setting].lost)
         return [fmean(own) for own in lost.values()]
@@ -136,7 +138,7 @@ def _task(board: Board) -> str:
 
 
 def _learners(near: Board, far: Iterable[Board], controls: Collection[str]) -> Iterator[Learner]:
-    metric = near.metric
+    metric, members = near.metric, on_one_encoder(near, controls)
     for entry in near.scored:
         trainings, score = _trainings(entry), entry.score(metric)
         losses = {}
@@ -150,7 +152,7 @@ def _learners(near: Board, far: Iterable[Board], controls: Collection[str]) -> I
                     half = None if None in halves else math.hypot(*(h or 0.0 for h in halves))
                     losses[board.setting] = Loss(there, metric.sign * (score - there), half)
         if losses:
-            yield Learner(entry, losses, is_control(entry, controls))
+            yield Learner(entry, losses, is_control(entry, controls), entry in members)
 
 
 def _trainings(entry: Entry) -> frozenset[tuple[str, str | None]]:

@@ -13,6 +13,9 @@ from tests.helpers.scored_boards import drawn, write_scores
 from tests.helpers.synthetic import write_cell
 
 
+PIXELS = {"config": {"encoder": "pixels"}}
+
+
 def write_families(root, families, **changes):
     """By family the means of its learners."""
     for family, means in families.items():
@@ -67,6 +70,22 @@ def test_options_of_one_learner_are_one_learner(tmp_path):
         write_scores(tmp_path, f"b[steps={number}]", scores, family="be", config={"steps": number})
     [pair] = found_in(tmp_path).pairs
     assert "be has 1 learner of 3" in pair.reason
+
+
+def test_families_are_compared_on_one_encoder(tmp_path):
+    """A variant with another encoder stands beside its learner, and pulls no family down; a learner
+    that has only that one counts with it."""
+    write_families(tmp_path, {"alpha": [0.9, 0.91, 0.92], "be": [0.8, 0.81]})
+    write_scores(tmp_path, "b1[encoder=pixels]", drawn(0.2, seed=5), family="be", **PIXELS)
+    write_scores(tmp_path, "b2[encoder=pixels]", drawn(0.3, seed=6), family="be", **PIXELS)
+    found = found_in(tmp_path)
+    _, own = found.families
+    assert {name: [e.label for e in entries] for name, entries in own.learners.items()} == {
+        "b0": ["b0"], "b1": ["b1"], "b2": ["b2[encoder=pixels]"],
+    }  # fmt: skip
+    assert own.median == pytest.approx(0.8, abs=0.02)
+    [pair] = found.pairs
+    assert pair.mean == pytest.approx(0.91 - (0.8 + 0.81 + 0.3) / 3, abs=0.02)
 
 
 def test_controls_are_no_members(tmp_path):

@@ -106,6 +106,17 @@ def test_a_learner_counts_once_over_its_sets_of_options(results: Path) -> None:
     assert "optimization-based 20.00 (2 learners)" in found.sentences()[0]
 
 
+def test_a_variant_with_another_encoder_pulls_no_mean(results: Path) -> None:
+    again = {"training": "maml-222222222222", "learner_name": "maml"}
+    pixels = again | {"config": {"encoder": "pixels"}, "family": "optimization-based"}
+    far = {"test_dataset": "kmnist", "test_split": "all"}
+    write(results, "maml[encoder=pixels]", "near", 0.9, **pixels)
+    write(results, "maml[encoder=pixels]", "far", 0.2, **pixels, **far)
+    found = found_in(results)
+    assert "maml[encoder=pixels]" in {own.entry.learner for own in found.learners}
+    assert found.mean("optimization-based", found.far[0]) == pytest.approx(0.15)
+
+
 def test_other_weights_are_not_compared(results: Path) -> None:
     write(results, "siamese", "near", 0.9)
     write(
