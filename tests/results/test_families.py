@@ -12,7 +12,6 @@ from bench.results.reading import read_results
 from tests.helpers.scored_boards import drawn, write_scores
 from tests.helpers.synthetic import write_cell
 
-
 PIXELS = {"config": {"encoder": "pixels"}}
 
 
