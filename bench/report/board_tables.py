@@ -28,8 +28,10 @@ from bench.results.rows import CellRow, Place
 from bench.results.written import score, seeds
 
 LEARNER, TRAINING = "learner", "meta-training"
-OF_PAPER = "of paper"
 """Headings above those of neighbouring columns."""
+
+OF_PAPER = "of paper"
+"""Heads the share of the paper's schedule."""
 
 HELD_AT = [ordinal(k) for k in PRESENTATIONS]
 """Presentations that are held against the papers'."""

@@ -173,10 +173,7 @@ def _row(cell: dict[str, Any]) -> str:
 def published(name: str) -> str:
     """The papers' figures that the report holds results against, with their sources."""
     own = [result for result in published_results() if result["learner"] == name]
-    return (
-        "\n".join(map(_published, own))
-        or "None is entered: no copy was at hand of what its paper may print."
-    )
+    return "\n".join(map(_published, own)) or "None is entered."
 
 
 def _published(result: dict[str, Any]) -> str:
