@@ -14,6 +14,7 @@ from bench.cli.output import literal
 from bench.results.formats import MISSING, count, duration, percent, plain, spreadsheet_text
 from bench.results.labels import notes_of
 from bench.results.measures import BRIEF_PHASES
+from bench.results.training_times import places_of_training
 from bench.results.written import board_title, score, seeds, training_time
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _board_table(
     kind, metric = board.kind, board.metric
     presentations = kind.series.shown if kind.series else ()
     counted = board.seeds > 1 or not board.complete
+    [usual] = places_of_training([board])
     phases = [(place, phase) for place in places for phase in BRIEF_PHASES if phase in board.phases]
     header = [
         "learner",
@@ -132,7 +134,7 @@ def _board_table(
                     *(percent(curve[k - 1]) if k <= len(curve) else MISSING for k in presentations),
                     *([seeds(entry)] if counted else []),
                     count(entry.mean(lambda row: row.episodes)),
-                    training_time(entry),
+                    training_time(entry, usual),
                     *(duration(entry.time(place, phase)) for place, phase in phases),
                 ]
             )

@@ -25,6 +25,7 @@ from bench.results.labels import devices, notes_of
 from bench.results.measures import PHASES
 from bench.results.pairs import ENOUGH_SEEDS
 from bench.results.rows import CellRow, Place
+from bench.results.training_times import places_of_training, training_places, training_seconds
 from bench.results.written import score, seeds
 
 LEARNER, TRAINING = "learner", "meta-training"
@@ -137,6 +138,7 @@ def tables(board: Board) -> list[Table]:
 def accuracy_table(board: Board) -> Table:
     """The score, calibration, and what the training took."""
     kind, metric = board.kind, board.metric
+    [usual] = places_of_training([board])
     columns = [
         Column(metric.heading, lambda entry: entry.score(metric), partial(score, board)),
         *_told(board, [_column(also.heading, also.value, also.write) for also in kind.also]),
@@ -171,7 +173,7 @@ def accuracy_table(board: Board) -> Table:
         _column("updates", _trained(lambda row: row.updates), count, TRAINING),
         *published,
         _column(kind.examples, _trained(lambda row: row.examples), count, TRAINING),
-        _column("time", _trained(lambda row: row.training_seconds), duration, TRAINING),
+        _column("time", lambda entry: training_seconds(entry, usual), duration, TRAINING),
     ]
     notes = [f"± is the half-width of the 95 % interval over {kind.episodes} (Student-t)"]
     if board.seeds > 1:
@@ -180,6 +182,8 @@ def accuracy_table(board: Board) -> Table:
         notes += [f"NLL in nats per {kind.answer}", "ECE: expected calibration error, 15 bins"]
     if published:
         notes += [f"{OF_PAPER}: by the updates of the paper's own schedule, – where none is stated"]
+    if any(len(training_places(entry)) > 1 for entry in board.entries):
+        notes += ["time: of the seeds that were trained in one place, where most learners were"]
     if board.best is not None:
         notes += [f"bold: {metric.best}"]
     notes += notes_of(board)

@@ -22,6 +22,7 @@ from bench.results.families import is_control
 from bench.results.formats import count, duration, percent
 from bench.results.pairs import BoardComparisons
 from bench.results.rows import CellRow
+from bench.results.training_times import places_of_training
 from bench.results.written import score, seeds, training_time
 from bench.store.answers import StoredAnswers, stored_answers
 from bench.store.checked import Problem
@@ -212,7 +213,7 @@ def _result(board: Board, entry: Entry) -> Result:
         place,
         seeds(entry),
         metric.write(entry.seed_deviation(metric)),
-        training_time(entry),
+        training_time(entry, *places_of_training([board])),
         duration(entry.time(there[0], "first_answer")) if there else duration(None),
         f"{count(memory / 2**20)} MiB" if memory else duration(None),
     )

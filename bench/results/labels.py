@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.results.formats import natural
 from bench.results.rows import CellRow, Place, device_kind
@@ -69,36 +69,6 @@ def places(rows: Iterable[CellRow]) -> list[Place]:
     ]
 
 
-class TrainedAt(NamedTuple):
-    """Where a meta-training was: only times of one such place compare."""
-
-    device: str
-    """The kind: ``cpu``, ``cuda``."""
-    model: str | None
-    threads: int | None
-    """Of the CPU."""
-
-    @property
-    def label(self) -> str:
-        """``cuda (NVIDIA L4) with 1 thread``, as much of it as is known."""
-        model = f" ({self.model})" if self.model else ""
-        return f"{self.device}{model}{f' with {_threads([self.threads])}' if self.threads else ''}"
-
-
-def training_places(entry: Entry) -> list[TrainedAt]:
-    """Where its finished seeds were trained, each place once; none of what has nothing to train."""
-    return [] if entry.untrained else list(dict.fromkeys(map(_trained_at, entry.done)))
-
-
-def trained_there(entry: Entry, where: TrainedAt | None) -> list[CellRow]:
-    """Its finished seeds that were trained at a place."""
-    return [row for row in entry.done if _trained_at(row) == where and not entry.untrained]
-
-
-def _trained_at(row: CellRow) -> TrainedAt:
-    return TrainedAt(row.device_kind, row.device_name or row.training_model, row.training_threads)
-
-
 def notes_of(board: Board) -> list[str]:
     """What stands below a board's table: other devices, other machines, other numbers of
     threads."""
@@ -153,7 +123,7 @@ def threads_note(board: Board) -> str:
         for entry in board.entries
         if not entry.untrained
     }
-    return _trained(found, lambda own: f"with {_threads(own)}")
+    return _trained(found, lambda own: f"with {threads_in_words(own)}")
 
 
 def _trained(
@@ -180,7 +150,7 @@ def _trained(
     return f"trained {words(usual)}" + (f", but {'; '.join(texts)}" if texts else "")
 
 
-def _threads(numbers: Sequence[int]) -> str:
+def threads_in_words(numbers: Sequence[int]) -> str:
     return f"{' or '.join(map(str, numbers))} thread{'' if tuple(numbers) == (1,) else 's'}"
 
 

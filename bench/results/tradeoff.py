@@ -14,7 +14,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,12 +21,17 @@ from numpy.typing import ArrayLike, NDArray
 from bench.results.boards import Board, Entry
 from bench.results.families import NO_CONTROLS, is_control
 from bench.results.joined import Joined, joined
-from bench.results.labels import TrainedAt, places, trained_there, training_places
+from bench.results.labels import places
 from bench.results.rows import Place
+from bench.results.training_times import (
+    TrainedAt,
+    most_common,
+    places_of_training,
+    trained_there,
+)
 from bench.statistics.profiles import behind_best, profile, times_cheapest
 
 FloatArray = NDArray[np.float64]
-P = TypeVar("P", Place, TrainedAt)
 
 FIRST_ANSWER, TRAINING, MEMORY = "time to the first answer", "meta-training time", "peak memory"
 COSTS = (FIRST_ANSWER, TRAINING, MEMORY)
@@ -182,14 +186,7 @@ def main_place(boards: Sequence[Board]) -> Place | None:
 
 def timing_places(boards: Sequence[Board]) -> list[Place | None]:
     """By board, where most of its learners were timed."""
-    return _most(_timed(boards))
-
-
-def places_of_training(boards: Sequence[Board]) -> list[TrainedAt | None]:
-    """By board, where most of its learners have seeds that were trained there."""
-    return _most(
-        [Counter(place for e in board.scored for place in training_places(e)) for board in boards]
-    )
+    return most_common(_timed(boards))
 
 
 def _timed(boards: Sequence[Board]) -> list[Counter[Place]]:
@@ -199,15 +196,6 @@ def _timed(boards: Sequence[Board]) -> list[Counter[Place]]:
     return [
         Counter({p: n for p in there if (n := sum(bool(e.timings(p)) for e in board.entries))})
         for board in boards
-    ]
-
-
-def _most(counted: Sequence[Counter[P]]) -> list[P | None]:
-    """Of each the most common; of equally common ones what all of them together have most of."""
-    together = sum(counted, Counter[P]())
-    return [
-        min(own, key=lambda place: (-own[place], -together[place], place.label), default=None)
-        for own in counted
     ]
 
 

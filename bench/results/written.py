@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.results.formats import duration
+from bench.results.training_times import TrainedAt, training_seconds
 
 if TYPE_CHECKING:
     from bench.results.boards import Board, Entry
@@ -24,10 +25,10 @@ def score(board: Board, entry: Entry) -> str:
     return board.metric.write(entry.score(board.metric), entry.half_width(board.metric))
 
 
-def training_time(entry: Entry) -> str:
-    """Meta-training time of one seed; missing for a learner with nothing to train."""
-    trained = entry.mean(lambda row: row.updates)
-    return duration(entry.mean(lambda row: row.training_seconds) if trained else None)
+def training_time(entry: Entry, usual: TrainedAt | None) -> str:
+    """Meta-training time of one seed, of those that `training_seconds` takes; missing for a learner
+    with nothing to train."""
+    return duration(training_seconds(entry, usual))
 
 
 def seeds(entry: Entry) -> str:

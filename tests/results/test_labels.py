@@ -17,9 +17,9 @@ from bench.results.labels import (
     machines_note,
     notes_of,
     threads_note,
-    training_places,
 )
 from bench.results.reading import read_results
+from bench.results.training_times import training_places
 from tests.helpers.synthetic import environment, store, timing, write_cell, write_training
 
 L4, H100 = "NVIDIA L4", "NVIDIA H100 80GB HBM3"

@@ -9,7 +9,6 @@ import pytest
 
 from bench.results.boards import boards
 from bench.results.joined import Joined, joined
-from bench.results.labels import TrainedAt
 from bench.results.reading import read_results
 from bench.results.tradeoff import (
     COSTS,
@@ -21,6 +20,7 @@ from bench.results.tradeoff import (
     profiles,
     tradeoff,
 )
+from bench.results.training_times import TrainedAt
 from tests.helpers.synthetic import environment, make_older, write_cell, write_probe, write_training
 
 
