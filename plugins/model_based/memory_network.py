@@ -52,7 +52,8 @@ class MemoryNetwork(Learner):
 
     @dataclass(frozen=True)
     class Config:
-        """The paper has no images; its preset stands for three hops and training as tested."""
+        """The paper has no images; its preset stands for three hops, and training as many ways as
+        tested."""
 
         encoder: EncoderName = option("conv4", "What embeds the images (f): conv4, or pixels.")
         filters: int = option(64, "Channels of each convolution of conv4.")

@@ -152,7 +152,7 @@ class MetaNet(Learner):
             self.sharpness = nn.Parameter(torch.tensor(config.sharpness).log())
 
     def adapt(self, support_x: Tensor, support_y: Tensor, ways: int) -> State:
-        """Lines 1 to 14."""
+        """Lines 1 to 14, with all support examples in place of T sampled ones."""
         self.check_ways(ways)
         return self._learn(self.encoder(support_x), support_y, ways)
 

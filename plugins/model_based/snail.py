@@ -20,8 +20,8 @@ In meta-training what is embedded is answered as several times as many episodes,
 classes, labels, order and shots (`mixed_episodes`): for less than twice the work, and no further
 image, four times the answers, half of them with 1 shot.
 
-Not as in the paper: dilations are 1, 2, 4, ..., as Figure 1 draws them. The pseudo-code (Appendix
-A) begins with 2, and with a kernel of two taps a TC block would then see every second step only,
+Not as in the paper: dilations are 1, 2, 4, ..., as Figure 1 draws them. The pseudo-code (Section
+3.1) begins with 2, and with a kernel of two taps a TC block would then see every second step only,
 though the text says that its receptive field covers the sequence. And no linear layer stands behind
 the encoder: all that reads the features is itself affine in them, so that it would add nothing.
 
@@ -93,7 +93,7 @@ class DenseBlock(nn.Module):
 
 class AttentionBlock(nn.Module):
     """Attention over the steps before and the step itself; what it reads joins its input (Figure
-    2c)."""
+    2b)."""
 
     def __init__(self, channels: int, key_size: int, value_size: int) -> None:
         super().__init__()
@@ -270,7 +270,7 @@ class SNAIL(Learner):
         return self._said(self._answer(z, pasts, _earlier(steps, z.device)), ways)
 
     def loss(self, batch: Episodes | Stream) -> Tensor:
-        """The cross-entropy of the last step only (Section 4.1), where each query is the last step
+        """The cross-entropy of the last step only (Section 5.1), where each query is the last step
         of a sequence of its own; online, that of every step."""
         if isinstance(batch, Stream):
             return super().loss(batch)

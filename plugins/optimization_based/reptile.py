@@ -3,9 +3,10 @@
 No gradient goes through the inner loop, and no image is a query: a meta-training episode is data
 of one task, and many steps on mini-batches of it are one direction θ' - θ.
 
-As in the authors' code, Adam's second moments are carried from task to task and into meta-test:
-without them the first step of a task would be one of signs. The tasks of an update start from the
-same moments, and leave what one task after the other would have left.
+As in the authors' code, Adam's second moments are carried from task to task and into meta-test,
+which leaves them as they were: without them the first step of a task would be one of signs. The
+tasks of an update start from the same moments, and leave what one task after the other would have
+left.
 
 Not as in the authors' code: their mini-batches are drawn anew, here meta-training shuffles once and
 meta-test takes the support set in its (random) order, so that an episode is answered alike every
@@ -14,8 +15,8 @@ time; their non-transductive queries are normalised each with the support set, h
 References:
     Nichol, Achiam, Schulman 2018, "On First-Order Meta-Learning Algorithms", arXiv:1803.02999.
     Algorithm 1 and 2; hyper-parameters from the table of its appendix ("paper"),
-        and from the authors' code (https://github.com/openai/supervised-reptile) for queries that
-        are answered one by one ("authors-...").
+        and from the README of the authors' code (https://github.com/openai/supervised-reptile)
+        before June 2018, for queries that are answered one by one ("authors-...").
     Kingma, Ba 2015, "Adam: A Method for Stochastic Optimization", ICLR, arXiv:1412.6980.
 
 Letters in shapes: B tasks, S support items, K items of a mini-batch, N ways.
@@ -125,7 +126,8 @@ class Reptile(MAML):
 
     @dataclass(frozen=True)
     class Config:
-        """The paper's for 5 ways, with three times its inner step size, for a small budget."""
+        """The paper's for 5 ways, but inductive, on conv4, and with three times its inner step size,
+        for a small budget."""
 
         encoder: TaskEncoderName = option(
             "conv4",
