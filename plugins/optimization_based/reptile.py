@@ -126,8 +126,8 @@ class Reptile(MAML):
 
     @dataclass(frozen=True)
     class Config:
-        """The paper's for 5 ways, but inductive, on conv4, and with three times its inner step size,
-        for a small budget."""
+        """The paper's for 5 ways, but inductive, on conv4, and with three times its inner step
+        size, for a small budget."""
 
         encoder: TaskEncoderName = option(
             "conv4",
