@@ -14,8 +14,8 @@ from bench.results.pairs import (
     tied_groups,
 )
 
-MOST_GROUPS = 12
-"""Groups that a sentence lists."""
+MOST_NAMES = 30
+"""Names that a sentence lists where groups overlap: nobody reads more."""
 
 
 def sentences(comparisons: BoardComparisons) -> list[str]:
@@ -42,18 +42,14 @@ def sentences(comparisons: BoardComparisons) -> list[str]:
 def _who_is_ahead(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: int) -> str:
     """Who is ahead of whom, of entries that stand in the order of their scores."""
     there = set(entries)
+    among = [pair for pair in pairs if {pair.a, pair.b} <= there]
     tied = tied_groups(entries, pairs)
-    if tied is None or len(tied) > MOST_GROUPS:
-        among = [pair for pair in pairs if {pair.a, pair.b} <= there]
-        apart = sum(pair.told_apart for pair in among)
-        return (
-            f"{apart:,} of {len(among):,} pairs can be told apart; who from whom stands in the "
-            "matrix of the differences"
-        )
-    groups = [[entry.label for entry in group] for group in tied]
+    groups = [[entry.label for entry in group] for group in tied or []]
     order = [entry.label for entry in entries]
     if [label for group in groups for label in group] == order:
         text = _chain(groups)
+    elif not groups or sum(map(len, groups)) > MOST_NAMES:
+        text = _first_and_counts(entries[0], among, sign)
     else:
         ties = ", as well as ".join(_listed(group) for group in groups if len(group) > 1)
         text = (
@@ -63,10 +59,27 @@ def _who_is_ahead(entries: Sequence[Entry], pairs: Sequence[Comparison], sign: i
     # Scores over unequally long first parts of the bank may stand in another order.
     turned = [
         f"; but {pair.b.label} is ahead of {pair.a.label} on the episodes that both answered"
-        for pair in pairs
-        if {pair.a, pair.b} <= there and pair.told_apart and sign * pair.mean < 0
+        for pair in among
+        if pair.told_apart and sign * pair.mean < 0
     ]
     return text + "".join(turned)
+
+
+def _first_and_counts(first: Entry, pairs: Sequence[Comparison], sign: int) -> str:
+    """How many pairs can be told apart, and from whom the first one can."""
+    own = [pair for pair in pairs if pair.a == first]
+    behind = sum(pair.told_apart and sign * pair.mean > 0 for pair in own)
+    tied = [pair.b.label for pair in own if not pair.told_apart]
+    apart = sum(pair.told_apart for pair in pairs)
+    text = (
+        f"{apart:,} of {len(pairs):,} pairs can be told apart; who from whom stands in the matrix "
+        f"of the differences. {first.label} has the best score: it is ahead of {behind:,} of "
+        f"{len(own):,}"
+    )
+    if not tied:
+        return text
+    others = _listed(tied) if len(tied) <= MOST_NAMES else f"{len(tied):,} others"
+    return f"{text}, and cannot be told apart from {others}"
 
 
 def _chain(groups: Sequence[Sequence[str]]) -> str:
