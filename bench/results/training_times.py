@@ -40,7 +40,7 @@ def training_places(entry: Entry) -> list[TrainedAt]:
 
 def trained_there(entry: Entry, where: TrainedAt | None) -> list[CellRow]:
     """Its finished seeds that were trained at a place."""
-    return [row for row in entry.done if _trained_at(row) == where and not entry.untrained]
+    return [] if entry.untrained else [row for row in entry.done if _trained_at(row) == where]
 
 
 def _trained_at(row: CellRow) -> TrainedAt:
