@@ -25,8 +25,13 @@ from bench.results.labels import devices, notes_of
 from bench.results.measures import PHASES
 from bench.results.pairs import ENOUGH_SEEDS
 from bench.results.rows import CellRow, Place
-from bench.results.training_times import places_of_training, training_places, training_seconds
-from bench.results.written import score, seeds
+from bench.results.training_times import (
+    TrainedAt,
+    places_of_training,
+    training_places,
+    training_seconds,
+)
+from bench.results.written import listed, score, seeds
 
 LEARNER, TRAINING = "learner", "meta-training"
 """Headings above those of neighbouring columns."""
@@ -182,13 +187,27 @@ def accuracy_table(board: Board) -> Table:
         notes += [f"NLL in nats per {kind.answer}", "ECE: expected calibration error, 15 bins"]
     if published:
         notes += [f"{OF_PAPER}: by the updates of the paper's own schedule, – where none is stated"]
-    if any(len(training_places(entry)) > 1 for entry in board.entries):
-        notes += ["time: of the seeds that were trained in one place, where most learners were"]
+        notes += ["it is no share of the paper's data: an update may have more episodes there"]
+    notes += _notes_of_places(board, usual)
     if board.best is not None:
         notes += [f"bold: {metric.best}"]
     notes += notes_of(board)
     caption = f"{metric.title} and meta-training"
     return _table("accuracy", board, caption, columns, notes, best=True)
+
+
+def _notes_of_places(board: Board, usual: TrainedAt | None) -> list[str]:
+    """Whose seconds of meta-training are of which seeds, where not all are of one place."""
+    places = {entry: training_places(entry) for entry in board.scored}
+    notes = []
+    if any(len(own) > 1 for own in places.values()):
+        notes += ["time: of the seeds that were trained in one place, where most learners were"]
+    elsewhere = [entry.label for entry, own in places.items() if own and usual not in own]
+    if elsewhere:
+        notes += [
+            f"time of {listed(elsewhere)}: of another place, and no measure beside the others"
+        ]
+    return notes
 
 
 def _told(board: Board, columns: list[Column]) -> list[Column]:

@@ -161,6 +161,44 @@ def test_it_says_who_it_is(cls):
     assert "paper" in cls.presets
 
 
+OF_IMAGES = [
+    cls for cls in SMALL if cls.trained and not {"kshot", "online"}.isdisjoint(cls.protocols)
+]
+
+
+@pytest.mark.parametrize("cls", OF_IMAGES, ids=lambda c: c.__name__)
+def test_families_see_images_with_one_encoder(cls):
+    """Conv4 of 64 filters by default, k-shot and online."""
+    for protocol in ("kshot", "online"):
+        config = cls.Config(**cls.protocol_defaults.get(protocol, {}))
+        assert getattr(config, "encoder", "conv4") == "conv4"  # relation's is a part of it
+        assert config.filters == 64
+
+
+STANDARDISED = (MANN, NTM, LSTM, FeedForward, SNAIL, CNP, ICL)
+
+
+@pytest.mark.parametrize("cls", STANDARDISED)
+def test_sequences_are_of_standardised_features(cls):
+    """By default, of images: each feature has mean 0 and variance 1 over those of an update."""
+    torch.manual_seed(0)
+    learner = cls(cls.Config(filters=4), TaskSpec((1, 28, 28), 5)).train()
+    z = learner.encoder(torch.rand(4, 50, 1, 28, 28) * torch.rand(4, 50, 1, 1, 1))  # (B, S, D)
+    every = z.flatten(0, 1)
+    torch.testing.assert_close(every.mean(0), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(every.var(0, unbiased=False), torch.ones(4), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("cls", [MANN, NTM, LSTM, FeedForward])
+def test_one_training_of_a_recurrent_learner_serves_one_to_five_shots(cls):
+    one, five = (
+        cls.training_task(cls.Config(), TaskSpec((1, 28, 28), 5, shots, queries=15))
+        for shots in (1, 5)
+    )
+    assert one == five
+    assert (one.shots, one.queries) == ((1, 5), 3)
+
+
 # trained once for all
 ANY_SHOTS = (
     Siamese, Baseline, Reptile, SNAIL, MemoryNetwork, MANN, NTM, LSTM, FeedForward, Ridge, Relation,

@@ -355,3 +355,25 @@ def test_the_learning_rate_falls_to_zero_unless_told_otherwise(tiny):
             optimizer.step()
             scheduler.step()
         assert optimizer.param_groups[0]["lr"] == pytest.approx(end)
+
+
+@pytest.mark.parametrize("cls", [MAML, ANIL])
+@pytest.mark.parametrize(
+    ("preset", "rate", "steps", "steps_in_test", "tasks"),
+    [("paper", 0.4, 1, 3, 32), ("paper-20way", 0.1, 5, 5, 16)],
+)
+def test_the_presets_are_the_settings_of_appendix_a1(
+    cls, preset, rate, steps, steps_in_test, tasks
+):
+    config = cls.Config(**cls.presets[preset])
+    assert (config.inner_lr, config.inner_steps, config.inner_steps_test) == (
+        rate,
+        steps,
+        steps_in_test,
+    )
+    assert config.encoder == "conv4-strided"
+    assert (config.transductive, config.learned_rates) == (True, False)
+    assert (config.lr, config.schedule, config.max_grad_norm) == (1e-3, "constant", None)
+    task = TaskSpec((1, 28, 28), 5)
+    assert cls.training_task(config, task).episodes_per_update == tasks
+    assert cls.published_updates(config, task) == 60_000

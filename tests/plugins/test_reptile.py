@@ -208,3 +208,32 @@ def test_the_outer_step_falls_to_zero_along_a_line(tiny):
         optimizer.step()
         schedule.step()
     assert steps == pytest.approx([1, 0.75, 0.5, 0.25, 0])
+
+
+# Options of `run_omniglot.py` by which the authors' README makes the paper's inductive figures:
+# inner batch, inner iterations, learning rate, meta-batch, training shots, meta-step; batch and
+# iterations in the test; meta-iterations.
+AUTHORS = {
+    ("authors-1shot", 5): (5, 12, 4.4e-4, 3, 12, 1.0, 5, 86, 200_000),
+    ("authors-5shot", 5): (10, 5, 1.5e-3, 5, 10, 0.7, 6, 100, 100_000),
+    ("authors-20way-1shot", 20): (15, 12, 4.6e-4, 3, 9, 1.0, 10, 97, 200_000),
+    ("authors-20way-5shot", 20): (20, 12, 4.6e-4, 3, 12, 1.0, 10, 97, 200_000),
+}
+
+
+@pytest.mark.parametrize(("preset", "ways"), AUTHORS)
+def test_the_presets_are_the_authors_settings(preset, ways):
+    config = Reptile.Config(**Reptile.presets[preset])
+    task = TaskSpec((1, 28, 28), ways)
+    assert AUTHORS[preset, ways] == (
+        config.inner_batch,
+        config.inner_steps,
+        config.inner_lr,
+        Reptile.training_task(config, task).episodes_per_update,
+        config.training_shots,
+        config.lr,
+        config.inner_batch_test,
+        config.inner_steps_test,
+        Reptile.published_updates(config, task),
+    )
+    assert not config.transductive

@@ -43,6 +43,28 @@ def test_a_row_says_its_share_of_the_papers_schedule(tmp_path: Path) -> None:
     assert stored.isna().loc["snail"]
 
 
+def test_seconds_of_other_machines_are_told_by_name(tmp_path: Path) -> None:
+    """Most were trained on a CPU; of relation one seed of two, of maml none."""
+    for learner in ("mann", "snail"):
+        for seed in (0, 1):
+            write_cell(tmp_path, learner, seed=seed)
+    write_cell(tmp_path, "relation", seed=0)
+    write_cell(tmp_path, "relation", seed=1, device="cuda")
+    for seed in (0, 1):
+        write_cell(tmp_path, "maml", seed=seed, device="cuda")
+    notes = [note for note in table_of(tmp_path).notes if note.startswith("time")]
+    assert notes == [
+        "time: of the seeds that were trained in one place, where most learners were",
+        "time of maml: of another place, and no measure beside the others",
+    ]
+
+
+def test_of_one_machine_no_seconds_need_a_word(tmp_path: Path) -> None:
+    for learner in ("mann", "snail"):
+        write_cell(tmp_path, learner, device="cuda")
+    assert not [note for note in table_of(tmp_path).notes if note.startswith("time")]
+
+
 def test_there_is_no_such_column_where_no_paper_says_it(tmp_path: Path) -> None:
     """Nor for memory probes: what a paper trained for on images is no share of these."""
     write_cell(tmp_path / "images", "snail")
