@@ -75,7 +75,7 @@ def test_presentations_are_the_stored_ones():
     ("heading", "suite", "unit", "learners_shown"),
     [
         ("The memory probe `copy`", "copy", "length", 3),
-        ("The memory probe `associative-recall`", "associative-recall", "items", 3),
+        ("The memory probe `associative-recall`", "associative-recall", "items", 4),
     ],
 )
 def test_wrong_bits_are_the_stored_ones(heading, suite, unit, learners_shown):
