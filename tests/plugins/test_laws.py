@@ -171,8 +171,7 @@ def test_families_see_images_with_one_encoder(cls):
     """Conv4 of 64 filters by default, k-shot and online."""
     for protocol in ("kshot", "online"):
         config = cls.Config(**cls.protocol_defaults.get(protocol, {}))
-        assert getattr(config, "encoder", "conv4") == "conv4"  # relation's is a part of it
-        assert config.filters == 64
+        assert (config.encoder, config.filters) == ("conv4", 64)
 
 
 STANDARDISED = (MANN, NTM, LSTM, FeedForward, SNAIL, CNP, ICL)
