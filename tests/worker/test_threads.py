@@ -11,6 +11,7 @@ from bench.api.dataset import DataFolders
 from bench.worker.assignment import Assignment
 from bench.worker.devices import Device
 from bench.worker.threads import begun_with, threads_of
+from tests.helpers.synthetic import write_cell, write_training
 
 
 @pytest.fixture
@@ -68,10 +69,11 @@ def test_a_start_that_cannot_be_read_is_written_again(threads, folder, damaged):
 def test_a_training_of_an_older_version_has_the_threads_of_its_environment(
     make_training, threads, folder, tmp_path
 ):
-    reference = Path(__file__).parents[2] / "results" / "reference" / "trainings"
-    results = (json.loads(path.read_text()) for path in sorted(reference.glob("*/result.json")))
-    stored = next(result for result in results if "threads" not in result)
+    written = write_training(tmp_path, write_cell(tmp_path, "maml", episodes=4))
+    stored = json.loads((written / "result.json").read_text())
+    del stored["threads"]
+    stored["environment"]["threads"] = 6
     (folder / "result.json").write_text(json.dumps(stored))
-    assert begun_with(make_training(), tmp_path) == stored["environment"]["threads"]
+    assert begun_with(make_training(), tmp_path) == 6
     (folder / "result.json").write_text(json.dumps(stored | {"threads": 7}))
     assert threads("test", "cpu", 3) == 7
