@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 import bench
@@ -56,19 +57,15 @@ def test_a_wrong_figure_in_a_made_part_is_noticed():
 
 
 def test_presentations_are_the_stored_ones():
-    rows = rows_below(REFERENCE, "Omniglot, online, 5 classes, accuracy")
-    rows = [row for row in rows if "`" in row[0]]
+    rows = rows_below(REFERENCE, "<!-- made: presentations omniglot-online -->")
     assert len(rows) >= 6
-    for name, *said, encoder, images in rows:
-        found = [
-            cell
-            for learner in (name_in(name), f"{name_in(name)}[encoder={encoder}]")
-            for cell in stored("omniglot-online", "5way10times", learner)
-        ]
-        (cell,) = [cell for cell in found if f"{cell['examples']:,}" == images]
-        figures = [cell["by_presentation"][k - 1]["mean"] for k in (1, 2, 5, 10)]
-        assert said == [f"{100 * figure:.1f}" for figure in figures], name
-        assert encoder == cell["config"]["encoder"]
+    for name, *said, _, _ in rows:
+        cells = stored("omniglot-online", "5way10times", name_in(name))
+        seeds = np.array([[p["mean"] for p in cell["by_presentation"]] for cell in cells])
+        for place, figures in zip((1, 2, 5, 10), said, strict=True):
+            own = 100 * seeds[:, place - 1]
+            shown = [own.mean(), own.min(), own.max()][: 1 if len(own) == 1 else None]
+            assert re.findall(r"[\d.]+", figures) == [f"{figure:.1f}" for figure in shown], name
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,27 @@ def board(suite: str) -> str:
     return "\n".join(table)
 
 
+def presentations(suite: str) -> str:
+    """A row for each learner of an online suite, by its second presentations, the best first."""
+    places = {"1st": 1, "2nd": 2, "5th": 5, "10th": 10}
+    rows = {key: next(iter(row.values())) for key, row in _rows(suite).items()}
+
+    def at(cells: list[dict[str, Any]], place: int) -> list[float]:
+        """In percent, one for each seed, the lowest first."""
+        return sorted(100 * cell["by_presentation"][place - 1]["mean"] for cell in cells)
+
+    table = [
+        "| " + " | ".join(["learner", *places, "seeds", "device"]) + " |",
+        "| " + " | ".join(["---"] * (3 + len(places))) + " |",
+    ]
+    for cells in sorted(rows.values(), key=lambda cells: -sum(at(cells, 2)) / len(cells)):
+        words = [f"`{cells[0]['learner']}`{_other_budget(cells[0])}{mark_of(cells)}"]
+        words += [_mean_and_range(at(cells, place)) for place in places.values()]
+        words += [_seeds({"": cells}, [""]), ", ".join(_devices({"": cells}))]
+        table.append("| " + " | ".join(words) + " |")
+    return "\n".join(table)
+
+
 def _rows(suite: str) -> dict[tuple[str, str], Row]:
     """By learner and budget."""
     rows: dict[tuple[str, str], Row] = {}
@@ -100,8 +121,13 @@ def _of_seeds(cells: list[dict[str, Any]]) -> str:
         if None not in behind:
             text += f"; {sum(behind) / len(behind):.2f} nats"
         return text + mark_of(cells)
-    low, *_, high = means = [100 * mean for mean in _means(cells, "accuracy")]
-    return f"{sum(means) / len(means):.1f} ({low:.1f} to {high:.1f}) %" + mark_of(cells)
+    return f"{_mean_and_range([100 * m for m in _means(cells, 'accuracy')])} %" + mark_of(cells)
+
+
+def _mean_and_range(percents: list[float]) -> str:
+    """Of one seed its figure; of several their mean, and the lowest and the highest."""
+    mean = f"{sum(percents) / len(percents):.1f}"
+    return mean if len(percents) == 1 else f"{mean} ({percents[0]:.1f} to {percents[-1]:.1f})"
 
 
 def mark_of(cells: list[dict[str, Any]]) -> str:

@@ -24,6 +24,7 @@ from tests.helpers.made_boards import (
     against,
     board,
     mark_of,
+    presentations,
     published_results,
     result_of,
     size_of,
@@ -271,6 +272,7 @@ MAKE: dict[str, Callable[[str], str]] = {
     "against": against,  # of a suite
     "board": board,  # of a suite
     "options": options,  # of a learner
+    "presentations": presentations,  # of an online suite
     "results": reference_results,  # of a learner
     "published": published,  # of a learner
     "packages": packages,
