@@ -109,6 +109,7 @@ def _board_table(
     presentations = kind.series.shown if kind.series else ()
     counted = board.seeds > 1 or not board.complete
     [usual] = places_of_training([board])
+    best = board.best.score(metric) if board.best else None
     phases = [(place, phase) for place in places for phase in BRIEF_PHASES if phase in board.phases]
     header = [
         "learner",
@@ -129,7 +130,7 @@ def _board_table(
                 [
                     f"  {entry.label}{' (other code)' * entry.other_code}"
                     f"{' (transductive)' * entry.transductive}",
-                    "*" * (entry is board.best) + score(board, entry),
+                    "*" * (best is not None and entry.score(metric) == best) + score(board, entry),
                     *(also.write(also.value(entry)) for also in kind.also),
                     *(percent(curve[k - 1]) if k <= len(curve) else MISSING for k in presentations),
                     *([seeds(entry)] if counted else []),

@@ -152,8 +152,9 @@ class Carrying:
             with lock_file(folder) as lock, writing(weights):
                 if lock(False):  # else another process makes them at this moment
                     self._note(f"{weights} {error}: it is set aside, and trained again")
-                    set_aside(weights)
+                    # The result first: one without weights would pass for a finished training.
                     set_aside(folder / layout.RESULT)
+                    set_aside(weights)
 
     def _note(self, message: str, about: Assignment | None = None) -> None:
         self._listener(Event("progress", about or self._group.train(), {"note": message}))

@@ -6,12 +6,13 @@ import ast
 import hashlib
 import importlib.util
 import io
+import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.api import Learner
@@ -24,15 +25,15 @@ def source_hash(learner: type[Learner], beside: Path | None = None) -> str:
     """12 hex digits over the code of a learner.
 
     Its file counts, those of the learners it builds on, and whatever these import from their own
-    package, in turn; comments, docstrings and white space do not. The harness's own files do not
-    count, nor does torch: versions of those stand in the environment of every result.
+    package, in turn; comments, docstrings and layout do not (see `code_of`). The harness's own
+    files do not count, nor does torch: versions of those stand in the environment of every result.
 
     Args:
         learner: its class.
         beside: a folder whose modules are its own too; of a learner without a package.
     """
-    files = sorted(_files(learner, beside))
-    codes = [code_of(Path(file).read_text(encoding="utf-8")) for file in files]
+    files = sorted(_files(learner, beside).items())
+    codes = [code_of(Path(file).read_text(encoding="utf-8"), of) for file, of in files]
     if beside is not None:
         codes.sort()  # wherever the folder lies
     digest = hashlib.sha256()
@@ -41,7 +42,8 @@ def source_hash(learner: type[Learner], beside: Path | None = None) -> str:
     return digest.hexdigest()[:12]
 
 
-def _files(learner: type[Learner], beside: Path | None = None) -> set[str]:
+def _files(learner: type[Learner], beside: Path | None = None) -> dict[str, str | None]:
+    """Its files, and the package that each is in."""
     found: dict[str, str] = {}
     waiting = [base.__module__ for base in learner.__mro__]
     while waiting:
@@ -56,12 +58,12 @@ def _files(learner: type[Learner], beside: Path | None = None) -> set[str]:
                 for used in _imports(module)
                 if _package(used) == _package(name) or _lies_in(beside, used)
             ]
-    return {file for file in found.values() if file}
+    return {file: _parent(sys.modules[name]) for name, file in found.items() if file}
 
 
 def _imports(module: ModuleType) -> Iterator[str]:
     """Every name that it imports, whether that is a module or something in one."""
-    package = module.__spec__.parent if module.__spec__ else None
+    package = _parent(module)
     for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -70,6 +72,11 @@ def _imports(module: ModuleType) -> Iterator[str]:
             origin = importlib.util.resolve_name(origin, package) if node.level else origin
             yield origin
             yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _parent(module: ModuleType) -> str | None:
+    """The package in which its relative imports begin."""
+    return module.__spec__.parent if module.__spec__ else None
 
 
 def _lies_in(folder: Path | None, name: str) -> bool:
@@ -84,41 +91,105 @@ def _package(name: str) -> str:
     return name.partition(".")[0]
 
 
-def code_of(source: str) -> str:
-    """Python source without comments, docstrings and white space.
+def code_of(source: str, package: str | None = None) -> str:
+    """Python source without comments, docstrings and layout: a line for each logical line, after
+    its depth. Relative imports are absolute ones in it.
 
-    Spelled out by hand because `ast.unparse` and `ast.dump` differ between Python versions, and the
-    same learner must not count as other code on another machine.
+    Indentation counts by its depth and white space in strings by its presence; neither counts by
+    how much of it there is. Spelled out by hand because `ast.unparse` and `ast.dump` differ between
+    Python versions, and the same learner must not count as other code on another machine.
+
+    Args:
+        source: of a module.
+        package: the one that it is in.
     """
-    lines = source.splitlines(keepends=True)
-    spans = [*_docstrings(ast.parse(source)), *_comments(source)]
-    for first, start, last, end in sorted(spans, reverse=True):
-        head, tail = _cut(lines[first - 1], 0, start), _cut(lines[last - 1], end, None)
-        lines[first - 1 : last] = [head + tail]
-    return "".join("".join(lines).split())
+    code = source.encode()
+    begins = [0, *(match.end() for match in re.finditer(rb"\n", code))]  # of lines, as `ast` counts
+    tree = ast.parse(source)
+
+    def place(line: int, byte: int) -> int:
+        return begins[line - 1] + byte
+
+    told, depths = _read(source, place)
+    left_out = [_span(node, place) for node in _docstrings(tree)] + told
+    strings = [_span(node, place) for node in _strings(tree)]
+    edits = [(start, end, b"") for start, end in left_out]
+    edits += [(start, end, b" ".join(code[start:end].split())) for start, end in strings]
+    edits += [(start, start, f"\n{depth} ".encode()) for start, depth in depths]
+    edits += _absolute(code, tree, place, package)
+    pieces, at = [], 0
+    for start, end, instead in sorted(edits):
+        pieces += [b"".join(code[at:start].split()), instead]
+        at = end
+    pieces.append(b"".join(code[at:].split()))
+    lines = b"".join(pieces).decode().split("\n")
+    return "\n".join(line for line in lines if line.partition(" ")[2])
 
 
-Span = tuple[int, int, int, int]
-"""First line, its byte, last line, its byte."""
+Place = Callable[[int, int], int]
+"""From a line, the first being 1, and a byte in it to a byte of all."""
+Span = tuple[int, int]
 
 
-def _docstrings(tree: ast.Module) -> Iterator[Span]:
+def _span(node: ast.stmt | ast.expr, place: Place) -> Span:
+    end = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
+    return place(node.lineno, node.col_offset), place(*end)
+
+
+def _docstrings(tree: ast.AST) -> Iterator[ast.expr]:
     """Strings that stand alone as a statement, those after an attribute too."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            value: Any = node.value
-            if isinstance(value.value, str):
-                yield value.lineno, value.col_offset, value.end_lineno, value.end_col_offset
+        if isinstance(node, ast.Expr) and _is_text(node.value):
+            yield node.value
 
 
-def _comments(source: str) -> Iterator[Span]:
+def _strings(node: ast.AST) -> Iterator[ast.expr]:
+    """All others, each with the expressions in its braces."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr) and (isinstance(child, ast.JoinedStr) or _is_text(child)):
+            if not isinstance(node, ast.Expr):
+                yield child
+        else:
+            yield from _strings(child)
+
+
+def _absolute(
+    code: bytes, tree: ast.AST, place: Place, package: str | None
+) -> Iterator[tuple[int, int, bytes]]:
+    """What relative imports mean by what they are from, in its place."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and package:
+            start, end = _span(node, place)
+            written = re.compile(rb"from(.*?)\bimport\b", re.DOTALL).match(code, start, end)
+            assert written is not None, "so every such statement begins"
+            name = "." * node.level + (node.module or "")
+            yield (*written.span(1), importlib.util.resolve_name(name, package).encode())
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+
+
+OF_LAYOUT = {tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
+
+
+def _read(source: str, place: Place) -> tuple[list[Span], list[tuple[int, int]]]:
+    """Where comments are, and where logical lines begin, with their depths."""
+    texts = source.split("\n")
+    comments, lines = [], []
+    depth, within = 0, False
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        line, column = token.start
+        start = place(line, len(texts[line - 1][:column].encode())) if token.string else 0
         if token.type == tokenize.COMMENT:
-            (line, column), text = token.start, token.line
-            start = len(text[:column].encode())
-            yield line, start, line, start + len(token.string.encode())
-
-
-def _cut(line: str, start: int, end: int | None) -> str:
-    """A part of a line, in bytes, as `ast` counts."""
-    return line.encode()[start:end].decode()
+            comments.append((start, start + len(token.string.encode())))
+        elif token.type == tokenize.INDENT:
+            depth += 1
+        elif token.type == tokenize.DEDENT:
+            depth -= 1
+        elif token.type == tokenize.NEWLINE:
+            within = False
+        elif not within and token.type not in OF_LAYOUT:
+            lines.append((start, depth))
+            within = True
+    return comments, lines

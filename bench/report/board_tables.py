@@ -319,6 +319,7 @@ def _table(
     notes: list[str],
     best: bool = False,
 ) -> Table:
+    top = board.best.score(board.metric) if best and board.best else None
     families = {
         family: [
             Line(
@@ -326,7 +327,7 @@ def _table(
                 marks_of(entry),
                 [column.text(entry) for column in columns],
                 [column.value(entry) for column in columns],
-                best and entry is board.best,
+                top is not None and entry.score(board.metric) == top,
             )
             for entry in entries
         ]

@@ -162,7 +162,7 @@ def _plain(group: str, title: str, percent: str = ", %") -> str:
 
 
 def _bold(line: Line, bold: str, escape: Callable[[str], str]) -> list[str]:
-    """The cells of a line; of the best learner the first one is bold."""
+    """The cells of a line; of each of the best the first one is bold."""
     cells = [escape(text) for text in line.cells]
     return [bold.format(cells[0]), *cells[1:]] if line.best else cells
 

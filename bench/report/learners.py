@@ -40,7 +40,7 @@ class Result(NamedTuple):
     entry: Entry
     score: str
     place: str
-    """``2 of 16``; nothing where the board ranks nobody."""
+    """``2 of 16``, equal scores share one; nothing where the board ranks nobody."""
     seeds: str
     deviation: str
     training: str
@@ -203,7 +203,8 @@ def _kept(
 def _result(board: Board, entry: Entry) -> Result:
     metric = board.metric
     ranked = board.scored if board.best is not None else []
-    place = f"{ranked.index(entry) + 1} of {len(ranked)}" if entry in ranked else ""
+    scores = [own.score(metric) for own in ranked]  # the best first; equal ones share a place
+    place = f"{scores.index(entry.score(metric)) + 1} of {len(scores)}" if entry in ranked else ""
     there = [where for where in board.places if entry.timings(where)]
     memory = entry.peak_memory(there[0]) if there else None
     return Result(

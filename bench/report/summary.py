@@ -194,12 +194,25 @@ def _board(board: Board) -> str:
         if len(lengths) > 1
         else ""
     )
-    equal = [e for e in board.scored if e.score(board.metric) == best.score(board.metric)]
+    equal = _equal(board, best)
     if len(equal) > 1:
         shared = f"{score(board, best)} {board.metric.suffix}"
         return f"{name}: {_names(equal)} share the {extreme}, {shared}.{parts}"
-    first, second = (labelled_score(board, entry) for entry in board.scored[:2])
-    return f"{name}: {first} is the {extreme}, then {second}.{parts}"
+    first = labelled_score(board, best)
+    return f"{name}: {first} is the {extreme}, then {_second(board)}.{parts}"
+
+
+def _equal(board: Board, entry: Entry) -> list[Entry]:
+    """All that have its score: it and those that share its place."""
+    return [e for e in board.scored if e.score(board.metric) == entry.score(board.metric)]
+
+
+def _second(board: Board) -> str:
+    """Who comes after the best."""
+    equal, metric = _equal(board, board.scored[1]), board.metric
+    if len(equal) == 1:
+        return labelled_score(board, equal[0])
+    return f"{_names(equal)} with {metric.write(equal[0].score(metric))} {metric.suffix} each"
 
 
 def _unequal(board: Board) -> str:

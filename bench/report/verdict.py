@@ -96,7 +96,9 @@ def _costs(found: Tradeoff | None) -> str:
     whole = [p for p in found.points if found.whole(p) and FIRST_ANSWER in p.costs]
     if len(whole) < 2:
         return ""
-    best = min(whole, key=lambda point: point.behind)
+    best = min(whole, key=lambda point: (point.behind, point.costs[FIRST_ANSWER]))
+    equal = [point.label for point in whole if point.behind == best.behind and point is not best]
+    beside = f"with {listed(equal)} " if equal else ""
     near = [point for point in whole if point.behind <= best.behind + NEAR]
     fastest = min(near, key=lambda point: point.costs[FIRST_ANSWER])
     settings = f"over the {number(len(found.boards), 'setting')} that most learners share"
@@ -109,8 +111,8 @@ def _costs(found: Tradeoff | None) -> str:
     if any(point.costs.get(TRAINING) for point in (best, fastest)):
         where.append(f"meta-training on {listed(found.where(TRAINING))}")
     text = (
-        f"What it costs, {settings}, {listed(where)}: {best.label}, the nearest to the best "
-        f"figures, takes {_cost(best)}"
+        f"What it costs, {settings}, {listed(where)}: {best.label}, {beside}the nearest to "
+        f"the best figures, takes {_cost(best)}"
     )
     if fastest is not best:
         text += (

@@ -305,7 +305,8 @@ def _board(budget: str, trained: list[CellRow], untrained: list[CellRow]) -> Boa
     entries = [
         Entry(members[0].learner, members[0].family, label_of(members, cells), tuple(members))
         for group in groups.values()
-        for members in _by_device(group)
+        for own in by_device(group)
+        for members in _trainings(own)
     ]
     families: dict[str, list[Entry]] = defaultdict(list)
     for entry in distinct(entries):
@@ -336,19 +337,19 @@ def _separates(row: CellRow) -> tuple[Any, ...]:
     )
 
 
-def _by_device(cells: list[CellRow]) -> list[list[CellRow]]:
-    """Cells that the seed and the device tell apart, by training.
+def by_device(cells: Sequence[CellRow], apart: bool = False) -> list[list[CellRow]]:
+    """Cells that the seed and the device tell apart, by entry; where asked for, devices apart.
 
     Seeds of several devices are one entry: what a learner reaches is a matter of its seed, and the
-    device changes the order of sums. Where a seed is there from two, each device is an entry, so
+    device changes the order of sums. Where a seed is there twice, each device is an entry, so
     that they can be held against each other.
     """
-    if len({row.seed for row in cells}) == len(cells):
-        return [sorted(cells, key=lambda row: row.seed)]
+    if not apart and len({row.seed for row in cells}) == len(cells):
+        return [[*cells]]
     devices: dict[str, list[CellRow]] = defaultdict(list)
     for row in cells:
         devices[row.device].append(row)
-    return [members for own in devices.values() for members in _trainings(own)]
+    return list(devices.values())
 
 
 def _trainings(cells: list[CellRow]) -> list[list[CellRow]]:

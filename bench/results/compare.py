@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import BenchError, unknown_name
-from bench.results.boards import Entry, Setting, boards
+from bench.results.boards import Entry, Setting, boards, by_device
 from bench.results.formats import natural
 from bench.results.measures import Metric
 from bench.results.paired_scores import cell_scores
@@ -31,7 +31,7 @@ Verdict = Literal["worse", "better", "not told apart"]
 
 MADE_WITH: dict[str, Callable[[CellRow], Any]] = {
     "device": lambda row: row.device_kind,
-    "device name": lambda row: row.device_name,
+    "device name": lambda row: row.model_trained_on,
     "training threads": lambda row: row.training_threads,
     "precision": lambda row: row.precision,
     "episodes": lambda row: row.episodes,
@@ -42,6 +42,9 @@ MADE_WITH: dict[str, Callable[[CellRow], Any]] = {
 
 NOT_THERE = "no such option"
 """What an option was before it was there, or after it was gone."""
+
+ALIKE = ((0, 1, 2, 3), (0, 1, 2), (0, 1), (0, 2), (0,), ())
+"""What of `_variant` two entries have to share to be a pair, the most alike first."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,9 @@ def compare_results(a: Iterable[CellRow], b: Iterable[CellRow]) -> list[Row]:
     """The same learners in two result sets.
 
     Cells match by suite, its version, setting, budget and learner with its options. Where a side
-    has several of those, the options that are defaults, precision, device and bank decide.
+    has several of those, the options that are defaults, precision, device and bank decide. Seeds
+    of several devices are one entry, as on a board; what A holds for each device apart is asked of
+    B in the same way.
 
     Args:
         a, b: of `bench.results.reading.read_results`.
@@ -129,17 +134,16 @@ def compare_results(a: Iterable[CellRow], b: Iterable[CellRow]) -> list[Row]:
     Raises:
         BenchError: they have nothing in common.
     """
-    sides = [_by_learner(rows) for rows in (a, b)]
+    cells = [_by_training(rows) for rows in (a, b)]
+    apart = {key for key, own in cells[0].items() if len(by_device(own)) > 1}
+    sides = [_by_learner(own, apart) for own in cells]
     matched = [
         Row(learner[0], one, other, reason)
         for learner in sorted(set(sides[0]) | set(sides[1]), key=_order)
         for one, other, reason in _match(*(side.get(learner, []) for side in sides))
     ]
     if not any((row.a and row.b) or row.outcome for row in matched):
-        held = [
-            ", ".join(sorted({f"{of.suite}/{of.setting}/{of.budget}" for of, _ in side}))
-            for side in sides
-        ]
+        held = _held(*({of for of, _ in side} for side in sides))
         raise BenchError(
             "A and B have no suite, version, setting, budget and learner in common\n"
             f"A holds {held[0] or 'nothing'}\nB holds {held[1] or 'nothing'}"
@@ -183,26 +187,56 @@ def _order(learner: tuple[Setting, str]) -> Any:
     return natural(suite), version or 0, natural(setting), natural(budget), natural(name)
 
 
-def _by_learner(rows: Iterable[CellRow]) -> dict[tuple[Setting, str], list[Entry]]:
-    """The entries of each learner on each board: one by options, device, precision and bank.
+def _held(a: Collection[Setting], b: Collection[Setting]) -> list[str]:
+    """The settings of both sides in words, with the version of a suite that has several."""
+    versions = Counter(suite for suite, _ in {(of.suite, of.suite_version) for of in (*a, *b)})
 
-    Also by the options that its name does not tell, which are the defaults of some version: seeds
-    of several make no entry.
+    def words(of: Setting) -> str:
+        several = of.suite_version and versions[of.suite] > 1
+        version = f" v{of.suite_version}" if several else ""
+        return f"{of.suite}{version}/{of.setting}/{of.budget}"
+
+    return [", ".join(sorted(map(words, side))) for side in (a, b)]
+
+
+Training = tuple[Setting, str, str, str, str | None]
+"""A learner on a board, its options, precision and bank: cells that seed and device tell apart."""
+
+
+def _by_training(rows: Iterable[CellRow]) -> dict[Training, list[CellRow]]:
+    """The cells of each learner on each board that the seed and the device tell apart.
+
+    Not by the learner's name alone, but also by the options that it does not tell, which are the
+    defaults of some version: seeds of several make no entry.
     """
-    groups: dict[Any, list[CellRow]] = defaultdict(list)
+    found: dict[Training, list[CellRow]] = defaultdict(list)
     for row in rows:
         board = Setting(row.suite, row.suite_version, row.setting, row.budget)
-        groups[board, row.learner, (_options(row), _variant(row))].append(row)
-    found: dict[tuple[Setting, str], list[Entry]] = defaultdict(list)
-    for (board, learner, _), group in groups.items():
-        members = tuple(sorted(group, key=lambda row: row.seed))
-        found[board, learner].append(Entry(learner, members[0].family, learner, members))
+        found[board, row.learner, _options(row), row.precision, row.bank].append(row)
     return found
 
 
-def _variant(row: CellRow) -> tuple[str | None, ...]:
+def _by_learner(
+    cells: Mapping[Training, Sequence[CellRow]], apart: Collection[Training]
+) -> dict[tuple[Setting, str], list[Entry]]:
+    """The entries of each learner on each board; one for each device of those of `apart`."""
+    found: dict[tuple[Setting, str], list[Entry]] = defaultdict(list)
+    for key, own in cells.items():
+        board, learner, *_ = key
+        for group in by_device(own, key in apart):
+            members = tuple(sorted(group, key=lambda row: row.seed))
+            found[board, learner].append(Entry(learner, members[0].family, learner, members))
+    return found
+
+
+def _variant(entry: Entry) -> tuple[str | None, ...]:
     """In which a learner's entries may differ, what matters most first."""
-    return row.precision, row.device_kind, row.bank, row.device
+    first, kinds = entry.cells[0], {row.device_kind for row in entry.cells}
+    return first.precision, " and ".join(sorted(kinds)), first.bank, _devices(entry)
+
+
+def _devices(entry: Entry) -> str:
+    return " and ".join(sorted({row.device for row in entry.cells}))
 
 
 def _options(row: CellRow) -> str:
@@ -218,22 +252,42 @@ def _match(
     where both sides have some left."""
     left = [list(a), list(b)]
     # The same options, and all of `_variant`, then less and less of it; then other options too.
-    for options, shared in product((True, False), (4, 3, 2, 1, 0)):
+    for options, shared in product((True, False), ALIKE):
         alike: dict[Any, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
         for side, entries in enumerate(left):
             for entry in entries:
-                first = entry.cells[0]
-                key = options and _options(first), _variant(first)[:shared]
+                variant = _variant(entry)
+                key = options and _options(entry.cells[0]), *(variant[k] for k in shared)
                 alike[key][side].append(entry)
         for ones, others in alike.values():
-            if len(ones) == len(others) == 1:
-                yield ones[0], others[0], ""
-                left = [
-                    [e for e in side if e is not ones[0] and e is not others[0]] for side in left
-                ]
+            if meant := _meant(ones, others):
+                yield *meant, ""
+                left = [[e for e in side if all(e is not one for one in meant)] for side in left]
     reason = _ambiguous(left[0], left[1]) if left[0] and left[1] else ""
     yield from ((entry, None, reason) for entry in left[0])
     yield from ((None, entry, reason) for entry in left[1])
+
+
+def _meant(a: Sequence[Entry], b: Sequence[Entry]) -> tuple[Entry, Entry] | None:
+    """Which two of those that are alike belong together; None where it is not clear.
+
+    The only two do. Where seeds of several devices are one entry on one side, and each device is
+    an entry on the other, the device does that has most of its cells.
+    """
+    pairs = list(product(a, b))
+    if len(pairs) == 1:
+        return pairs[0]
+    one, several = sorted((a, b), key=len)
+    if len(one) != 1 or len({row.device_kind for row in one[0].cells}) == 1:
+        return None
+    firsts = [entry.cells[0] for entry in several]
+    trained = {(_options(row), row.precision, row.bank) for row in firsts}
+    if len(trained) > 1 or len({_devices(entry) for entry in several}) < len(several):
+        return None  # more than the device tells them apart
+    cells = [[{(row.seed, row.device_kind) for row in e.cells} for e in pair] for pair in pairs]
+    shared = [len(first & second) for first, second in cells]
+    most = max(shared)
+    return pairs[shared.index(most)] if most and shared.count(most) == 1 else None
 
 
 def _ambiguous(a: Sequence[Entry], b: Sequence[Entry]) -> str:
@@ -250,8 +304,10 @@ def _apart(entries: Sequence[Entry]) -> str:
     """What tells entries of one learner apart."""
     labels = [entry.label for entry in entries]
     if len(set(labels)) < len(labels):
-        cells = [entry.cells[0] for entry in entries]
-        labels = [f"{row.device} {row.precision}, {Path(row.path).name}" for row in cells]
+        labels = [
+            f"{_devices(entry)} {entry.cells[0].precision}, {Path(entry.cells[0].path).name}"
+            for entry in entries
+        ]
     return "; ".join(labels)
 
 

@@ -46,6 +46,8 @@ class FamilySummary:
     family: str
     learners: dict[str, list[Entry]]
     """By name, with the sets of options that count, see `on_one_encoder`."""
+    incomplete: list[Entry]
+    """What would count if nothing had failed, and lacks a cell or its score."""
     controls: list[Entry]
     best: Entry | None
     """None where nothing but controls has a score."""
@@ -93,8 +95,9 @@ def families_of(read: Answered, controls: Collection[str] = NO_CONTROLS) -> Boar
     """
     board = read.board
     members = on_one_encoder(board, controls)
+    asked = members | _on_one_encoder(board.entries, controls)
     summaries = [
-        _summary(board, family, entries, members, controls)
+        _summary(board, family, entries, members, asked, controls)
         for family, entries in board.families.items()
     ]
     compared: dict[str, dict[str, list[Answers]]] = {}
@@ -118,15 +121,19 @@ def families_of(read: Answered, controls: Collection[str] = NO_CONTROLS) -> Boar
 def on_one_encoder(board: Board, controls: Collection[str] = NO_CONTROLS) -> set[Entry]:
     """The members of all families that have a score: of each learner the entries with the encoder
     that most learners have, or all of a learner's where none has that."""
-    scored = [entry for entry in board.scored if not is_control(entry, controls)]
+    return _on_one_encoder(board.scored, controls)
+
+
+def _on_one_encoder(entries: Sequence[Entry], controls: Collection[str]) -> set[Entry]:
+    found = [entry for entry in entries if not is_control(entry, controls)]
     seen: dict[str, set[str | None]] = defaultdict(set)
-    for entry in scored:
+    for entry in found:
         seen[entry.cells[0].learner_name].add(entry.cells[0].encoder)
     counted = Counter(encoder for encoders in seen.values() for encoder in encoders)
     usual = max(counted, key=lambda encoder: (counted[encoder], encoder or ""), default=None)
     return {
         entry
-        for entry in scored
+        for entry in found
         if entry.cells[0].encoder == usual or usual not in seen[entry.cells[0].learner_name]
     }
 
@@ -176,6 +183,7 @@ def _summary(
     family: str,
     entries: Sequence[Entry],
     members: Collection[Entry],
+    asked: Collection[Entry],
     controls: Collection[str],
 ) -> FamilySummary:
     metric = board.metric
@@ -188,6 +196,11 @@ def _summary(
     return FamilySummary(
         family,
         learners,
+        [
+            entry
+            for entry in entries
+            if entry in asked and not (entry.complete and entry.score(metric) is not None)
+        ],
         [entry for entry in entries if is_control(entry, controls)],
         best,
         found.median if found else None,
@@ -202,19 +215,27 @@ def _of_learners(board: Board, learners: Mapping[str, Sequence[Entry]]) -> list[
 def family_ranks(found: Sequence[BoardFamilies]) -> AverageRanks | None:
     """Families ranked over datasets by the median of their learners.
 
+    A family is left out, as a learner is, where it is not complete on one of the boards: one of its
+    learners lacks a cell. The median of the others would raise it for failing where it is hard;
+    that of the learners which are complete on every board would do so on all of them.
+
     Args:
         found: of boards of one budget and one measure.
     """
     boards = [one.board for one in found]
-    names = family_order(own.family for one in found for own in one.families if own.best)
+    names = family_order(own.family for one in found for own in one.families if _asked(own))
     scores: dict[str, list[float | None]] = {name: [None] * len(boards) for name in names}
     for k, one in enumerate(found):
         for own in one.families:
-            asked = len(own.controls) < len(one.board.families[own.family])
-            if own.family in scores and asked:
-                median = math.nan if own.median is None else own.median * one.board.metric.sign
-                scores[own.family][k] = median
+            if _asked(own):
+                median = math.nan if own.median is None or own.incomplete else own.median
+                scores[own.family][k] = one.board.metric.sign * median
     return rank_scores(boards, scores)
+
+
+def _asked(own: FamilySummary) -> bool:
+    """Whether it has more than controls."""
+    return bool(own.learners or own.incomplete)
 
 
 # -- in words -------------------------------------------------------------------------------------

@@ -56,10 +56,12 @@ def duration(seconds: float | None) -> str:
         value = seconds * scale
         if value < (59.95 if unit == "s" else 999.5):
             return f"{value:.3g} {unit}" if value else "0 s"
-    minutes = round(seconds / 60)
+    # Rounded first, parted after: 119.6 s are 2 min 00 s, not 1 min 60 s and not 1 min 59 s.
+    minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min"
 
 
 def ordinal(k: int) -> str:

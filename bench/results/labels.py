@@ -38,11 +38,11 @@ def label_of(cells: Sequence[CellRow], among: Sequence[CellRow]) -> str:
 
 
 def _models(rows: Iterable[CellRow]) -> dict[str, set[str]]:
-    """By device, the machines that cells were trained and tested on."""
+    """By device, the machines that cells were trained on."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row.device_name:
-            found[row.device].add(row.device_name)
+        if model := row.model_trained_on:
+            found[row.device].add(model)
     return found
 
 

@@ -15,6 +15,7 @@ from bench.results.paired_scores import Answers
 from bench.results.pairs import ENOUGH_SEEDS, Answered, BoardComparisons, Comparison
 from bench.statistics.power import MOST_EPISODES, MOST_SEEDS, needed
 
+ENOUGH_ALONE = "enough alone"
 MOST_PAIRS = 12
 """Pairs of a board that are looked at."""
 
@@ -29,13 +30,26 @@ class More:
     between seeds is not known."""
     episodes: float | None
     """With as many seeds as now (`ENOUGH_SEEDS` at least); the same."""
+    seeds_now: float
+    """Of the trained side that has fewer; `ENOUGH_SEEDS` where neither is trained."""
+    episodes_now: int
+
+    @property
+    def enough_alone(self) -> bool:
+        """What is there is enough for a test of this pair alone: `seeds` and `episodes` know
+        nothing of Holm's adjustment, after which the pair is not told apart."""
+        return self.seeds is not None and self.seeds <= self.seeds_now
 
     def seeds_text(self) -> str:
         """``12``, or why there is no number."""
-        return _text(self.seeds, MOST_SEEDS)
+        return ENOUGH_ALONE if self.enough_alone else _text(self.seeds, MOST_SEEDS)
 
     def episodes_text(self) -> str:
         """The same of episodes."""
+        if self.enough_alone:
+            return ENOUGH_ALONE
+        if self.episodes is not None and self.episodes <= self.episodes_now:
+            return f"enough from {ENOUGH_SEEDS} seeds on"
         return _text(self.episodes, MOST_EPISODES)
 
 
@@ -47,7 +61,8 @@ def _text(number: float | None, most: int) -> str:
 
 def how_many_more(read: Answered, compared: BoardComparisons) -> list[More]:
     """What it takes for the pairs of interest that are not told apart as learners: the best of each
-    family against each other, and neighbours in rank. At most `MOST_PAIRS`, the best first.
+    family against each other, and neighbours in rank. At most `MOST_PAIRS`, the best first. Who is
+    told apart is decided after Holm's adjustment over all pairs, what it takes is of one test.
 
     Args:
         read: what the learners answered.
@@ -69,9 +84,15 @@ def how_many_more(read: Answered, compared: BoardComparisons) -> list[More]:
     seeds = [ENOUGH_SEEDS if math.isinf(own) else own for own in seeds]
     found = needed([p.mean for p in pairs], np.transpose(between), paired, seeds, lengths)
     return [
-        More(pair, *(None if math.isnan(value) else float(value) for value in values))
-        for pair, *values in zip(pairs, found.seeds, found.episodes, strict=True)
+        More(pair, _known(trained), _known(asked), own, length)
+        for pair, trained, asked, own, length in zip(
+            pairs, found.seeds, found.episodes, seeds, lengths, strict=True
+        )
     ]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def pairs_of_interest(board: Board, compared: BoardComparisons) -> Iterator[Comparison]:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from bench.errors import BenchError, unknown_name
 from bench.results.rows import CellRow, text, whole
-from bench.results.stored_rows import row_of, stored_measure
+from bench.results.stored_rows import Trained, row_of, stored_measure
 from bench.store import layout
 from bench.store.checked import Json, Problem, UnreadableError, missing, read_json
 from bench.store.files import scores_at_a_glance
@@ -140,7 +140,7 @@ class _Reader:
 
     def __init__(self, root: Path, sources: Mapping[str, str], problems: list[Problem]) -> None:
         self.root, self.sources, self.problems = root, sources, problems
-        self.trained_on: dict[str, tuple[int | None, str | None]] = {}
+        self.trainings: dict[str, Trained] = {}
 
     def cell(self, folder: Path) -> CellRow | None:
         """The row of a cell; None, and a problem noted, where not even its name can be read."""
@@ -181,15 +181,16 @@ class _Reader:
                 timings.append(timing)
             elif suffix == layout.FAILURE and (why := self._read(entry.path, Failure)):
                 timing_failures[layout.timed_device(entry.name)] = why
+        made_by = self._trained(record.get("training"))
         return row_of(
             record,
             str(folder),
             "done" if result else "failed" if failure else "unfinished",
-            self._code(record),
+            self._code(record, made_by),
             failure,
             timings,
             timing_failures,
-            self._trained_on(record.get("training")),
+            made_by,
         )
 
     def _look_at_scores(self, path: Path) -> None:
@@ -214,31 +215,32 @@ class _Reader:
             self.problems.append(Problem(path, str(error)))
             return None
 
-    def _code(self, record: Json) -> Literal["current", "other", "unknown"]:
+    def _code(self, record: Json, trained: Trained) -> Literal["current", "other", "unknown"]:
+        """Weights of other code are other code's, whatever tests them."""
         stored = record.get("source")
         installed = self.sources.get(record.get("learner_name") or record["learner"])
         if not stored or not installed:
             return "unknown"
-        return "current" if stored == installed else "other"
+        return "current" if {stored, trained.source or stored} == {installed} else "other"
 
-    def _trained_on(self, training: str | None) -> tuple[int | None, str | None]:
+    def _trained(self, training: str | None) -> Trained:
         if training is None:
-            return None, None
-        if training not in self.trained_on:
-            self.trained_on[training] = trained_on(self.root, training)
-        return self.trained_on[training]
+            return Trained()
+        if training not in self.trainings:
+            self.trainings[training] = trained(self.root, training)
+        return self.trainings[training]
 
 
-def trained_on(root: Path, training: str) -> tuple[int | None, str | None]:
-    """CPU threads of a finished training, and the model of its device; None where it is not there,
-    or damaged (who shows its learning curve says so)."""
+def trained(root: Path, training: str) -> Trained:
+    """What a finished training says of itself; nothing where it is not there, or damaged (who shows
+    its learning curve says so)."""
     path = layout.training_folder(root, training) / layout.RESULT
     if missing(path):
-        return None, None
+        return Trained()
     try:
         record = read_json(path)
         machine = record.get("environment") or {}
         threads = whole(record.get("threads") or machine.get("threads"))
-        return threads, text(machine.get("device_name"))
+        return Trained(threads, text(machine.get("device_name")), text(record.get("source")))
     except (UnreadableError, AttributeError):
-        return None, None
+        return Trained()

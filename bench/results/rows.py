@@ -126,7 +126,7 @@ class CellRow:
     budget: str
     status: Status
     code: Literal["current", "other", "unknown"]
-    """Whether the learner's source code is the installed one's."""
+    """Whether the learner's source code, in training and in test, is the installed one's."""
     # -- what was asked
     task: Json
     dataset: str | None
@@ -229,8 +229,14 @@ class CellRow:
 
     @property
     def device_name(self) -> str | None:
-        """Model of the processor or GPU that it was trained and tested on."""
+        """Model of the processor or GPU that it was tested on."""
         return self.home.device_name if self.home else None
+
+    @property
+    def model_trained_on(self) -> str | None:
+        """Model of the processor or GPU that it was trained on; where that is not known, of the one
+        that it was tested on."""
+        return self.training_model or self.device_name
 
     @property
     def published_share(self) -> float | None:

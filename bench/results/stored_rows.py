@@ -6,7 +6,7 @@ What an older version did not store, and what is not what it should be, is None,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -29,6 +29,20 @@ from bench.store.files import number
 from bench.store.records import Measure
 
 
+class Trained(NamedTuple):
+    """What a finished training says of itself; None where it is not known."""
+
+    threads: int | None = None
+    """Of the CPU."""
+    model: str | None = None
+    """Of its device."""
+    source: str | None = None
+    """Hash of the learner's code."""
+
+
+NOTHING_KNOWN = Trained()
+
+
 def row_of(
     record: Json,
     path: str,
@@ -37,7 +51,7 @@ def row_of(
     failure: Json | None = None,
     timings: Sequence[Json] = (),
     timing_failures: Mapping[str, Json] | None = None,
-    trained_on: tuple[int | None, str | None] = (None, None),
+    training: Trained = NOTHING_KNOWN,
 ) -> CellRow:
     """The row of a cell.
 
@@ -49,7 +63,7 @@ def row_of(
         timings: ``timings/<device>.json``.
         timing_failures: ``timings/<device>.failure.json`` by device.
         code: see `CellRow`.
-        trained_on: CPU threads and model of the device of its training.
+        training: what its training says.
     """
     task, trained = record.get("task") or {}, record.get("training_task") or {}
     protocol, measure = text(record.get("protocol")), stored_measure(record)
@@ -96,8 +110,8 @@ def row_of(
         reliability=_reliability(reliability) if reliability else None,
         test_seconds=number(record.get("test_seconds")),
         training=text(record.get("training")),
-        training_threads=trained_on[0],
-        training_model=trained_on[1],
+        training_threads=training.threads,
+        training_model=training.model,
         updates=whole(record.get("updates")),
         published_updates=whole(record.get("published_updates")),
         examples=whole(record.get("examples")),

@@ -44,7 +44,7 @@ def trained_there(entry: Entry, where: TrainedAt | None) -> list[CellRow]:
 
 
 def _trained_at(row: CellRow) -> TrainedAt:
-    return TrainedAt(row.device_kind, row.device_name or row.training_model, row.training_threads)
+    return TrainedAt(row.device_kind, row.model_trained_on, row.training_threads)
 
 
 def places_of_training(boards: Sequence[Board]) -> list[TrainedAt | None]:

@@ -256,17 +256,29 @@ def _copy(path: Path, to: Path) -> None:
 
 
 def _copy_timings(its: Path, ours: Path, merged: Merged) -> None:
-    """Timings of devices that are not there, or damaged; of one that is, the first is kept."""
+    """Timings of devices that are not there, or damaged; of one that is, the first is kept. None of
+    other code than the result that is kept: nothing beside it would say so."""
+    code = _source(ours / layout.RESULT)
     for path in _files(its / layout.TIMINGS) if is_folder(its / layout.TIMINGS) else []:
         to = ours / layout.TIMINGS / path.name
         if _is_failure(path) and not missing(_output(to)):
             continue
-        if damage(to, None) is not None:
+        if code is not None and (_source(path) or code) != code:
+            merged.different.append(f"{to}: {path} is of other code of the learner, and left out")
+        elif damage(to, None) is not None:
             _copy_whole(path, to, None, merged)
         elif (why := damage(path, None)) is not None:
             merged.left_out.append(f"{path} {why}")
         elif not _is_failure(path) and (other := _model(path)) != (model := _model(to)):
             merged.different.append(f"{to}: timed on {model}; that on {other} is left out")
+
+
+def _source(path: Path) -> str | None:
+    """The hash of the learner's code in a file; None where it has none, or cannot be read."""
+    try:
+        return read_json(path).get("source")
+    except UnreadableError:
+        return None
 
 
 def _model(timing: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.cli.sources import sources_for
 from bench.report.marks import OTHER_CODE
-from tests.helpers.pages import ROOT, reference_cells
+from tests.helpers.pages import ROOT, reference_cells, reference_training
 
 FAMILIES = ["model-based", "metric-based", "optimization-based"]
 Row = dict[str, list[dict[str, Any]]]
@@ -132,7 +132,11 @@ def _mean_and_range(percents: list[float]) -> str:
 
 def mark_of(cells: list[dict[str, Any]]) -> str:
     """What the report has beside figures of other code of the learner than today's."""
-    return OTHER_CODE * any(cell["source"] != _sources()[cell["learner_name"]] for cell in cells)
+    return OTHER_CODE * any(
+        code != _sources()[cell["learner_name"]]
+        for cell in cells
+        for code in (cell["source"], reference_training(cell["training"])["source"])
+    )
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def reference_cells(suite: str = "*", setting: str = "*") -> list[dict[str, Any]
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)]
 
 
+@cache
 def reference_training(name: str) -> dict[str, Any]:
     """The result of one of the reference trainings."""
     path = ROOT / "results" / "reference" / "trainings" / name / "result.json"

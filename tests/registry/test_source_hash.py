@@ -85,4 +85,71 @@ def test_what_is_left_of_a_source():
                 return "ä # no comment"  # é
         '''
     )
-    assert code_of(source) == 'classA:x:int=1deff(self)->str:return"ä#nocomment"'
+    assert code_of(source) == '0 classA:\n1 x:int=1\n1 deff(self)->str:\n2 return"ä # no comment"'
+
+
+LOOP = """
+def total(values):
+    total = 0.0
+    for value in values:
+        total += value  # each
+    return total / len(values)
+"""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        LOOP.replace("    ", "  "),
+        LOOP.replace("    ", "\t"),
+        LOOP.replace(" = ", "=").replace("  # each", ""),
+        LOOP.replace("\n    for", "\n\n    # all\n    for"),
+        LOOP.replace("len(values)", "len(\n        values\n    )"),
+        LOOP.replace("\n", "\n\f\n", 1),
+        LOOP.replace("    total = 0.0", '    """Sum\nof all."""\n    total = 0.0'),
+    ],
+)
+def test_how_code_is_laid_out_does_not_count(written):
+    assert written != LOOP
+    assert code_of(written) == code_of(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (LOOP, LOOP.replace("    return", "        return")),
+        ("if a:\n    b()\nc()", "if a:\n    b()\n    c()"),
+        ("x = a\n(b)", "x = a(b)"),
+        ("x = 'a b'", "x = 'ab'"),
+        ("x = f'{a} b'", "x = f'{a}b'"),
+        ("import os\n\f\nclass A:\n    'Doc of A.'\n    x = 1", "import os\nclass A:\n    x = 2"),
+        ("x = 'a\u2028b'  # one\ny = 1", "x = 'a\u2028b'  # one\ny = 2"),
+    ],
+)
+def test_what_is_computed_counts(before, after):
+    assert code_of(before) != code_of(after)
+
+
+@pytest.mark.parametrize(
+    ("relative", "absolute"),
+    [
+        ("from . import parts", "from hashed import parts"),
+        ("from .parts import double, half", "from hashed.parts import double, half"),
+        ("from .important.parts import(a)", "from hashed.important.parts import (a)"),
+        ("if a:\n  from . \\\n   parts import b", "if a:\n    from hashed.parts import b"),
+    ],
+)
+def test_a_relative_import_is_the_absolute_one(relative, absolute):
+    assert code_of(relative, "hashed") == code_of(absolute, "hashed")
+    assert code_of(relative, "elsewhere.hashed") != code_of(absolute, "elsewhere.hashed")
+
+
+def test_the_hash_does_not_follow_how_an_import_is_spelled(package):
+    same = hash_after(package, "mine.py", "")
+    path = package / "mine.py"
+    path.write_text(path.read_text().replace("from . import", "from hashed import"))
+    assert hash_after(package, "mine.py", "") == same
+
+
+def test_characters_that_end_a_line_elsewhere_do_not_end_one_of_python():
+    assert code_of("x = 'a\x1c\u2028b'  # said\ny = 1") == "0 x='a\x1c\u2028b'\n0 y=1"

@@ -65,6 +65,21 @@ def test_of_one_machine_no_seconds_need_a_word(tmp_path: Path) -> None:
     assert not [note for note in table_of(tmp_path).notes if note.startswith("time")]
 
 
+def test_equal_bests_are_all_bold(tmp_path: Path) -> None:
+    for learner, wrong in (("lstm", 0.0), ("ntm", 0.0), ("mann", 3.0)):
+        write_probe(tmp_path, learner, wrong=wrong)
+    table = table_of(tmp_path)
+    bold = {line.label: line.best for own in table.families.values() for line in own}
+    assert bold == {"lstm": True, "ntm": True, "mann": False}
+
+
+def test_nothing_is_bold_where_nobody_is_ranked(tmp_path: Path) -> None:
+    for learner in ("lstm", "ntm"):
+        write_probe(tmp_path, learner, wrong=0.0)
+    write_probe(tmp_path, "mann", status="failed")
+    assert not any(line.best for own in table_of(tmp_path).families.values() for line in own)
+
+
 def test_there_is_no_such_column_where_no_paper_says_it(tmp_path: Path) -> None:
     """Nor for memory probes: what a paper trained for on images is no share of these."""
     write_cell(tmp_path / "images", "snail")

@@ -18,7 +18,7 @@ from bench.report.exports import WRITERS, as_csv, as_latex, as_markdown, file_na
 from bench.results.boards import boards
 from bench.results.reading import read_results
 from bench.results.table import load_results
-from tests.helpers.synthetic import gallery, make_older, write_cell
+from tests.helpers.synthetic import gallery, make_older, write_cell, write_probe
 
 EVIL = r"a|b_$\x%&#{~^}<i>"
 
@@ -44,6 +44,14 @@ def test_csv_holds_numbers_as_they_are_stored(tmp_path: Path) -> None:
     assert cost["cpu adapt"]["a"] == 0.25
     assert pd.isna(cost["cpu adapt"]["b"])
     assert cost["cpu memory"]["a"] == 420_000_000
+
+
+def test_all_equal_bests_are_bold(tmp_path: Path) -> None:
+    for learner, wrong in (("lstm", 0.0), ("ntm", 0.0), ("mann", 3.0)):
+        write_probe(tmp_path, learner, wrong=wrong)
+    found = table(tmp_path)
+    assert as_markdown(found).count("**0.000**") == 2
+    assert as_latex(found).count(r"\textbf{0.000}") == 2
 
 
 def test_memory_that_an_older_version_stored_has_no_column(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bench.results.reading import read_results
 from bench.store.checked import Problem
 from bench.store.records import CurvePoint
 from tests.helpers.kept_answers import write_answers
-from tests.helpers.synthetic import make_older, write_cell, write_training
+from tests.helpers.synthetic import make_older, write_cell, write_probe, write_training
 
 
 def pages(root: Path, problems: list[Problem] | None = None) -> dict[str, LearnerPage]:
@@ -39,6 +39,13 @@ def test_all_results_of_a_learner_stand_together(tmp_path: Path) -> None:
     assert found["a"].results[0].memory == "401 MiB"
     assert dict(found["a"].configs)["a[steps=5]"] == {"steps": 5}
     assert len(found["a"].cells) == 4
+
+
+def test_equal_scores_share_a_place(tmp_path: Path) -> None:
+    for learner, wrong in (("a", 0.0), ("b", 0.0), ("c", 3.0), ("d", 3.0), ("e", 9.0)):
+        write_probe(tmp_path, learner, wrong=wrong)
+    places = {name: own.results[0].place for name, own in pages(tmp_path).items()}
+    assert places == {"a": "1 of 5", "b": "1 of 5", "c": "3 of 5", "d": "3 of 5", "e": "5 of 5"}
 
 
 def test_memory_that_an_older_version_stored_is_not_shown(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from bench.results.boards import boards
 from bench.results.reading import read_results
 from bench.results.table import load_results
 from bench.running.request import Request
+from tests.helpers.scored_boards import write_scores
 from tests.helpers.synthetic import (
     a_failure,
     environment,
@@ -123,6 +124,14 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_probe(root, "ntm", items=items, wrong=wrong, heads=("write", "read"))
         write_probe(root, "lstm", items=items, wrong=3.0 * items)
     return root
+
+
+def test_equal_bests_of_a_family_are_all_named(tmp_path: Path) -> None:
+    for learner, score in (("a", 1.0), ("b", 1.0), ("c", 0.8)):
+        write_scores(tmp_path, learner, [score, score])
+    write_scores(tmp_path, "d", [0.6, 0.6], family="model-based")
+    text = page_of(tmp_path).read_text(encoding="utf-8").replace("<wbr>", "")
+    assert '<td class="text">a, b</td><td>100.00</td>' in text
 
 
 def test_probes_have_errors_by_length_and_pictures_of_the_heads(probes: Path) -> None:

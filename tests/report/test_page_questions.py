@@ -10,6 +10,7 @@ import pytest
 
 from bench.report import write_report
 from tests.helpers.browser import chromium
+from tests.helpers.scored_boards import write_scores
 from tests.helpers.synthetic import gallery, write_cell
 
 
@@ -70,6 +71,16 @@ def test_a_limit_marks_the_best_of_what_is_left(page: Any) -> None:
     assert text(page, "#within") == "Within 1 ms on cpu nobody answers."
     click(page, "#limit option[value='']")
     assert page.execute_script(best) == before
+
+
+def test_within_a_limit_all_equal_bests_are_named_with_their_families(
+    browser: Any, tmp_path: Path
+) -> None:
+    for learner, family in (("a", "metric-based"), ("b", "model-based"), ("c", "model-based")):
+        write_scores(tmp_path, learner, [1.0, 1.0], family=family, timed={"cpu": 0.001})
+    browser.get(write_report(tmp_path, formats=["html"])[0].as_uri())
+    click(browser, "#limit option[value='0.005']")
+    assert ": b, c, a 100.00 (model-based, metric-based)." in text(browser, "#within")
 
 
 def test_whether_maml_differs_from_anil(page: Any) -> None:

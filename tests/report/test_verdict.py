@@ -11,6 +11,7 @@ from bench.results.pairs import compare_answered, read_board
 from bench.results.reading import read_results
 from bench.results.tradeoff import tradeoff
 from bench.store.checked import Problem
+from tests.helpers.scored_boards import write_scores
 from tests.helpers.synthetic import environment, gallery, write_cell, write_probe
 
 
@@ -34,7 +35,7 @@ def test_at_most_six_sentences(tmp_path: Path) -> None:
     ) in lines[1]
     assert "(metric-based, 3 seeds" in lines[1]
     assert "cannot be told apart on 2 settings" in lines[2]
-    assert "takes 2.08 ms to the first answer after 20 min 34 s" in lines[3]
+    assert "takes 2.08 ms to the first answer after 20 min 35 s" in lines[3]
     assert "1 failed cell, 1 unfinished cell and unequal seeds on 2 settings" in lines[4]
     assert "fewer than 3 seeds" in lines[5]
     assert "1 file could not be used" in lines[5]
@@ -61,9 +62,16 @@ def test_a_fast_learner_near_the_best_is_named(tmp_path: Path) -> None:
     (cost,) = [line for line in said(tmp_path) if line.startswith("What it costs")]
     assert (
         "on glyphs-5way, 5way1shot, answers on cpu and meta-training on cpu (Xeon 8481C): best, "
-        "the nearest to the best figures, takes 160 ms to the first answer after 20 min 34 s of"
+        "the nearest to the best figures, takes 160 ms to the first answer after 20 min 35 s of"
     ) in cost
     assert "of the 2 within a point of it quick answers first, with 1.6 ms" in cost
+
+
+def test_who_is_as_near_to_the_best_is_named(tmp_path: Path) -> None:
+    for learner, seconds in (("slow", 0.1), ("quick", 0.001)):
+        write_scores(tmp_path, learner, [1.0, 0.9, 1.0], timed={"cpu": seconds})
+    (cost,) = [line for line in said(tmp_path) if line.startswith("What it costs")]
+    assert ": quick, with slow the nearest to the best figures, takes 1.6 ms" in cost
 
 
 def test_meta_training_elsewhere_is_not_told_beside_it(tmp_path: Path) -> None:

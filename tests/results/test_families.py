@@ -146,3 +146,56 @@ def test_a_suite_without_a_family_does_not_keep_families_from_being_ranked(tmp_p
     ranked = family_ranks(found)
     assert (ranked.names, ranked.ranks, len(ranked.datasets)) == (["alpha", "be"], [1, 2], 3)
     assert ranked.datasets_left_out == ["alone"]
+
+
+def ranked_in(root):
+    return family_ranks([families_of(read_board(b)) for b in boards(read_results(root).rows)])
+
+
+def write_ranked(root, failed=(), **changes):
+    """Two datasets and three families of three learners.
+
+    Args:
+        failed: learners of which a seed failed on the second dataset.
+        changes: of those.
+    """
+    for k in range(2):
+        for family, mean in {"alpha": 0.9, "be": 0.7, "c": 0.5}.items():
+            for number in range(3):
+                for seed in range(2):
+                    name = f"{family[0]}{number}"
+                    at = {"suite": f"suite{k}", "dataset": f"data{k}", "seed": seed}
+                    score = 0.99 if name == "b2" else mean - 0.01 * number
+                    bad = {"status": "failed", **changes} if k and seed and name in failed else {}
+                    write_cell(root, name, family, accuracy=score, **at, **bad)
+
+
+@pytest.mark.parametrize("failed", [["b0"], ["b0", "b1"], ["b0", "b1", "b2"]])
+@pytest.mark.parametrize("status", ["failed", "unfinished"])
+def test_a_family_does_not_rise_by_those_that_fail(tmp_path, failed, status):
+    """Without `b0` and `b1` the median of the family would be that of `b2`, above all others."""
+    write_ranked(tmp_path)
+    assert ranked_in(tmp_path).names == ["alpha", "be", "c"]
+    write_ranked(tmp_path / "failed", failed, status=status)
+    ranked = ranked_in(tmp_path / "failed")
+    assert (ranked.names, ranked.ranks, ranked.left_out) == (["alpha", "c"], [1, 2], ["be"])
+    assert (ranked.datasets, ranked.datasets_left_out) == (["data0", "data1"], [])
+
+
+def test_a_family_of_which_all_failed_everywhere_is_named(tmp_path):
+    write_ranked(tmp_path)
+    for k in range(2):
+        write_cell(tmp_path, "d", "d", suite=f"suite{k}", dataset=f"data{k}", status="failed")
+    assert ranked_in(tmp_path).left_out == ["d"]
+
+
+def test_what_stands_beside_a_family_may_fail(tmp_path):
+    """A control, and a variant with another encoder than its learner is counted by."""
+    write_ranked(tmp_path)
+    at = {"suite": "suite1", "dataset": "data1", "status": "failed"}
+    write_cell(tmp_path, "b0[encoder=pixels]", "be", **PIXELS, **at)
+    write_cell(tmp_path, "pixels", "be", budget="none", **at)
+    ranked = ranked_in(tmp_path)
+    assert (ranked.names, ranked.left_out) == (["alpha", "be", "c"], [])
+    write_cell(tmp_path, "b3[encoder=pixels]", "be", **PIXELS, **at)  # it has no other
+    assert ranked_in(tmp_path).left_out == ["be"]

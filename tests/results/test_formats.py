@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cli.terminal import board_text, print_boards, render
 from bench.results.boards import boards
@@ -76,7 +78,7 @@ def test_values_are_written_for_people() -> None:
     assert part(None) == "–"
     seconds = {
         0: "0 s", 3.2e-7: "320 ns", 0.0234: "23.4 ms", 0.9996: "1 s", 59.9: "59.9 s",
-        64.5: "1 min 04 s", 119.9: "1 min 59 s", 3599: "1 h 00 min", 7500: "2 h 05 min",
+        64.5: "1 min 04 s", 3599: "59 min 59 s", 7500: "2 h 05 min",
     }  # fmt: skip
     assert {value: duration(value) for value in seconds} == seconds
     assert [ordinal(k) for k in (1, 2, 3, 4, 11, 21)] == [
@@ -90,6 +92,34 @@ def test_values_are_written_for_people() -> None:
     assert sorted(["20way", "5way", "5way10", "5way5"], key=natural) == [
         "5way", "5way5", "5way10", "20way",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "border"),
+    [
+        ((9.994e-7, "999 ns"), 9.996e-7, "1 µs"),
+        ((9.994e-4, "999 µs"), 9.996e-4, "1 ms"),
+        ((0.9994, "999 ms"), 0.9996, "1 s"),
+        ((59.94, "59.9 s"), 59.97, "1 min 00 s"),
+        ((119.4, "1 min 59 s"), 119.6, "2 min 00 s"),
+        ((3599.4, "59 min 59 s"), 3599.6, "1 h 00 min"),
+        ((7169.0, "1 h 59 min"), 7171.0, "2 h 00 min"),
+    ],
+)
+def test_a_duration_is_rounded_into_the_next_unit(
+    below: tuple[float, str], above: float, border: str
+) -> None:
+    assert (duration(below[0]), duration(above)) == (below[1], border)
+
+
+@given(st.floats(60, 1e7))
+def test_minutes_and_hours_are_the_nearest(seconds: float) -> None:
+    text = duration(seconds)
+    unit = {"h": 3600, "min": 60, "s": 1}
+    words = text.split()
+    told = sum(int(n) * unit[name] for n, name in zip(words[::2], words[1::2], strict=True))
+    assert abs(told - seconds) <= unit[words[-1]] / 2
+    assert all(int(n) < 60 for n in words[2::2])
 
 
 def test_leaderboard_groups_families_and_shows_presentations(
@@ -127,6 +157,14 @@ def test_probes_are_ranked_by_their_wrong_bits(tmp_path: Path) -> None:
     assert family == "model-based"
     assert re.search(r"  ntm +\*0\.\d{3} ± 0\.\d{3}  160    99\.\d\d +40 ", ntm)
     assert re.search(r"  lstm +[34]\d\.\d\d ± \d\.\d\d  160    7\d\.\d\d +40 ", lstm)
+
+
+def test_equal_bests_are_all_marked(tmp_path: Path) -> None:
+    for learner, wrong in (("lstm", 0.0), ("ntm", 0.0), ("mann", 3.0)):
+        write_probe(tmp_path, learner, wrong=wrong)
+    (board,) = boards(read_results(tmp_path).rows)
+    stars = {line.split()[0]: "*" in line for line in board_text(board).splitlines()[3:]}
+    assert stars == {"lstm": True, "ntm": True, "mann": False}
 
 
 def test_wrong_bits_are_written_for_people() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from bench.report import write_report
 from bench.results.boards import boards
 from bench.results.needed import how_many_more, more_sentences
 from bench.results.pairs import compare_answered, read_board
@@ -47,6 +48,36 @@ def test_an_untrained_learner_has_no_variance_between_trainings(tmp_path):
     [more] = more_in(tmp_path)
     assert more.seeds is not None
     assert more_sentences([more]) == []
+
+
+def test_what_is_enough_alone_and_not_among_all_pairs_says_so(tmp_path):
+    """p = 0.004 of one test, 0.1 after Holm over 45 pairs: no seeds and episodes are asked for that
+    are there already."""
+    means = {"one": [0.899, 0.900, 0.901], "two": [0.888, 0.889, 0.890]}
+    means |= {f"same{k}": [0.598, 0.600, 0.602] for k in range(8)}
+    write_learners(tmp_path, means)
+    of = {(more.pair.a.label, more.pair.b.label): more for more in more_in(tmp_path)}
+    more = of["one", "two"]
+    assert more.pair.p < 0.05 < more.pair.p_holm
+    assert (more.seeds_now, more.episodes_now) == (3, 200)
+    assert more.seeds <= 3
+    assert more.episodes <= 200
+    assert (more.seeds_text(), more.episodes_text()) == ("enough alone", "enough alone")
+    further = [own for own in of.values() if not own.enough_alone]
+    assert further
+    assert all(own.seeds > 3 and own.episodes > 200 for own in further)
+    page = write_report(tmp_path, formats=["html"], single=True)[0].read_text(encoding="utf-8")
+    assert "in 80 % of repetitions, before Holm's adjustment.</figcaption>" in page
+    assert page.count("Enough alone: ") == 1
+
+
+def test_episodes_that_are_there_are_enough_from_a_third_seed_on(tmp_path):
+    """Two seeds make no claim about learners, whatever is answered."""
+    write_learners(tmp_path, {"one": [0.900, 0.902], "two": [0.800, 0.802]})
+    [more] = more_in(tmp_path)
+    assert (more.pair.about, more.seeds, more.seeds_now) == ("weights", 3, 2)
+    assert more.episodes <= more.episodes_now
+    assert (more.seeds_text(), more.episodes_text()) == ("3", "enough from 3 seeds on")
 
 
 def test_the_bests_of_families_and_neighbours_are_of_interest(tmp_path):

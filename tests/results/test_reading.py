@@ -14,7 +14,7 @@ from bench.cli.terminal import render
 from bench.results.reading import read_results
 from bench.store.layout import is_name
 from tests.helpers.damage import DAMAGES
-from tests.helpers.synthetic import write_cell
+from tests.helpers.synthetic import write_cell, write_training
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,24 @@ def test_no_csv_holds_a_formula(text):
 
 def test_figures_keep_their_sign():
     assert render([{"a": -0.5, "b": [-1]}], ["a", "b"], "csv") == "a,b\n-0.5,[-1]"
+
+
+@pytest.mark.parametrize(
+    ("trained", "tested", "code"),
+    [
+        ("new", "new", "current"),
+        ("old", "new", "other"),
+        ("old", "old", "other"),
+        ("new", "old", "other"),
+        (None, "new", "current"),
+        (None, "old", "other"),
+    ],
+)
+def test_weights_of_other_code_are_other_code_whatever_tests_them(trained, tested, code, tmp_path):
+    cell = write_cell(tmp_path, "maml", source=tested)
+    if trained:
+        write_training(tmp_path, cell, source=trained)
+    [row] = read_results(tmp_path, {"maml": "new"}).rows
+    assert row.code == code
+    [row] = read_results(tmp_path).rows
+    assert row.code == "unknown"

@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.cli.terminal import board_text
 from bench.report.board_tables import accuracy_table
 from bench.results.boards import Board, boards
+from bench.results.labels import machines_note
 from bench.results.reading import read_results
 from bench.results.training_times import (
     TrainedAt,
@@ -14,7 +15,7 @@ from bench.results.training_times import (
     training_places,
     training_seconds,
 )
-from tests.helpers.synthetic import environment, write_cell
+from tests.helpers.synthetic import environment, write_cell, write_training
 
 MODEL = environment("cpu").device_name
 GPU, CPU = TrainedAt("cuda", MODEL, None), TrainedAt("cpu", MODEL, None)
@@ -46,6 +47,25 @@ def test_seeds_of_one_place_count(tmp_path: Path) -> None:
     assert {e.label: training_seconds(e, usual) for e in board.entries} == {
         "maml": 70, "mann": 120, "snail": 300, "reptile": 700, "pixels": None,
     }  # fmt: skip
+
+
+def test_where_it_was_tested_is_another_matter(tmp_path: Path) -> None:
+    """Of relation the weights are an H100's, and its seconds too; snail was trained where it was
+    tested, mann's training is not there."""
+    tested = environment("cuda").model_copy(update={"device_name": "H200"})
+    trained = tested.model_copy(update={"device_name": "H100"})
+    for learner in ("relation", "snail", "mann"):
+        cell = write_cell(tmp_path, learner, device="cuda", training=learner, environment=tested)
+        if learner != "mann":
+            on = trained if learner == "relation" else tested
+            write_training(tmp_path, cell, environment=on, threads=1)
+    (board,) = boards(read_results(tmp_path).rows)
+    assert {e.label: training_places(e) for e in board.entries} == {
+        "relation": [TrainedAt("cuda", "H100", 1)],
+        "snail": [TrainedAt("cuda", "H200", 1)],
+        "mann": [TrainedAt("cuda", "H200", None)],
+    }
+    assert machines_note(board) == "cuda is H200, but H100 of relation"
 
 
 def test_without_the_usual_place_most_of_the_own_seeds_count(tmp_path: Path) -> None:

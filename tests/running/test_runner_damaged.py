@@ -13,6 +13,7 @@ import torch
 from bench.cli import cli
 from bench.errors import BenchError
 from bench.running.prepare import prepare
+from bench.store.checked import set_aside
 from tests.helpers.damage import (
     DAMAGES,
     FAILURES,
@@ -159,6 +160,29 @@ def test_damaged_weights_are_trained_again_where_they_are_needed(
     assert any("best.pt" in line for line in told)
     assert results_of(Path("r")) == results_of(finished)
     assert not Path("pwned").exists()
+
+
+def test_a_run_that_is_killed_while_it_sets_weights_aside_leaves_no_training_without_any(
+    finished, suites, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished, "r")
+    result = one_file(Path("r").absolute(), FILES["cell's result"])
+    training = Path("r", "trainings", json.loads(result.read_text())["training"]).absolute()
+    WEIGHTS["empty"](training / "best.pt")
+    result.unlink()
+
+    def killed(path: Path) -> None:
+        set_aside(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.groups.carrying.set_aside", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_again(suites, "r")
+    _, happened = run_again(suites, "r")
+    assert ("done", "train") in happened
+    assert results_of(Path("r")) == results_of(finished)
 
 
 @pytest.mark.parametrize("damage", [*WEIGHTS, "other"])

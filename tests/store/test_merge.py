@@ -319,6 +319,17 @@ def test_timings_are_added_where_the_result_is_another(finished, tmp_path):
     assert list(tmp_path.glob("c/cells/*/*/recurrent-*/timings/cuda-0.json"))
 
 
+def test_timings_of_other_code_are_left_out_and_named(finished, tmp_path):
+    a, b = (shutil.copytree(finished, tmp_path / name) for name in "ab")
+    timing = one_file(b, EXTRAS["timing"])
+    changed(timing, source="0ddba11", device="cuda:0")
+    timing.rename(timing.with_name("cuda-0.json"))
+    merged = merge([a, b], tmp_path / "c")
+    [told] = merged.different
+    assert "is of other code of the learner, and left out" in told
+    assert not list(tmp_path.glob("c/cells/*/*/*/timings/cuda-0.json"))
+
+
 def test_an_option_that_names_a_file_is_its_content(tmp_path):
     for name, place, content in [("a", "/x/a", "f0"), ("b", "/y/a", "f0"), ("c", "/x/a", "f1")]:
         (tmp_path / name).mkdir()

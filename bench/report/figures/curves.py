@@ -35,6 +35,8 @@ from bench.report.figures.style import (
 from bench.results.boards import Board, Entry
 from bench.results.formats import count, duration
 from bench.results.measures import ACCURACY, Metric
+from bench.results.training_times import TrainedAt, training_places
+from bench.results.written import listed
 from bench.store.checked import Problem
 from bench.store.files import Validation, learning_curve
 
@@ -71,11 +73,34 @@ Spent = Callable[[Validation], float]
 def spendings(trained: Sequence[Trained]) -> dict[str, tuple[Spent, Callable[[float], str]]]:
     """What a training spends: a name with its unit, how to read it off, and how to write it."""
     longest = max(curve[-1].seconds for t in trained for curve in t.curves)
+    # The figure is kept as a file too, where no caption says whose seconds do not compare.
+    where = " (several places)" if len(_places(trained)) > 1 else ""
     unit, seconds = next((u, s) for u, s in UNITS if longest >= 2 * s or s == 1)
     return {
         "examples seen": (lambda point: point.examples, compact),
-        f"meta-training time, {unit}": (lambda point: point.seconds / seconds, "{:g}".format),
+        f"meta-training time, {unit}{where}": (
+            lambda point: point.seconds / seconds,
+            "{:g}".format,
+        ),
     }
+
+
+def _places(trained: Sequence[Trained]) -> dict[TrainedAt, list[str]]:
+    """Where they were trained, and who was there; as far as it is known."""
+    found: dict[TrainedAt, list[str]] = {}
+    for own in trained:
+        for place in training_places(own.entry):
+            found.setdefault(place, []).append(own.entry.label)
+    return found
+
+
+def trained_where(trained: Sequence[Trained]) -> str:
+    """Whose times compare, for a caption; nothing where all were trained in one place."""
+    places = _places(trained)
+    if len(places) < 2:
+        return ""
+    told = "; ".join(f"{listed(labels)} on {place.label}" for place, labels in places.items())
+    return f" Times compare within one place of meta-training only: {told}."
 
 
 CurvesRead = dict[tuple[str, str], list[Validation]]
@@ -149,7 +174,7 @@ def training_pictures(
         else "Meta-validation is of the task that a learner was meta-trained with."
     )
     families, metric = list(by_family(t.entry for t in trained)), trained[0].metric
-    what = metric.measure.heading
+    what, where = metric.measure.heading, trained_where(trained)
     curves = Picture(
         picture_name(board, "learning-curves"),
         f"Meta-validation {what} against examples seen and meta-training time. "
@@ -157,7 +182,7 @@ def training_pictures(
         f"Learning curves: meta-validation {what} against the examples seen and the time of "
         "meta-training (without meta-validation), a line per seed (from six on the median "
         "and a band from the lowest to the highest of those that still train); grey: the other "
-        f"families. {task}{lacks} {name}.",
+        f"families. {task}{where}{lacks} {name}.",
         lambda: learning_figure(trained, palette),
         families,
     )
@@ -171,7 +196,7 @@ def training_pictures(
             + "; ".join(_arrival(t, target) for t in trained for target in TARGETS),
             f"What meta-training took up to the first meta-validation at {_targets()} or above, a "
             "mark per seed; an arrow stands where meta-training ended without reaching it. "
-            f"{task}{lacks} {name}.",
+            f"{task}{where}{lacks} {name}.",
             lambda: target_figure(trained, palette),
             families,
         ),

@@ -91,11 +91,12 @@ function bestWithin(table, limit) {
     if (limit === "" || !left.length) return "";
     const sign = head.dataset.first === "ascending" ? -1 : 1;
     left.sort((a, b) => sign * (b.value - a.value));
-    const { row, cell, value } = left[0];
+    const { cell, value } = left[0];
     const unranked = "unranked" in head.dataset; // cells or seeds are missing: no best among them
     const equal = left.filter((own) => own.value === value);
     if (!unranked) equal.forEach((own) => own.cell.classList.add("best"));
-    const about = `(${row.dataset.family}${unranked ? ", not ranked" : ""})`;
+    const families = [...new Set(equal.map((own) => own.row.dataset.family))].join(", ");
+    const about = `(${families}${unranked ? ", not ranked" : ""})`;
     const names = equal.map((own) => own.row.dataset.learner).join(", ");
     return `${head.dataset.name}: ${names} ${words(cell)} ${about}`;
   });

@@ -19,6 +19,7 @@ from bench.report.figures.curves import (
     reached,
     target_figure,
     trained_learners,
+    training_pictures,
 )
 from bench.report.figures.pairs import ON_COLOUR, differences_figure, ranks_figure, readable_on
 from bench.report.figures.style import FAINT
@@ -114,6 +115,25 @@ def test_learning_curves_show_every_meta_validation(trained: Path) -> None:
     assert [line.get_xdata().tolist() for line in fast] == [[100, 200, 300], [1, 2, 3]]
     assert all(line.get_ydata().tolist() == pytest.approx([70, 96, 91]) for line in fast)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2, 2]  # one's own, and one in grey
+
+
+def test_seconds_of_several_places_are_told_apart(trained: Path) -> None:
+    """A CPU's and a GPU's stand on one axis, which says so; the captions say whose are whose."""
+    one = training_pictures(board(trained), PALETTE, trained, [])
+    assert len(one) == 2
+    assert not any("Times compare" in picture.caption for picture in one)
+    quick = write_cell(trained, "quick", "metric-based", device="cuda")
+    write_training(trained, quick, curve=points((100, 6, 0.7), (200, 12, 0.96)))
+    machine = "(Xeon 8481C) with 2 threads"
+    told = (
+        "Times compare within one place of meta-training only: slow and fast on "
+        f"cpu {machine}; quick on cuda {machine}."
+    )
+    several = training_pictures(board(trained), PALETTE, trained, [])
+    assert [told in picture.caption for picture in several] == [True, True]
+    for picture in several:
+        labels = [axes.get_xlabel() for axes in picture.draw().axes if axes.get_xlabel()]
+        assert labels == ["examples seen", "meta-training time, min (several places)"]
 
 
 def test_a_curve_of_one_point_is_a_mark(trained: Path) -> None:
