@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import tomllib
 import zlib
@@ -39,6 +40,7 @@ DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(DOCS)): path.read_text(encoding="utf-8") for path in pages()}
 POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
 REFERENCE = PAGES["reference-results.md"]
+REFERENCE_CELLS = ROOT / "results" / "reference" / "cells"
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -54,6 +56,17 @@ def test_a_wrong_figure_in_a_made_part_is_noticed():
     page = PAGES["learners/prototypical.md"]
     assert "98.4 ± 0.2 %" in page
     assert renewed(page.replace("98.4 ± 0.2 %", "98.5 ± 0.2 %")) == page
+
+
+def test_timings_of_the_reference_are_of_the_code_of_their_results():
+    cells = [path.parents[1] for path in REFERENCE_CELLS.glob("*/*/*/timings/*.json")]
+    assert len(cells) > 200
+    for cell in cells:
+        code = {
+            json.loads(path.read_bytes())["source"]
+            for path in (cell / "result.json", *cell.glob("timings/*.json"))
+        }
+        assert len(code) == 1, cell
 
 
 def test_presentations_are_the_stored_ones():
