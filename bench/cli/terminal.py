@@ -15,7 +15,7 @@ from bench.results.formats import MISSING, count, duration, percent, plain, spre
 from bench.results.labels import notes_of
 from bench.results.measures import BRIEF_PHASES
 from bench.results.training_times import places_of_training
-from bench.results.written import board_title, score, seeds, training_time
+from bench.results.written import board_title, score, seeds, sharing, training_time
 
 if TYPE_CHECKING:
     from bench.results.boards import Board
@@ -109,7 +109,7 @@ def _board_table(
     presentations = kind.series.shown if kind.series else ()
     counted = board.seeds > 1 or not board.complete
     [usual] = places_of_training([board])
-    best = board.best.score(metric) if board.best else None
+    bests = sharing(board, board.best) if board.best else []
     phases = [(place, phase) for place in places for phase in BRIEF_PHASES if phase in board.phases]
     header = [
         "learner",
@@ -130,7 +130,7 @@ def _board_table(
                 [
                     f"  {entry.label}{' (other code)' * entry.other_code}"
                     f"{' (transductive)' * entry.transductive}",
-                    "*" * (best is not None and entry.score(metric) == best) + score(board, entry),
+                    "*" * (entry in bests) + score(board, entry),
                     *(also.write(also.value(entry)) for also in kind.also),
                     *(percent(curve[k - 1]) if k <= len(curve) else MISSING for k in presentations),
                     *([seeds(entry)] if counted else []),

@@ -68,10 +68,19 @@ def _imports(module: ModuleType) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            origin = "." * node.level + (node.module or "")
-            origin = importlib.util.resolve_name(origin, package) if node.level else origin
+            origin = _origin(node, package)
             yield origin
             yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _origin(node: ast.ImportFrom, package: str | None) -> str:
+    """What names are imported from, in full; as it is written where that leads out of the package,
+    which nothing says before such an import is reached."""
+    name = "." * node.level + (node.module or "")
+    try:
+        return importlib.util.resolve_name(name, package) if node.level else name
+    except ImportError:
+        return name
 
 
 def _parent(module: ModuleType) -> str | None:
@@ -158,12 +167,11 @@ def _absolute(
 ) -> Iterator[tuple[int, int, bytes]]:
     """What relative imports mean by what they are from, in its place."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and package:
+        if isinstance(node, ast.ImportFrom) and node.level:
             start, end = _span(node, place)
             written = re.compile(rb"from(.*?)\bimport\b", re.DOTALL).match(code, start, end)
             assert written is not None, "so every such statement begins"
-            name = "." * node.level + (node.module or "")
-            yield (*written.span(1), importlib.util.resolve_name(name, package).encode())
+            yield (*written.span(1), _origin(node, package).encode())
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -31,7 +31,7 @@ from bench.results.training_times import (
     training_places,
     training_seconds,
 )
-from bench.results.written import listed, score, seeds
+from bench.results.written import listed, score, seeds, sharing
 
 LEARNER, TRAINING = "learner", "meta-training"
 """Headings above those of neighbouring columns."""
@@ -319,7 +319,7 @@ def _table(
     notes: list[str],
     best: bool = False,
 ) -> Table:
-    top = board.best.score(board.metric) if best and board.best else None
+    bests = sharing(board, board.best) if best and board.best else []
     families = {
         family: [
             Line(
@@ -327,7 +327,7 @@ def _table(
                 marks_of(entry),
                 [column.text(entry) for column in columns],
                 [column.value(entry) for column in columns],
-                top is not None and entry.score(board.metric) == top,
+                entry in bests,
             )
             for entry in entries
         ]

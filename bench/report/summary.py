@@ -12,7 +12,7 @@ from bench.results.boards import UNTRAINED, Board, Entry
 from bench.results.formats import natural, percent
 from bench.results.pairs import ENOUGH_SEEDS, BoardComparisons
 from bench.results.rows import COMPILED, CellRow
-from bench.results.written import score
+from bench.results.written import score, sharing
 from bench.store.records import LEAST_EPISODES
 
 MOST_NAMES = 6
@@ -194,7 +194,7 @@ def _board(board: Board) -> str:
         if len(lengths) > 1
         else ""
     )
-    equal = _equal(board, best)
+    equal = sharing(board, best)
     if len(equal) > 1:
         shared = f"{score(board, best)} {board.metric.suffix}"
         return f"{name}: {_names(equal)} share the {extreme}, {shared}.{parts}"
@@ -202,14 +202,9 @@ def _board(board: Board) -> str:
     return f"{name}: {first} is the {extreme}, then {_second(board)}.{parts}"
 
 
-def _equal(board: Board, entry: Entry) -> list[Entry]:
-    """All that have its score: it and those that share its place."""
-    return [e for e in board.scored if e.score(board.metric) == entry.score(board.metric)]
-
-
 def _second(board: Board) -> str:
     """Who comes after the best."""
-    equal, metric = _equal(board, board.scored[1]), board.metric
+    equal, metric = sharing(board, board.scored[1]), board.metric
     if len(equal) == 1:
         return labelled_score(board, equal[0])
     return f"{_names(equal)} with {metric.write(equal[0].score(metric))} {metric.suffix} each"

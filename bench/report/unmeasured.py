@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report.summary import ranges
 from bench.results.boards import UNTRAINED, Board
-from bench.results.written import listed
+from bench.results.written import listed, suite_names
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Unmeasured:
     """Where learners have unequal seeds."""
     untimed: list[Board]
     """Settings with scores and no timing."""
-    versions: Mapping[str, int]
-    """By suite, how many versions of it the report has."""
+    names: Mapping[tuple[str, int | None], str]
+    """Of the suites of all boards, by name and version."""
 
     def sentences(self) -> list[str]:
         """All of it, one sentence for the settings of a suite and budget that lack the same."""
@@ -56,9 +56,7 @@ class Unmeasured:
             yield f"{suite}, {listed(own)}{_at(budget)}: nobody is timed."
 
     def _suite(self, board: Board) -> str:
-        """With its version where there are several, so that no two versions have one name."""
-        several = board.suite_version and self.versions[board.suite] > 1
-        return f"{board.suite} v{board.suite_version}" if several else board.suite
+        return self.names[board.suite, board.suite_version]
 
 
 def unmeasured(boards: Sequence[Board]) -> Unmeasured:
@@ -76,7 +74,7 @@ def unmeasured(boards: Sequence[Board]) -> Unmeasured:
         cells,
         [board for board in boards if board.lacking],
         [board for board in boards if not board.places and board.scored],
-        Counter(suite for suite, _ in {(board.suite, board.suite_version) for board in boards}),
+        suite_names(boards),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from bench.results.measures import Metric
 from bench.results.paired_scores import cell_scores
 from bench.results.pairs import Comparison, compare_pairs
 from bench.results.rows import CellRow
+from bench.results.written import suite_names
 from bench.store.options import without_paths
 
 ONLY_IN_A, ONLY_IN_B = "only in A", "only in B"
@@ -188,13 +189,11 @@ def _order(learner: tuple[Setting, str]) -> Any:
 
 
 def _held(a: Collection[Setting], b: Collection[Setting]) -> list[str]:
-    """The settings of both sides in words, with the version of a suite that has several."""
-    versions = Counter(suite for suite, _ in {(of.suite, of.suite_version) for of in (*a, *b)})
+    """The settings of both sides in words."""
+    names = suite_names([*a, *b])
 
     def words(of: Setting) -> str:
-        several = of.suite_version and versions[of.suite] > 1
-        version = f" v{of.suite_version}" if several else ""
-        return f"{of.suite}{version}/{of.setting}/{of.budget}"
+        return f"{names[of.suite, of.suite_version]}/{of.setting}/{of.budget}"
 
     return [", ".join(sorted(map(words, side))) for side in (a, b)]
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from bench.errors import BenchError, unknown_name
 from bench.results.rows import CellRow, text, whole
-from bench.results.stored_rows import Trained, row_of, stored_measure
+from bench.results.stored_rows import NOTHING_KNOWN, Trained, row_of, stored_measure
 from bench.store import layout
 from bench.store.checked import Json, Problem, UnreadableError, missing, read_json
 from bench.store.files import scores_at_a_glance
@@ -225,7 +225,7 @@ class _Reader:
 
     def _trained(self, training: str | None) -> Trained:
         if training is None:
-            return Trained()
+            return NOTHING_KNOWN
         if training not in self.trainings:
             self.trainings[training] = trained(self.root, training)
         return self.trainings[training]
@@ -236,11 +236,11 @@ def trained(root: Path, training: str) -> Trained:
     its learning curve says so)."""
     path = layout.training_folder(root, training) / layout.RESULT
     if missing(path):
-        return Trained()
+        return NOTHING_KNOWN
     try:
         record = read_json(path)
         machine = record.get("environment") or {}
         threads = whole(record.get("threads") or machine.get("threads"))
         return Trained(threads, text(machine.get("device_name")), text(record.get("source")))
     except (UnreadableError, AttributeError):
-        return Trained()
+        return NOTHING_KNOWN

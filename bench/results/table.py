@@ -42,7 +42,7 @@ COLUMNS = {
 }
 """One row per cell. ``status`` is done, failed or unfinished; accuracies are fractions, times are
 seconds. ``device`` is the kind of device that was trained on, ``device_name`` the model of what the
-cell was trained and tested on, None where these were of two kinds, and ``training_threads`` the CPU
+cell was tested on, None where it was trained on another kind, and ``training_threads`` the CPU
 threads of its training. ``published_updates`` are those that the learner's paper trained for, None
 where it states none. Memory probes have no ways: ``items`` are those of the test,
 ``training_items`` a number or ``[fewest, most]``, ``bits`` what a sequence asks for and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from bench.results.formats import duration
 from bench.results.training_times import TrainedAt, training_seconds
 
 if TYPE_CHECKING:
-    from bench.results.boards import Board, Entry
+    from bench.results.boards import Board, Entry, Setting
 
 
 def board_title(board: Board) -> str:
@@ -23,6 +24,23 @@ def score(board: Board, entry: Entry) -> str:
     if not entry.done:
         return entry.status
     return board.metric.write(entry.score(board.metric), entry.half_width(board.metric))
+
+
+def sharing(board: Board, entry: Entry) -> list[Entry]:
+    """All that have its score: it, and those that share its place."""
+    metric = board.metric
+    return [own for own in board.scored if own.score(metric) == entry.score(metric)]
+
+
+def suite_names(settings: Iterable[Board | Setting]) -> dict[tuple[str, int | None], str]:
+    """Suites by name and version, in words: with the version where there are several, so that no
+    two versions have one name."""
+    found = {(of.suite, of.suite_version) for of in settings}
+    versions = Counter(suite for suite, _ in found)
+    return {
+        (suite, version): f"{suite} v{version}" if version and versions[suite] > 1 else suite
+        for suite, version in found
+    }
 
 
 def training_time(entry: Entry, usual: TrainedAt | None) -> str:

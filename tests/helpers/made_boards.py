@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import cache
+from statistics import fmean
 from typing import Any
 
 from bench.cli.sources import sources_for
@@ -48,20 +49,21 @@ def board(suite: str) -> str:
 def presentations(suite: str) -> str:
     """A row for each learner of an online suite, by its second presentations, the best first."""
     places = {"1st": 1, "2nd": 2, "5th": 5, "10th": 10}
-    rows = {key: next(iter(row.values())) for key, row in _rows(suite).items()}
 
-    def at(cells: list[dict[str, Any]], place: int) -> list[float]:
+    def at(row: Row, place: int) -> list[float]:
         """In percent, one for each seed, the lowest first."""
+        (cells,) = row.values()  # of the one setting
         return sorted(100 * cell["by_presentation"][place - 1]["mean"] for cell in cells)
 
     table = [
         "| " + " | ".join(["learner", *places, "seeds", "device"]) + " |",
         "| " + " | ".join(["---"] * (3 + len(places))) + " |",
     ]
-    for cells in sorted(rows.values(), key=lambda cells: -sum(at(cells, 2)) / len(cells)):
+    for row in sorted(_rows(suite).values(), key=lambda row: -fmean(at(row, 2))):
+        (cells,) = row.values()
         words = [f"`{cells[0]['learner']}`{_other_budget(cells[0])}{mark_of(cells)}"]
-        words += [_mean_and_range(at(cells, place)) for place in places.values()]
-        words += [_seeds({"": cells}, [""]), ", ".join(_devices({"": cells}))]
+        words += [_mean_and_range(at(row, place)) for place in places.values()]
+        words += [_seeds(row, list(row)), ", ".join(_devices(row))]
         table.append("| " + " | ".join(words) + " |")
     return "\n".join(table)
 
